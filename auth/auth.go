@@ -1,0 +1,106 @@
+package auth
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Account is a user as the store keeps it.
+type Account struct {
+	ID            string
+	Username      string
+	Email         string
+	EmailVerified bool // verified, or set by an administrator or an import
+	Name          string
+	Roles         []string
+	Fields        map[string][]string // profile fields by name; a single value is a list of one
+	PasswordHash  string              // PHC string; empty: no password login
+	Disabled      bool
+	Version       int64 // raised by every change that outdates access tokens
+	Created       time.Time
+	Updated       time.Time
+}
+
+// Session is one login and all the tokens that descend from it (a refresh
+// token family). A session is one row; a rotation changes it in place.
+type Session struct {
+	ID         string
+	AccountID  string
+	Counter    int64 // of the current refresh token
+	Floor      int64 // the oldest counter that the grace may still answer
+	Generation int64 // of the key that seals its refresh tokens
+	Rotated    time.Time
+	AuthTime   time.Time // when the password was given; survives refresh
+	Address    string
+	UserAgent  string
+	Created    time.Time
+	LastSeen   time.Time
+	Revoked    time.Time // zero: live
+}
+
+// Client is where a request comes from, for audit, throttling and the list of
+// sessions.
+type Client struct {
+	Address   netip.Addr
+	UserAgent string
+	RequestID string
+}
+
+// Principal is a proven identity: what a valid access token says.
+type Principal struct {
+	ID        string
+	Username  string
+	Email     string // only when it may be relied on
+	Name      string
+	Roles     []string
+	Fields    map[string][]string
+	Session   string
+	AuthTime  time.Time
+	IssuedAt  time.Time
+	Expires   time.Time
+	Version   int64
+}
+
+// Grant is what a login or a refresh answers.
+type Grant struct {
+	Account        Account
+	Session        string
+	AccessToken    string
+	AccessExpires  time.Time
+	AccessTTL      time.Duration
+	RefreshToken   string
+	RefreshExpires time.Time
+}
+
+// Event is an entry of the audit log.
+type Event struct {
+	Name   string // login, login_failed, refresh_reused, ...: the list is closed, see events.go
+	User   string // username, or the name that was tried
+	By     string // who did it, where that is somebody else
+	Client Client
+	Detail string // never a secret
+}
+
+// CredentialKind tells where a request carried its credential.
+type CredentialKind uint8
+
+// The kinds of credential.
+const (
+	NoCredential CredentialKind = iota
+	BearerCredential
+	HeaderCredential
+	CookieCredential
+)
+
+// Presented is what a request presented and what came of it. The gateway
+// authenticates every request the same way and hands the outcome on.
+//
+// With Err nil and Kind not NoCredential, Principal is proven. With an Err it
+// is a candidate at most: filled (genuine signature) for ErrTokenExpired,
+// ErrTokenRevoked and ErrTokenOutdated, zero otherwise.
+type Presented struct {
+	Kind      CredentialKind
+	Principal Principal
+	Token     string
+	Err       error
+}

@@ -1,0 +1,130 @@
+package auth
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps accounts, sessions, revocations and sealed keys. Each verb is
+// one transaction. storetest says what every Store must do.
+//
+// An absent row is ErrNotFound; a taken name is a *ConflictError; any other
+// error wraps ErrUnavailable. Times come back in UTC with millisecond
+// precision.
+type Store interface {
+	// CreateAccount adds an account. Id, username and e-mail share one
+	// namespace: each, folded by Fold, must not be any of another account's
+	// three names.
+	CreateAccount(ctx context.Context, a Account) error
+	// Account finds an account by its id.
+	Account(ctx context.Context, id string) (Account, error)
+	// FindAccount finds an account by id, username or e-mail, folded by Fold.
+	FindAccount(ctx context.Context, name string) (Account, error)
+	// Accounts lists all accounts, by username.
+	Accounts(ctx context.Context) ([]Account, error)
+	// UpdateAccount changes an account inside one transaction: change gets the
+	// row as it stands and may run again. When roles, password or disabled
+	// differ afterwards the version is raised and a revocation of the older
+	// access tokens is recorded until the given time; when the password changed
+	// or the account became disabled, its sessions but `keep` are revoked too.
+	UpdateAccount(ctx context.Context, id string, u AccountUpdate) (Account, error)
+	// DeleteAccount removes the account and its sessions, and records a
+	// revocation of everything it held.
+	DeleteAccount(ctx context.Context, id string, until time.Time) error
+	// CountAccounts says how many accounts there are.
+	CountAccounts(ctx context.Context) (int, error)
+	// CountRoleHolders says how many accounts hold each role.
+	CountRoleHolders(ctx context.Context) (map[string]int, error)
+
+	// CreateSession adds a session.
+	CreateSession(ctx context.Context, s Session) error
+	// Session finds a session by its id, revoked ones included.
+	Session(ctx context.Context, id string) (Session, error)
+	// Sessions lists an account's live sessions, newest first; of all accounts
+	// when accountID is empty.
+	Sessions(ctx context.Context, accountID string) ([]Session, error)
+	// RotateSession is the compare-and-swap of a refresh. In one statement:
+	// where the row's counter is at most r.Presented and the session is not
+	// revoked, the counter becomes r.Presented+1 and the floor as Rotation says.
+	// It answers the row as it stands afterwards, the account, whether this
+	// call swapped, and the store's time. Callers judge the rest.
+	RotateSession(ctx context.Context, r Rotation) (Rotated, error)
+	// RevokeSession ends one session and records it in the feed until the given
+	// time. Ending an ended session does nothing.
+	RevokeSession(ctx context.Context, id string, until time.Time) error
+	// RevokeSessions ends all sessions of an account but `keep` ("" keeps none)
+	// and answers the ids that it ended.
+	RevokeSessions(ctx context.Context, accountID, keep string, until time.Time) ([]string, error)
+	// PruneSessions forgets sessions that cannot be used any more, and
+	// revocations that no living token can meet.
+	PruneSessions(ctx context.Context, unusedSince, createdBefore time.Time) error
+	// CountSessions says how many sessions are live.
+	CountSessions(ctx context.Context) (int, error)
+
+	// Revocations reads the feed after seq, in order, without the expired.
+	Revocations(ctx context.Context, after int64) ([]Revocation, error)
+
+	// Keys lists the sealed keys, oldest first.
+	Keys(ctx context.Context) ([]SealedKey, error)
+	// AddKey stores a sealed key unless one with the same use and generation
+	// exists; it answers the one that counts, so that of two instances which
+	// start at once both use the same.
+	AddKey(ctx context.Context, k SealedKey) (SealedKey, error)
+
+	// Close ends the use of the store.
+	Close() error
+}
+
+// AccountUpdate is a change of an account.
+type AccountUpdate struct {
+	Change func(*Account) error // an error from it ends the update and is returned as it is
+	Keep   string               // the session that survives a password change
+	Until  time.Time            // when the last access token issued so far has expired
+}
+
+// Rotation asks for a refresh counter to be spent.
+type Rotation struct {
+	Session    string
+	Presented  int64
+	Generation int64         // of the key that seals the next token
+	Grace      time.Duration // the floor becomes Presented when the last rotation is this long ago, else stays, at most 8 behind the new counter
+	IdleLimit  time.Duration // no swap when the last rotation is longer ago
+	AgeLimit   time.Duration // no swap when the session was created longer ago
+	Client     Client        // last seen address and user agent
+}
+
+// Rotated is what RotateSession found.
+type Rotated struct {
+	Session Session
+	Account Account
+	Swapped bool      // this call spent the token
+	Now     time.Time // the store's clock
+}
+
+// RevocationKind tells what a revocation ends.
+type RevocationKind uint8
+
+// The kinds of revocation.
+const (
+	RevokeSessionTokens RevocationKind = iota + 1 // all tokens of the session ID
+	RevokeAccountTokens                           // tokens of the account ID with a version below Version
+)
+
+// Revocation is an entry of the feed.
+type Revocation struct {
+	Seq     int64
+	Kind    RevocationKind
+	ID      string
+	Version int64
+	Until   time.Time
+}
+
+// SealedKey is a key as the store keeps it: encrypted under the master key.
+type SealedKey struct {
+	ID         string // kid
+	Use        string // sign:ES256, refresh, ...
+	Generation int64
+	Sealed     []byte
+	Created    time.Time
+	Retired    time.Time // zero: in use
+}
