@@ -1,0 +1,64 @@
+# What a developer and CI type. `make test` needs nothing but Go, make and
+# Debian's apt: it installs what is missing, then checks everything.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+FUZZTIME ?= 5s
+SOAKTIME ?= 5m
+# The runs of one check, so that a fault names itself and not its neighbours.
+PACKAGES := ./...
+
+export GOTOOLCHAIN := local
+export GOFLAGS     := -mod=readonly
+
+.PHONY: build test setup lint unit fuzz soak bench budget clean
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/postern ./cmd/postern
+
+# All that has to hold before a commit lands.
+test: setup lint budget unit fuzz
+
+# Installs what the tests need and the machine lacks: a browser, Node, Django.
+setup:
+	tools/setup.sh
+
+lint:
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt these:"; echo "$$unformatted"; exit 1; }
+	go vet $(PACKAGES)
+	go build -C tools -o ../bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+	bin/staticcheck $(PACKAGES)
+	cd tools && go vet ./... && ../bin/staticcheck ./...
+
+# The house budget: short files, short functions, comments, more tests than code.
+budget:
+	go run -C tools ./budget ..
+
+# Nothing is skipped: a server or browser that is missing is a failure here.
+unit:
+	go build -C tools -o ../bin/report ./report
+	POSTERN_TEST_REQUIRE=all go test -race -timeout 20m -json $(PACKAGES) | bin/report
+
+# Every fuzz target for $(FUZZTIME). They are found by name, so new ones join.
+fuzz:
+	@grep -rlE --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
+		for target in $$(grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | sed 's/^func //'); do \
+			echo "fuzz $$(dirname "$$file") $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")"; \
+		done; \
+	done
+
+bench:
+	go test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+# What takes long: run it before a release, not before a commit.
+soak: setup
+	$(MAKE) fuzz FUZZTIME=$(SOAKTIME)
+	$(MAKE) bench
+	POSTERN_TEST_REQUIRE=all POSTERN_TEST_SOAK=$(SOAKTIME) go test -race -timeout 60m -count 3 ./e2e/
+
+clean:
+	rm -rf bin

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Installs what the tests need and this machine lacks, and nothing else:
+#   gcc                       for the race detector
+#   chromium, chromedriver    the browser tests
+#   node, npm, express        a legacy application in JavaScript
+#   django, gunicorn          a legacy application in Python
+# Made for Debian 12. On another system it names what is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+need() { # need COMMAND PACKAGE...: notes the packages when the command is missing
+	command -v "$1" >/dev/null 2>&1 || missing+=("${@:2}")
+}
+
+missing=()
+need gcc gcc libc6-dev
+need git git
+need chromium chromium
+need chromedriver chromium-driver
+need node nodejs
+need npm npm
+need gunicorn gunicorn
+# Debian's modules belong to Debian's interpreter; another python3 may come
+# first in PATH.
+/usr/bin/python3 -c 'import django' >/dev/null 2>&1 || missing+=(python3 python3-django)
+
+if ! command -v go >/dev/null 2>&1; then
+	echo "setup: there is no go command. Install the Go release that go.mod names or a later one." >&2
+	exit 1
+fi
+
+if [ "${#missing[@]}" -gt 0 ]; then
+	if ! command -v apt-get >/dev/null 2>&1; then
+		echo "setup: missing, and there is no apt-get to install them: ${missing[*]}" >&2
+		exit 1
+	fi
+	root=()
+	[ "$(id -u)" -eq 0 ] || root=(sudo)
+	export DEBIAN_FRONTEND=noninteractive
+	echo "setup: installing ${missing[*]}"
+	# Another apt may be at work on a machine that has just started.
+	wait_for_lock=(-o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -qq)
+	for try in 1 2 3; do
+		if "${root[@]}" apt-get "${wait_for_lock[@]}" update &&
+			"${root[@]}" apt-get "${wait_for_lock[@]}" install -y --no-install-recommends "${missing[@]}"; then
+			break
+		fi
+		[ "$try" -lt 3 ] || { echo "setup: apt-get could not install: ${missing[*]}" >&2; exit 1; }
+		sleep 10
+	done
+fi
+
+express=e2e/testdata/express
+if ! cmp -s "$express/package-lock.json" "$express/node_modules/.installed"; then
+	npm ci --prefix "$express" --no-audit --no-fund --loglevel=error
+	cp "$express/package-lock.json" "$express/node_modules/.installed"
+fi
