@@ -48,17 +48,17 @@ type Client struct {
 
 // Principal is a proven identity: what a valid access token says.
 type Principal struct {
-	ID        string
-	Username  string
-	Email     string // only when it may be relied on
-	Name      string
-	Roles     []string
-	Fields    map[string][]string
-	Session   string
-	AuthTime  time.Time
-	IssuedAt  time.Time
-	Expires   time.Time
-	Version   int64
+	ID       string
+	Username string
+	Email    string // only when it may be relied on
+	Name     string
+	Roles    []string
+	Fields   map[string][]string
+	Session  string
+	AuthTime time.Time
+	IssuedAt time.Time
+	Expires  time.Time
+	Version  int64
 }
 
 // Grant is what a login or a refresh answers.

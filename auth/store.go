@@ -14,7 +14,9 @@ import (
 type Store interface {
 	// CreateAccount adds an account. Id, username and e-mail share one
 	// namespace: each, folded by Fold, must not be any of another account's
-	// three names.
+	// three names. The account's version is stored as it is given: it starts at
+	// a time, so that an account made again under a deleted one's id is ahead of
+	// what was revoked.
 	CreateAccount(ctx context.Context, a Account) error
 	// Account finds an account by its id.
 	Account(ctx context.Context, id string) (Account, error)
@@ -27,9 +29,11 @@ type Store interface {
 	// differ afterwards the version is raised and a revocation of the older
 	// access tokens is recorded until the given time; when the password changed
 	// or the account became disabled, its sessions but `keep` are revoked too.
+	// With SamePassword a new hash is no change: nothing is outdated by it.
 	UpdateAccount(ctx context.Context, id string, u AccountUpdate) (Account, error)
 	// DeleteAccount removes the account and its sessions, and records a
-	// revocation of everything it held.
+	// revocation of everything it held: of its tokens up to and with its last
+	// version.
 	DeleteAccount(ctx context.Context, id string, until time.Time) error
 	// CountAccounts says how many accounts there are.
 	CountAccounts(ctx context.Context) (int, error)
@@ -44,10 +48,17 @@ type Store interface {
 	// when accountID is empty.
 	Sessions(ctx context.Context, accountID string) ([]Session, error)
 	// RotateSession is the compare-and-swap of a refresh. In one statement:
-	// where the row's counter is at most r.Presented and the session is not
-	// revoked, the counter becomes r.Presented+1 and the floor as Rotation says.
+	// where the row's counter is at most r.Presented, the session is neither
+	// revoked nor past r's limits and its account is not disabled, the counter
+	// becomes r.Presented+1, rotated and last seen become the store's time, and
+	// floor, generation and client are set as Rotation says. A disabled account
+	// must not swap: otherwise the token would be spent for an answer that is
+	// never given, and enabling the account again would leave a session that
+	// looks replayed.
+	//
 	// It answers the row as it stands afterwards, the account, whether this
-	// call swapped, and the store's time. Callers judge the rest.
+	// call swapped, and the store's time. Callers judge the rest. A session or
+	// an account that is not there is ErrNotFound.
 	RotateSession(ctx context.Context, r Rotation) (Rotated, error)
 	// RevokeSession ends one session and records it in the feed until the given
 	// time. Ending an ended session does nothing.
@@ -80,6 +91,10 @@ type AccountUpdate struct {
 	Change func(*Account) error // an error from it ends the update and is returned as it is
 	Keep   string               // the session that survives a password change
 	Until  time.Time            // when the last access token issued so far has expired
+	// SamePassword says that a different hash is the same password kept in
+	// another way (a rehash at login): no version, no revocation, no session
+	// ends for it.
+	SamePassword bool
 }
 
 // Rotation asks for a refresh counter to be spent.
