@@ -1,0 +1,85 @@
+package config
+
+import (
+	"maps"
+	"regexp"
+	"strings"
+
+	"github.com/posternhq/postern/policy"
+)
+
+// Check is Load, and then asks every package about its part of the file, and
+// compiles the policy. All findings come at once, in the order of the file;
+// the File is nil when one of them is an error.
+func Check(src Source) (*File, []Finding) {
+	file, d := load(src)
+	d.checkStore(file.Store)
+	for _, fault := range file.Auth.Accounts.Validate() {
+		d.fault("auth."+fault.Path, fault.Message, false)
+	}
+	findings := sortFindings(d.findings)
+	if Failed(findings) {
+		return nil, findings
+	}
+	return file, findings
+}
+
+// fault adds what a package says of the value of a key, unless that value, or
+// something inside it, could not be read: then the package judged a gap.
+func (d *decoder) fault(path, message string, warning bool) {
+	path = dotted.ReplaceAllString(path, "[$1]")
+	for broken := range d.broken() {
+		if broken == path || within(broken, path) || d.failed[broken] && within(path, broken) {
+			return
+		}
+	}
+	finding := at(d.place(path), "%s: %s", path, message)
+	finding.Warning = warning
+	d.findings = append(d.findings, finding)
+}
+
+// dotted is a list position as some write it: upstreams.0.urls.
+var dotted = regexp.MustCompile(`\.(\d+)\b`)
+
+// broken are the paths of all that could not be read.
+func (d *decoder) broken() map[string]bool {
+	all := maps.Clone(d.failed)
+	maps.Copy(all, d.unknown)
+	return all
+}
+
+// within tells whether path is below other.
+func within(path, other string) bool {
+	return strings.HasPrefix(path, other+".") || strings.HasPrefix(path, other+"[") || other == "" && path != ""
+}
+
+// place is where a key stands: itself, or for one that is not in the file the
+// nearest thing around it that is.
+func (d *decoder) place(path string) policy.Pos {
+	for ; path != ""; path = parent(path) {
+		if pos, ok := d.places[path]; ok {
+			return pos
+		}
+	}
+	return policy.Pos{File: d.file}
+}
+
+// checkStore judges the section that no other package reads.
+func (d *decoder) checkStore(c StoreConfig) {
+	switch {
+	case c.Driver == "postgres":
+		d.fault("store.driver", "postgres comes with a later version of Postern; use sqlite", false)
+	case c.Driver != "sqlite":
+		d.fault("store.driver", "must be sqlite", false)
+	case c.DSN != "":
+		d.fault("store.dsn", "is for postgres, which comes with a later version of Postern; leave it out", false)
+	case c.ListenDSN != "":
+		d.fault("store.listen_dsn", "is for postgres, which comes with a later version of Postern; leave it out", false)
+	}
+	if c.Path == "" {
+		d.fault("store.path", "must name the file of the database", false)
+	}
+	if c.KeyFile == "" {
+		d.fault("store.key_file", "must name the file of the master key", false)
+	}
+}

@@ -1,0 +1,187 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/posternhq/postern/policy"
+)
+
+// decoder turns a tree of YAML into the structs of a configuration, and keeps
+// going at whatever is wrong, so that all of it is reported at once.
+type decoder struct {
+	file     string
+	findings []Finding
+	places   map[string]policy.Pos // where the value of each key stands
+	failed   map[string]bool       // values that could not be read
+	unknown  map[string]bool       // mappings with keys that do not exist
+	twins    map[string]setting    // secrets that the file has in files of their own
+}
+
+func newDecoder(file string) *decoder {
+	return &decoder{
+		file:    file,
+		places:  make(map[string]policy.Pos),
+		failed:  make(map[string]bool),
+		unknown: make(map[string]bool),
+		twins:   make(map[string]setting),
+	}
+}
+
+// find adds an error at a place.
+func (d *decoder) find(pos policy.Pos, format string, args ...any) {
+	d.findings = append(d.findings, at(pos, format, args...))
+}
+
+// fail adds an error about the value of the key path.
+func (d *decoder) fail(pos policy.Pos, path, format string, args ...any) {
+	d.failed[path] = true
+	message := fmt.Sprintf(format, args...)
+	d.find(pos, "%s", strings.TrimPrefix(path+": "+message, ": "))
+}
+
+// value reads the value of the key path into v.
+func (d *decoder) value(s *shape, n *yaml.Node, v reflect.Value, path string) {
+	d.places[path] = d.pos(n)
+	if n.Kind == yaml.AliasNode {
+		return // reported by inspect
+	}
+	if n.Tag == "!!null" {
+		d.empty(n, path)
+		return
+	}
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
+	switch {
+	case s.kind == list:
+		d.list(s, n, v, path)
+	case s.kind == object:
+		d.object(s, n, v, path)
+	case n.Kind != yaml.ScalarNode:
+		d.fail(d.pos(n), path, "must be %s, not %s", s, describe(n))
+	default:
+		d.scalar(s, n, v, path)
+	}
+}
+
+// empty judges a key without a value. At the top it is what remains when all
+// that stood below was commented out, and counts as if the key were not there.
+// In an entry of a list it is an error: `methods:` without methods would turn
+// a rule for some requests into a rule for all.
+func (d *decoder) empty(n *yaml.Node, path string) {
+	switch {
+	case strings.HasSuffix(path, "]"):
+		d.fail(d.pos(n), path, "an empty entry: fill it in or remove it")
+	case strings.Contains(path, "["):
+		d.fail(d.pos(n), path, "has no value: give it one, or leave the key out")
+	}
+}
+
+func (d *decoder) list(s *shape, n *yaml.Node, v reflect.Value, path string) {
+	items := n.Content
+	switch {
+	case n.Kind == yaml.SequenceNode:
+	case s.single:
+		items = []*yaml.Node{n}
+	case n.Kind == yaml.ScalarNode:
+		d.fail(d.pos(n), path, "must be a list, not %s: put it in brackets, [ and ]", describe(n))
+		return
+	default:
+		d.fail(d.pos(n), path, "must be a list, not %s: put a dash (- ) before it", describe(n))
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
+	for i, one := range items {
+		d.value(s.item, one, v.Index(i), item(path, i))
+	}
+}
+
+func (d *decoder) object(s *shape, n *yaml.Node, v reflect.Value, path string) {
+	for _, index := range s.places {
+		pos := d.pos(n)
+		v.FieldByIndex(index).Addr().Interface().(placed).SetPos(pos.File, pos.Line, pos.Column)
+	}
+	switch {
+	case n.Kind == yaml.ScalarNode && s.word:
+		d.scalar(s, n, v, path)
+		return
+	case n.Kind != yaml.MappingNode:
+		d.fail(d.pos(n), path, "must be %s, not %s", s, describe(n))
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		d.key(s, n.Content[i], n.Content[i+1], v, path)
+	}
+	for _, f := range s.fields {
+		if one, both := join(path, f.name), join(path, f.name+twinSuffix); f.shape.secret && d.has(one) && d.has(both) {
+			d.fail(d.places[both], path, "give either %s or %s, not both", f.name, f.name+twinSuffix)
+		}
+	}
+}
+
+func (d *decoder) has(path string) bool {
+	_, ok := d.places[path]
+	return ok
+}
+
+// key reads one key of an object, with its value.
+func (d *decoder) key(s *shape, key, n *yaml.Node, v reflect.Value, path string) {
+	below := join(path, key.Value)
+	switch f := s.find(key.Value); {
+	case key.Kind != yaml.ScalarNode:
+		d.fail(d.pos(key), path, "a key must be a word, not %s", describe(key))
+	case key.Tag == "!!merge":
+		d.fail(d.pos(key), path, "merge keys (<<) are not supported: write the keys out")
+	case d.has(below):
+		// the second of two, reported by inspect: the first stays
+	case f != nil:
+		d.value(f.shape, n, v.FieldByIndex(f.index), below)
+	case s.findTwin(key.Value) != nil:
+		d.twin(n, below)
+	case comesLater(below) != "":
+		d.places[below] = d.pos(n)
+		if !isOff(n) {
+			d.fail(d.pos(key), below, "%s", comesLater(below))
+		}
+	default:
+		d.unknown[path] = true
+		d.find(d.pos(key), "unknown key %q%s", key.Value, suggest(key.Value, s.names()))
+	}
+}
+
+// twin notes a secret that the file has in a file of its own. It is read once
+// it is known that neither environment nor flag overrules it.
+func (d *decoder) twin(n *yaml.Node, path string) {
+	var name string
+	d.value(&shape{kind: text}, n, reflect.ValueOf(&name).Elem(), path)
+	if name != "" {
+		d.twins[strings.TrimSuffix(path, twinSuffix)] = setting{origin: fromFile, pos: d.pos(n), raw: name, twin: true}
+	}
+}
+
+// scalar reads one word or number. Which of the two it is, YAML decides by how
+// it is written, and what is written must be what is meant: 1.10 as a text
+// needs quotes, or the next reader takes it for 1.1.
+func (d *decoder) scalar(s *shape, n *yaml.Node, v reflect.Value, path string) {
+	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0
+	isText := n.Tag == "!!str" || n.Tag == "!!timestamp"
+	switch {
+	case s.kind == text && !isText && s.secret:
+		d.fail(d.pos(n), path, "must be a text: put it in quotes")
+		return
+	case s.kind == text && !isText:
+		d.fail(d.pos(n), path, "must be a text: put it in quotes, \"%s\"", n.Value)
+		return
+	case (s.kind == integer || s.kind == boolean) && quoted:
+		d.fail(d.pos(n), path, "must be %s: leave out the quotes", s)
+		return
+	}
+	if err := setScalar(s, n.Value, v); err != nil {
+		d.fail(d.pos(n), path, "%v", err)
+	}
+}

@@ -1,0 +1,103 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/posternhq/postern/policy"
+)
+
+// Finding is something wrong, or with Warning doubtful, in a configuration.
+type Finding struct {
+	File    string // or what else the value comes from: POSTERN_LISTEN, --upstream
+	Line    int    // from 1; zero: no particular place
+	Column  int    // from 1, counted in characters; zero: no particular place
+	Message string
+	Warning bool
+}
+
+// String is the finding as compilers print theirs, which editors can jump to:
+// gateway.yaml:42:7: unknown key "rolse" (did you mean "role"?)
+func (f Finding) String() string {
+	message := f.Message
+	if f.Warning {
+		message = "warning: " + message
+	}
+	switch {
+	case f.File == "":
+		return message
+	case f.Line == 0:
+		return fmt.Sprintf("%s: %s", f.File, message)
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, message)
+}
+
+// Failed tells whether any finding is an error, so that the configuration
+// must not be used.
+func Failed(findings []Finding) bool {
+	return slices.ContainsFunc(findings, func(f Finding) bool { return !f.Warning })
+}
+
+// sortFindings puts findings in the order of the file, and what has no place
+// in it last; it drops repetitions.
+func sortFindings(findings []Finding) []Finding {
+	slices.SortStableFunc(findings, func(a, b Finding) int {
+		return cmp.Or(
+			cmp.Compare(min(b.Line, 1), min(a.Line, 1)),
+			cmp.Compare(a.File, b.File),
+			cmp.Compare(a.Line, b.Line),
+			cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Message, b.Message),
+		)
+	})
+	return slices.Compact(findings)
+}
+
+func at(pos policy.Pos, format string, args ...any) Finding {
+	return Finding{File: pos.File, Line: pos.Line, Column: pos.Column, Message: fmt.Sprintf(format, args...)}
+}
+
+// suggest is ` (did you mean "role"?)` for the candidate that a typing slip
+// could have turned into name, or nothing.
+func suggest(name string, candidates []string) string {
+	best, distance := "", 1+max(1, len(name)/3)
+	for _, candidate := range candidates {
+		if d := editDistance(name, candidate); d < distance {
+			best, distance = candidate, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %q?)", best)
+}
+
+// editDistance counts the letters that were added, lost, changed or swapped
+// with their neighbour (Damerau-Levenshtein, optimal string alignment).
+func editDistance(a, b string) int {
+	const longest = 64 // no key is longer, and a file must not buy quadratic work
+	if len(a) > longest || len(b) > longest {
+		return longest
+	}
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			rows[i][j] = min(rows[i-1][j], rows[i][j-1], rows[i-1][j-1]) + 1
+			if a[i-1] == b[j-1] {
+				rows[i][j] = rows[i-1][j-1]
+			}
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}

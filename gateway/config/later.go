@@ -1,0 +1,48 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// later lists the keys of gateway.yaml that this version does not heed and
+// that no package has a field for. Written with nothing in them they pass, so
+// that a file which spells out every default keeps loading.
+var listPosition = regexp.MustCompile(`\[\d+\]`)
+
+func laterKeys() []string {
+	return []string{"tests", "auth.aliases", "auth.migrate_from"}
+}
+
+// comesLater is the message for a key of a later version, or nothing.
+func comesLater(path string) string {
+	bare := listPosition.ReplaceAllString(path, "")
+	for _, key := range laterKeys() {
+		if bare == key || strings.HasPrefix(bare, key+".") {
+			return fmt.Sprintf("%s comes with a later version of Postern; leave it out", key)
+		}
+	}
+	return ""
+}
+
+// isOff tells whether a value says nothing: empty, zero or false, or made of
+// such values only.
+func isOff(n *yaml.Node) bool {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		return n.Tag == "!!null" || n.Value == "" || n.Tag == "!!bool" && n.Value == "false" || n.Tag == "!!int" && n.Value == "0"
+	case yaml.SequenceNode:
+		return len(n.Content) == 0
+	case yaml.MappingNode:
+		for i := 1; i < len(n.Content); i += 2 {
+			if n.Content[i].Kind != yaml.ScalarNode || !isOff(n.Content[i]) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}

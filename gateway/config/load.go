@@ -1,0 +1,74 @@
+package config
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/posternhq/postern/gateway"
+	"github.com/posternhq/postern/policy"
+)
+
+// Source is all that a configuration is read from.
+type Source struct {
+	Path  string            // of the file, for findings
+	Data  []byte            // its content; nothing: every default
+	Env   []string          // as os.Environ gives it; only POSTERN_ names are looked at
+	Flags map[string]string // by key path; and "upstream", the URL of the only upstream
+	Known []string          // POSTERN_ names that are no keys; a * at the end stands for any rest
+}
+
+// Load reads a configuration: flags over the environment over the file over
+// the defaults. It returns every finding at once, in the order of the file;
+// the File is nil when one of them is an error.
+//
+// Whether the values make sense together is for Check.
+func Load(src Source) (*File, []Finding) {
+	file, d := load(src)
+	findings := sortFindings(d.findings)
+	if Failed(findings) {
+		return nil, findings
+	}
+	return file, findings
+}
+
+func load(src Source) (*File, *decoder) {
+	d, file := newDecoder(src.Path), defaults()
+	file.Path = src.Path
+	root := reflect.ValueOf(file).Elem()
+	if tree := d.parse(src.Data); tree != nil {
+		d.value(fileShape(), tree, root, "")
+	}
+	d.overlay(src, root)
+	d.upstreamFlag(src, file)
+	return file, d
+}
+
+// upstreamFlag heeds --upstream: it stands for the only upstream of the file,
+// or makes one, and where no route says otherwise every path then needs a
+// login.
+func (d *decoder) upstreamFlag(src Source, file *File) {
+	for _, path := range slices.Sorted(maps.Keys(src.Flags)) {
+		if path != "upstream" && !slices.ContainsFunc(settableKeys(fileShape(), "", nil), func(k key) bool { return k.path == path }) {
+			d.find(policy.Pos{File: flagName(path)}, "no such setting")
+		}
+	}
+	url, ok := src.Flags["upstream"]
+	if !ok {
+		return
+	}
+	pos := policy.Pos{File: "--upstream"}
+	switch len(file.Gateway.Upstreams) {
+	case 0:
+		file.Gateway.Upstreams = []gateway.Upstream{{Pos: pos, Name: "app"}}
+	case 1:
+	default:
+		d.find(pos, "the file has %d upstreams; the flag is for one", len(file.Gateway.Upstreams))
+		return
+	}
+	file.Gateway.Upstreams[0].URLs = []string{url}
+	d.displace("upstreams[0].urls", pos)
+	if !d.has("routes") {
+		file.Routes = []Route{{Route: policy.Route{Pos: pos, Path: "/**", Allow: []policy.Rule{{Pos: pos, Authenticated: true}}}}}
+	}
+}

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"context"
+	"crypto/sha256"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Watch calls changed whenever the content of the file has become another,
+// until ctx ends. It calls from the goroutine that it is called in, one call
+// at a time, and returns nil when ctx has ended.
+//
+// It is not the file that is watched but its directory, and after every event
+// there the content is compared: editors replace a file instead of writing to
+// it, and Kubernetes swaps a symlink two levels away. A file that is missing
+// or unreadable is waited for. Where the system gives no notice of changes
+// (network file systems, the limit on inotify instances), the content is
+// compared every few seconds.
+func Watch(ctx context.Context, path string, changed func()) error {
+	w := watcher{path: path, settle: 250 * time.Millisecond, poll: 5 * time.Second, changed: changed}
+	return w.run(ctx)
+}
+
+type watcher struct {
+	path    string
+	settle  time.Duration // a file is read when nothing happened for so long: editors write in steps
+	poll    time.Duration // and in any case so often
+	changed func()
+
+	notify *fsnotify.Watcher // nil: the system has none for us
+	last   [sha256.Size]byte // digest of the content that is known
+}
+
+func (w *watcher) run(ctx context.Context) error {
+	w.last, _ = digest(w.path)
+	var events <-chan fsnotify.Event
+	if notify, err := fsnotify.NewWatcher(); err == nil {
+		defer notify.Close()
+		w.notify, events = notify, notify.Events
+	}
+	w.follow()
+	poll := time.NewTicker(w.poll)
+	defer poll.Stop()
+	settled := time.NewTimer(w.poll)
+	settled.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-events:
+			settled.Reset(w.settle)
+		case <-settled.C:
+			w.look()
+		case <-poll.C:
+			w.look()
+		}
+	}
+}
+
+// look compares the content and tells when it changed.
+func (w *watcher) look() {
+	w.follow()
+	now, err := digest(w.path)
+	if err != nil || now == w.last {
+		return
+	}
+	w.last = now
+	w.changed()
+}
+
+// follow watches the directories that a change of the file can be seen in:
+// its own, and the one that it really is in, when it is a symlink. To watch a
+// directory again is no error and heals a watch that was lost with it.
+func (w *watcher) follow() {
+	if w.notify == nil {
+		return
+	}
+	_ = w.notify.Add(filepath.Dir(w.path)) // without it there is the poll
+	if real, err := filepath.EvalSymlinks(w.path); err == nil {
+		_ = w.notify.Add(filepath.Dir(real))
+	}
+}
+
+func digest(path string) ([sha256.Size]byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	return sha256.Sum256(data), nil
+}
