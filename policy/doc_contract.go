@@ -1,3 +1,4 @@
+// Package policy: see api.go; the full doc follows.
 package policy
 
 // CONTRACT (helper A makes it real, then deletes this file):
