@@ -1,0 +1,238 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/posternhq/postern/auth"
+)
+
+const accountColumns = `accounts.id, accounts.username, accounts.email, accounts.email_verified, accounts.name, accounts.roles,
+	accounts.fields, accounts.password_hash, accounts.disabled, accounts.version, accounts.created, accounts.updated`
+
+// CreateAccount implements auth.Store.
+func (s *Store) CreateAccount(ctx context.Context, a auth.Account) error {
+	return fault("create account", s.write(ctx, func(ctx context.Context, q querier) error {
+		return insertAccount(ctx, q, a)
+	}))
+}
+
+// Account implements auth.Store.
+func (s *Store) Account(ctx context.Context, id string) (auth.Account, error) {
+	a, err := accountByID(ctx, s.readers, id)
+	return a, fault("read account", err)
+}
+
+// FindAccount implements auth.Store.
+func (s *Store) FindAccount(ctx context.Context, name string) (auth.Account, error) {
+	a, err := scanAccount(s.readers.QueryRowContext(ctx, `SELECT `+accountColumns+`
+		FROM accounts JOIN names ON names.account_id = accounts.id WHERE names.name = $1`, auth.Fold(name)))
+	return a, fault("find account", err)
+}
+
+// Accounts implements auth.Store.
+func (s *Store) Accounts(ctx context.Context) ([]auth.Account, error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT `+accountColumns+` FROM accounts`)
+	all, err := collect(rows, err, scanAccount)
+	// Sorted here and not in SQL: what comes before what is a matter of
+	// collation, and each engine has its own.
+	slices.SortFunc(all, func(a, b auth.Account) int {
+		return cmp.Or(cmp.Compare(auth.Fold(a.Username), auth.Fold(b.Username)), cmp.Compare(a.ID, b.ID))
+	})
+	return all, fault("list accounts", err)
+}
+
+// UpdateAccount implements auth.Store. The id, the version and the creation
+// are the store's: what Change writes there is dropped.
+func (s *Store) UpdateAccount(ctx context.Context, id string, u auth.AccountUpdate) (auth.Account, error) {
+	var a auth.Account
+	var refused error // by Change: returned as it is
+	err := s.write(ctx, func(ctx context.Context, q querier) error {
+		old, err := accountByID(ctx, q, id)
+		if err != nil {
+			return err
+		}
+		a = old
+		a.Roles = slices.Clone(old.Roles) // Change may write into the slice
+		if refused = u.Change(&a); refused != nil {
+			return refused
+		}
+		a.ID, a.Version, a.Created, a.Updated = old.ID, old.Version, old.Created, s.now()
+		return s.replaceAccount(ctx, q, old, &a, u)
+	})
+	if refused != nil {
+		return auth.Account{}, refused
+	}
+	if err != nil {
+		return auth.Account{}, fault("update account", err)
+	}
+	return a, nil
+}
+
+// DeleteAccount implements auth.Store.
+func (s *Store) DeleteAccount(ctx context.Context, id string, until time.Time) error {
+	return fault("delete account", s.write(ctx, func(ctx context.Context, q querier) error {
+		a, err := accountByID(ctx, q, id)
+		if err != nil {
+			return err
+		}
+		if _, err := s.endSessions(ctx, q, id, "", until); err != nil {
+			return err
+		}
+		// One above the last version: everything the account was ever given.
+		if err := announce(ctx, q, auth.Revocation{Kind: auth.RevokeAccountTokens, ID: id, Version: a.Version + 1, Until: until}); err != nil {
+			return err
+		}
+		_, err = q.ExecContext(ctx, `DELETE FROM accounts WHERE id = $1`, id)
+		return err
+	}))
+}
+
+// CountAccounts implements auth.Store.
+func (s *Store) CountAccounts(ctx context.Context) (int, error) {
+	var n int
+	err := s.readers.QueryRowContext(ctx, `SELECT count(*) FROM accounts`).Scan(&n)
+	return n, fault("count accounts", err)
+}
+
+// CountRoleHolders implements auth.Store.
+func (s *Store) CountRoleHolders(ctx context.Context) (map[string]int, error) {
+	// Few combinations of roles exist, however many accounts do.
+	type holders struct {
+		roles []string
+		count int
+	}
+	rows, err := s.readers.QueryContext(ctx, `SELECT roles, count(*) FROM accounts GROUP BY roles`)
+	all, err := collect(rows, err, func(r row) (h holders, err error) {
+		var text string
+		if err := r.Scan(&text, &h.count); err != nil {
+			return h, err
+		}
+		return h, json.Unmarshal([]byte(text), &h.roles)
+	})
+	if err != nil {
+		return nil, fault("count role holders", err)
+	}
+	counts := map[string]int{}
+	for _, h := range all {
+		slices.Sort(h.roles)
+		for _, role := range slices.Compact(h.roles) {
+			counts[role] += h.count
+		}
+	}
+	return counts, nil
+}
+
+// insertAccount adds the row and its names.
+func insertAccount(ctx context.Context, q querier, a auth.Account) error {
+	values, err := accountValues(a)
+	if err != nil {
+		return err
+	}
+	done, err := q.ExecContext(ctx, `INSERT INTO accounts (id, username, email, email_verified, name, roles, fields, password_hash, disabled, version, created, updated)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`, values...)
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return cmp.Or(err, error(&auth.ConflictError{Field: "id"}))
+	}
+	return insertNames(ctx, q, a)
+}
+
+// replaceAccount writes the changed account over the old one, with everything
+// that the change ends.
+func (s *Store) replaceAccount(ctx context.Context, q querier, old auth.Account, a *auth.Account, u auth.AccountUpdate) error {
+	passwordChanged := a.PasswordHash != old.PasswordHash && !u.SamePassword
+	becameDisabled := a.Disabled && !old.Disabled
+	if passwordChanged || a.Disabled != old.Disabled || !slices.Equal(a.Roles, old.Roles) {
+		a.Version++
+		if err := announce(ctx, q, auth.Revocation{Kind: auth.RevokeAccountTokens, ID: a.ID, Version: a.Version, Until: u.Until}); err != nil {
+			return err
+		}
+	}
+	if passwordChanged || becameDisabled {
+		if _, err := s.endSessions(ctx, q, a.ID, u.Keep, u.Until); err != nil {
+			return err
+		}
+	}
+	values, err := accountValues(*a)
+	if err != nil {
+		return err
+	}
+	if _, err := q.ExecContext(ctx, `UPDATE accounts SET username = $2, email = $3, email_verified = $4, name = $5, roles = $6, fields = $7,
+		password_hash = $8, disabled = $9, version = $10, created = $11, updated = $12 WHERE id = $1`, values...); err != nil {
+		return err
+	}
+	// All names anew: the account cannot be in its own way then.
+	if _, err := q.ExecContext(ctx, `DELETE FROM names WHERE account_id = $1`, a.ID); err != nil {
+		return err
+	}
+	return insertNames(ctx, q, *a)
+}
+
+// insertNames claims the account's names. Two of them may be the same (a
+// username that is the e-mail); one of another account's is a conflict.
+func insertNames(ctx context.Context, q querier, a auth.Account) error {
+	claimed := map[string]bool{"": true} // no name is nobody's
+	for _, n := range []struct{ field, name string }{{"id", a.ID}, {"username", a.Username}, {"email", a.Email}} {
+		folded := auth.Fold(n.name)
+		if claimed[folded] {
+			continue
+		}
+		claimed[folded] = true
+		done, err := q.ExecContext(ctx, `INSERT INTO names (name, account_id) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, folded, a.ID)
+		if err != nil {
+			return err
+		}
+		if n0, err := done.RowsAffected(); err != nil || n0 == 0 {
+			return cmp.Or(err, error(&auth.ConflictError{Field: n.field}))
+		}
+	}
+	return nil
+}
+
+// accountByID reads an account, sql.ErrNoRows when there is none.
+func accountByID(ctx context.Context, q querier, id string) (auth.Account, error) {
+	return scanAccount(q.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id = $1`, id))
+}
+
+// accountValues are the columns of a, in accountColumns' order.
+func accountValues(a auth.Account) ([]any, error) {
+	if a.Roles == nil {
+		a.Roles = []string{} // [] in the column, so that equal sets group together
+	}
+	roles, err := json.Marshal(a.Roles)
+	if err != nil {
+		return nil, fmt.Errorf("roles: %w", err)
+	}
+	fields, err := json.Marshal(a.Fields)
+	if err != nil {
+		return nil, fmt.Errorf("fields: %w", err)
+	}
+	return []any{a.ID, a.Username, a.Email, integer(a.EmailVerified), a.Name, string(roles), string(fields), a.PasswordHash,
+		integer(a.Disabled), a.Version, millis(a.Created), millis(a.Updated)}, nil
+}
+
+// scanAccount reads a row of accountColumns.
+func scanAccount(r row) (a auth.Account, err error) {
+	var roles, fields string
+	var created, updated int64
+	err = r.Scan(&a.ID, &a.Username, &a.Email, &a.EmailVerified, &a.Name, &roles, &fields, &a.PasswordHash,
+		&a.Disabled, &a.Version, &created, &updated)
+	if err != nil {
+		return auth.Account{}, err
+	}
+	if err := json.Unmarshal([]byte(roles), &a.Roles); err != nil {
+		return auth.Account{}, fmt.Errorf("account %s: roles: %w", a.ID, err)
+	}
+	if err := json.Unmarshal([]byte(fields), &a.Fields); err != nil {
+		return auth.Account{}, fmt.Errorf("account %s: fields: %w", a.ID, err)
+	}
+	a.Created, a.Updated = instant(created), instant(updated)
+	return a, nil
+}

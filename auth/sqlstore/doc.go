@@ -1,0 +1,32 @@
+// Package sqlstore keeps accounts, sessions, revocations and sealed keys in a
+// SQL database. It implements auth.Store:
+//
+//	store, err := sqlstore.Open(ctx, "postern.db")
+//	if err != nil {
+//		return err // the message says what to do
+//	}
+//	defer store.Close()
+//
+// # Why it is like this
+//
+// One SQL text. PostgreSQL will join SQLite, so the statements here are those
+// that both understand: $1 placeholders, ON CONFLICT, RETURNING, integers for
+// times (milliseconds) and booleans. Only opening, locking and error codes
+// differ, and they are in sqlite.go.
+//
+// Two pools. SQLite has one writer at a time, so there is one connection that
+// writes. It takes the lock when a transaction begins (_txlock=immediate): a
+// transaction that reads first and then wants to write is not waited for by
+// SQLite but refused. The readers work in the write-ahead log beside it and
+// cannot write (query_only).
+//
+// synchronous=FULL. A logout, a password change or a rotation that was
+// answered survives a power cut. What that costs comes back by committing
+// concurrent writes together, see group.
+//
+// Own migrations. The usual library has no lock for SQLite, so that two
+// processes that start at once would run the same step twice, and brings 95
+// modules into go.sum; migrate.go is shorter than its set-up. The version is
+// SQLite's user_version, which stands in the file's header and can be read
+// without opening the database.
+package sqlstore

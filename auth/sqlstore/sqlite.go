@@ -1,0 +1,220 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// Everything that only SQLite needs is in this file: opening, the file's
+// header, and the error codes.
+
+// applicationID stands in the header of our files ("Post"), so that the file
+// of another program is not taken for an old one of ours.
+const applicationID = 0x506f7374
+
+// busyTimeout is how long a connection waits for another process' lock.
+const busyTimeout = 5 * time.Second
+
+// Open opens the store in the SQLite file at path, makes the file (mode 0600)
+// when there is none or an empty one, and brings its schema up to date. Several
+// processes may have it open.
+//
+// What is no store of ours is refused and left as it is: a directory, a file
+// that is no database, another program's database, and one that a newer
+// Postern wrote. The error names the file and wraps auth.ErrUnavailable, or
+// the end of ctx.
+func Open(ctx context.Context, path string) (*Store, error) {
+	s, err := open(ctx, path)
+	if err != nil {
+		return nil, fault("open store", explain(path, err))
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, path string) (*Store, error) {
+	if err := inspect(ctx, path); err != nil {
+		return nil, err
+	}
+	// Made here and not by SQLite, for the mode. The -wal and -shm get the same.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := file.Close(); err != nil {
+		return nil, err
+	}
+	s := &Store{Now: time.Now, group: group{lead: make(chan struct{}, 1)}}
+	if s.writer, err = sql.Open("sqlite", source(path, "_txlock=immediate", "_pragma=foreign_keys(1)", "_pragma=synchronous(FULL)")); err != nil {
+		return nil, err
+	}
+	s.writer.SetMaxOpenConns(1)
+	if err := prepare(ctx, s.writer, path); err != nil {
+		return nil, errors.Join(err, s.writer.Close())
+	}
+	if s.readers, err = sql.Open("sqlite", source(path, "_pragma=query_only(1)")); err != nil {
+		return nil, errors.Join(err, s.writer.Close())
+	}
+	n := max(4, runtime.GOMAXPROCS(0))
+	s.readers.SetMaxOpenConns(n)
+	s.readers.SetMaxIdleConns(n)
+	return s, nil
+}
+
+// source is the data source name of path. Every connection that a pool makes
+// reads it, so pragmas stand here: a PRAGMA statement reaches one connection.
+func source(path string, options ...string) string {
+	dsn := fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)", (&url.URL{Path: path}).EscapedPath(), busyTimeout.Milliseconds())
+	for _, o := range options {
+		dsn += "&" + o
+	}
+	return dsn
+}
+
+// prepare turns on the write-ahead log, in which readers do not wait for the
+// writer, and runs the migrations.
+func prepare(ctx context.Context, db *sql.DB, path string) error {
+	if err := retryBusy(ctx, func() error {
+		_, err := db.ExecContext(ctx, `PRAGMA journal_mode(WAL)`)
+		return err
+	}); err != nil {
+		return err
+	}
+	return migrate(ctx, db, filepath.Base(path))
+}
+
+// retryBusy runs f until it is not busy, for at most busyTimeout. SQLite does
+// not wait by itself when two processes make the same new file at once.
+func retryBusy(ctx context.Context, f func() error) error {
+	for end := time.Now().Add(busyTimeout); ; {
+		err := f()
+		if code(err)&0xff != sqlite3.SQLITE_BUSY || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// inspect refuses what is no store of ours, and touches nothing. SQLite would:
+// opening a database in WAL mode makes the -wal beside it, and closing it folds
+// a -wal into the file.
+func inspect(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%s is a directory, not a file", path)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file", path)
+	case info.Size() == 0:
+		return nil
+	}
+	application, version, err := header(path)
+	if err != nil {
+		return err
+	}
+	// After a crash, or while another process serves, page one may be in the
+	// log. A read-only connection reads it and folds nothing back.
+	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
+		db, err := sql.Open("sqlite", source(path, "mode=ro", "_pragma=query_only(1)"))
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		if application, version, err = identity(ctx, db); err != nil {
+			return err
+		}
+	}
+	return accept(filepath.Base(path), application, version)
+}
+
+// header reads a database file's application id and schema version.
+// The layout: https://www.sqlite.org/fileformat2.html#the_database_header
+func header(path string) (application, version int64, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer file.Close()
+	var page [100]byte
+	if _, err := io.ReadFull(file, page[:]); err != nil || string(page[:16]) != "SQLite format 3\x00" {
+		return 0, 0, fmt.Errorf("%s is not a database; name another store.path, or move the file away", path)
+	}
+	return int64(binary.BigEndian.Uint32(page[68:])), int64(binary.BigEndian.Uint32(page[60:])), nil
+}
+
+// identity is what header reads, as a connection sees it.
+func identity(ctx context.Context, q querier) (application, version int64, err error) {
+	err = errors.Join(
+		q.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&application),
+		q.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version))
+	return application, version, err
+}
+
+// accept says whether a file with this identity may be used. name is the
+// file's, for the message.
+func accept(name string, application, version int64) error {
+	switch newest := int64(len(migrations())); {
+	case application != applicationID:
+		return fmt.Errorf("%s is the database of another program; name another store.path", name)
+	case version > newest:
+		return fmt.Errorf("%s was written by a newer Postern (schema %d, this one knows %d)", name, version, newest)
+	}
+	return nil
+}
+
+// tidy leaves the statistics that the query planner wants and folds the log
+// back. Another process that reads keeps the log from being emptied: no fault.
+func (s *Store) tidy() error {
+	ctx := context.Background()
+	for _, pragma := range []string{`PRAGMA optimize`, `PRAGMA wal_checkpoint(TRUNCATE)`} {
+		if _, err := s.writer.ExecContext(ctx, pragma); err != nil && code(err)&0xff != sqlite3.SQLITE_BUSY {
+			return err
+		}
+	}
+	return nil
+}
+
+// code is the SQLite result code in err, 0 when there is none.
+// The low byte is the primary code: https://www.sqlite.org/rescode.html
+func code(err error) int {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		return e.Code()
+	}
+	return 0
+}
+
+// explain says in words what to do about an error of opening path.
+func explain(path string, err error) error {
+	switch code(err) & 0xff {
+	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		return fmt.Errorf("%s cannot be written; the file and its folder must be writable, %[1]s-wal is kept beside it: %w", path, err)
+	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
+		return fmt.Errorf("%s is damaged; restore a backup: %w", path, err)
+	case sqlite3.SQLITE_BUSY:
+		return fmt.Errorf("%s is locked by another process: %w", path, err)
+	case 0:
+		return err
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
