@@ -1,0 +1,86 @@
+package e2e
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// app is a legacy application: a process that listens on a port and has no idea
+// that a gateway stands before it.
+type app struct {
+	addr   string
+	output *output
+}
+
+// client speaks to the application past the gateway.
+func (a app) client(t testing.TB) *client { return newClient(t, "http://"+a.addr) }
+
+// startApp runs a program that listens on the address and waits until it does.
+func startApp(t testing.TB, addr, dir string, env []string, program string, args ...string) app {
+	t.Helper()
+	a := app{addr: addr, output: &output{}}
+	cmd := exec.Command(program, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, a.output, a.output
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(os.Interrupt)
+		done := time.AfterFunc(5*time.Second, func() { cmd.Process.Kill() })
+		cmd.Wait()
+		done.Stop()
+	})
+	eventually(t, program+" listens", func() bool {
+		conn, err := net.DialTimeout("tcp", addr, time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	return a
+}
+
+// startExpress runs a program of testdata/express under Node.
+func startExpress(t testing.TB, program string, args ...string) app {
+	t.Helper()
+	need(t, "node")
+	dir := filepath.Join("testdata", "express")
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", "express")); err != nil {
+		lack(t, "e2e/testdata/express/node_modules")
+	}
+	addr := freeAddr(t)
+	_, port, _ := net.SplitHostPort(addr)
+	return startApp(t, addr, dir, []string{"PORT=" + port, "NODE_ENV=production"}, "node", append([]string{program}, args...)...)
+}
+
+// startDjango runs the Django project of testdata/django under gunicorn, with a
+// database of its own. Both come from Debian and belong to Debian's Python.
+func startDjango(t testing.TB) app {
+	t.Helper()
+	need(t, "gunicorn")
+	const python = "/usr/bin/python3"
+	if err := exec.Command(python, "-c", "import django").Run(); err != nil {
+		lack(t, "django for "+python)
+	}
+	dir := filepath.Join("testdata", "django")
+	env := []string{
+		"DJANGO_SETTINGS_MODULE=intranet.settings", "PYTHONDONTWRITEBYTECODE=1",
+		"DATABASE=" + filepath.Join(t.TempDir(), "django.db"),
+	}
+	migrate := exec.Command(python, "-m", "django", "migrate", "--verbosity", "0")
+	migrate.Dir, migrate.Env = dir, append(os.Environ(), append(env, "PYTHONPATH=.")...)
+	if out, err := migrate.CombinedOutput(); err != nil {
+		t.Fatalf("django migrate: %v\n%s", err, out)
+	}
+	addr := freeAddr(t)
+	gunicorn, err := exec.LookPath("/usr/bin/gunicorn")
+	if err != nil {
+		lack(t, "/usr/bin/gunicorn")
+	}
+	return startApp(t, addr, dir, env, gunicorn, "--bind", addr, "--workers", "1", "--threads", "4", "intranet.wsgi:application")
+}
