@@ -1,6 +1,14 @@
 package auth
 
-import "time"
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Config is the part of gateway.yaml's `auth` section that this package
 // heeds. Paths, cookies and origins are auth/web's.
@@ -83,8 +91,156 @@ func DefaultConfig() Config {
 	}
 }
 
+// UnmarshalText reads an amount such as 256MiB, 64KiB, 1GiB or 65536.
+func (b *Bytes) UnmarshalText(text []byte) error {
+	digits, unit := string(text), int64(1)
+	for _, u := range []struct {
+		suffix string
+		size   int64
+	}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}} {
+		if cut, ok := strings.CutSuffix(digits, u.suffix); ok {
+			digits, unit = strings.TrimSpace(cut), u.size
+			break
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/unit {
+		return fmt.Errorf("%q is no amount of memory; write it as 256MiB, 64KiB, 1GiB or a number of bytes", text)
+	}
+	*b = Bytes(n * unit)
+	return nil
+}
+
+// String writes the amount in its largest whole unit, as UnmarshalText reads it.
+func (b Bytes) String() string {
+	switch {
+	case b != 0 && b%(1<<30) == 0:
+		return strconv.FormatInt(int64(b>>30), 10) + "GiB"
+	case b != 0 && b%(1<<20) == 0:
+		return strconv.FormatInt(int64(b>>20), 10) + "MiB"
+	case b != 0 && b%(1<<10) == 0:
+		return strconv.FormatInt(int64(b>>10), 10) + "KiB"
+	}
+	return strconv.FormatInt(int64(b), 10)
+}
+
 // Fault is something wrong with a configuration value.
 type Fault struct {
 	Path    string // the key's path below auth, e.g. access_token.ttl
 	Message string
+}
+
+// faults collects what is wrong, so that all of it is reported at once.
+type faults []Fault
+
+func (f *faults) add(path, format string, args ...any) {
+	*f = append(*f, Fault{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+// between demands low <= d <= high.
+func (f *faults) between(path string, d, low, high time.Duration) {
+	if d < low || d > high {
+		f.add(path, "%s is out of bounds: from %s to %s", d, low, high)
+	}
+}
+
+// Validate lists everything that is wrong with the configuration; none when it
+// may be used. It changes nothing.
+func (c Config) Validate() []Fault {
+	var f faults
+	c.validateTokens(&f)
+	c.validatePassword(&f)
+	c.validateNames(&f)
+	if c.Lockout.Attempts < 0 || c.Lockout.Attempts > 10000 {
+		f.add("lockout.attempts", "%d is out of bounds: from 0 (off) to 10000", c.Lockout.Attempts)
+	}
+	if c.Lockout.Attempts > 0 {
+		f.between("lockout.window", c.Lockout.Window, time.Second, 24*time.Hour)
+		f.between("lockout.duration", c.Lockout.Duration, time.Second, 24*time.Hour)
+	}
+	return f
+}
+
+const day = 24 * time.Hour
+
+func (c Config) validateTokens(f *faults) {
+	if strings.ContainsFunc(c.Issuer, isControlOrSpace) {
+		f.add("issuer", "must not contain spaces or control characters")
+	}
+	if len(c.Audience) == 0 {
+		f.add("audience", "must name at least one audience; leave it out for [postern]")
+	}
+	for i, a := range c.Audience {
+		if a == "" || len(a) > 256 || strings.ContainsFunc(a, isControlOrSpace) {
+			f.add(fmt.Sprintf("audience[%d]", i), "%q is no audience: 1 to 256 bytes, no spaces, no control characters", a)
+		}
+	}
+	if _, ok := algorithmByName(c.AccessToken.Algorithm); !ok {
+		f.add("access_token.algorithm", "unknown algorithm %q; known are %s", c.AccessToken.Algorithm, strings.Join(algorithmNames(), ", "))
+	}
+	f.between("access_token.ttl", c.AccessToken.TTL, time.Second, 30*day)
+	f.between("refresh_token.ttl", c.RefreshToken.TTL, time.Second, 3650*day)
+	f.between("refresh_token.session_ttl", c.RefreshToken.SessionTTL, time.Second, 3650*day)
+	// Within the grace a stolen token that was already spent still answers, so
+	// it stays a matter of retries, not of minutes without end.
+	f.between("refresh_token.reuse_grace", c.RefreshToken.ReuseGrace, 0, 5*time.Minute)
+	if c.RefreshToken.ReuseGrace >= c.RefreshToken.TTL {
+		f.add("refresh_token.reuse_grace", "must be shorter than refresh_token.ttl (%s)", c.RefreshToken.TTL)
+	}
+	if c.IDFormat != formatUUID && c.IDFormat != formatInteger && c.IDFormat != formatObjectID {
+		f.add("id_format", "unknown format %q; known are uuid, integer, objectid", c.IDFormat)
+	}
+}
+
+func (c Config) validatePassword(f *faults) {
+	p := c.Password
+	if p.Algorithm != "argon2id" && p.Algorithm != "bcrypt" {
+		f.add("password.algorithm", "unknown algorithm %q; known are argon2id, bcrypt", p.Algorithm)
+	}
+	if p.MinLength < 1 || p.MinLength > p.MaxLength {
+		f.add("password.min_length", "%d is out of bounds: from 1 to max_length (%d)", p.MinLength, p.MaxLength)
+	}
+	if p.MaxLength > maxPassword {
+		f.add("password.max_length", "%d is out of bounds: at most %d, since login reads no more", p.MaxLength, maxPassword)
+	}
+	if p.Algorithm == "bcrypt" && p.MinLength > maxBcrypt {
+		f.add("password.min_length", "%d is out of bounds: bcrypt takes at most %d bytes", p.MinLength, maxBcrypt)
+	}
+	if p.MaxConcurrent < 0 || p.MaxConcurrent > 1024 {
+		f.add("password.max_concurrent", "%d is out of bounds: from 0 (cores - 1) to 1024", p.MaxConcurrent)
+	}
+	if p.MemoryBudget < argonMemory<<10 {
+		f.add("password.memory_budget", "%s is too little: one hash takes %s", p.MemoryBudget, Bytes(argonMemory<<10))
+	}
+	if c.Registration.Enabled || len(c.Registration.AllowRoles) > 0 {
+		f.add("registration.enabled", "registration comes with a later version of Postern; leave it out")
+	}
+}
+
+// fieldName is what a profile field may be called: it becomes a member of JSON
+// objects and of token claims, so it has one spelling only.
+var fieldName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
+
+func (c Config) validateNames(f *faults) {
+	for i, r := range c.Roles {
+		path := fmt.Sprintf("roles[%d]", i)
+		if msg := roleFault(r); msg != "" {
+			f.add(path, "%q: %s", r, msg)
+		}
+		if slices.Index(c.Roles, r) < i {
+			f.add(path, "%q is listed twice", r)
+		}
+	}
+	seen := map[string]bool{"id": true, "username": true, "email": true, "name": true, "roles": true, "password": true}
+	for i, p := range c.Profile.Fields {
+		path := fmt.Sprintf("profile.fields[%d].name", i)
+		switch folded := strings.ToLower(p.Name); {
+		case !fieldName.MatchString(p.Name):
+			f.add(path, "%q is no field name: a letter, then letters, digits, _ or -, at most 64", p.Name)
+		case seen[folded]:
+			f.add(path, "%q is taken, by another field or by a part of every account", p.Name)
+		default:
+			seen[folded] = true
+		}
+	}
 }

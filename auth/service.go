@@ -2,51 +2,160 @@ package auth
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// MasterKey seals the keys in the store.
-type MasterKey [32]byte
-
-// Options is what a Service is made of.
+// Options is what a Service is made of. The caller keeps the Store and closes
+// it after the last use of the Service.
 type Options struct {
 	Store  Store
 	Master MasterKey
 	Config Config
 	Now    func() time.Time             // default time.Now
-	Rand   io.Reader                    // default crypto/rand.Reader
-	Audit  func(context.Context, Event) // default: none
+	Rand   io.Reader                    // default crypto/rand.Reader; safe for use at once
+	Audit  func(context.Context, Event) // default: none; must not block
 }
 
-// Credentials is what a person types to log in.
-type Credentials struct{ Username, Password string }
+// Service answers who is asking: it logs people in, keeps their sessions, and
+// proves the tokens that requests present. All methods may be called at once.
+type Service struct {
+	store  Store
+	sealer sealer
+	now    func() time.Time
+	rand   io.Reader
+	audit  func(context.Context, Event)
 
-// NewAccount is an account to be made.
-type NewAccount struct {
-	ID       string
-	Username string
-	Email    string
-	Name     string
-	Password string
-	Roles    []string
-	Fields   map[string][]string
+	view     *revocations
+	throttle *throttle
+	started  time.Time
+
+	reconfigure sync.Mutex            // one Reconfigure at a time
+	current     atomic.Pointer[state] // replaced whole, never changed
 }
 
-// AccountChange is what an administrator changes; nil leaves a thing as it is.
-type AccountChange struct {
-	Email, Name *string
-	Roles       *[]string
-	Fields      map[string][]string // an empty list removes the field
-	Disabled    *bool
-	Password    *string
+// state is all that a reload can change.
+type state struct {
+	config  Config
+	ring    *keyring
+	hasher  *hasher
+	cache   *tokenCache   // of tokens that ring, issuer and audience have proven
+	horizon time.Duration // the longest access_token.ttl since the start
 }
 
-// ProfileChange is what an account's owner changes.
-type ProfileChange struct {
-	Name   *string
-	Fields map[string]any // string, list of strings, or nil to remove the field
+// New opens the keys in the store, or makes them at the first start, and loads
+// the revocations. A configuration with faults, a master key that does not open
+// the keys, and a store that does not answer are errors.
+func New(ctx context.Context, o Options) (*Service, error) {
+	s := &Service{
+		store: o.Store, now: o.Now, rand: o.Rand, audit: o.Audit,
+		view: newRevocations(), throttle: newThrottle(throttleSize),
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.rand == nil {
+		s.rand = rand.Reader
+	}
+	s.sealer = sealer{master: o.Master, rand: s.rand}
+	s.started = s.now()
+	if o.Master == (MasterKey{}) {
+		return nil, errors.New("the master key is all zero: it was never read")
+	}
+	if err := s.Reconfigure(ctx, o.Config); err != nil {
+		return nil, err
+	}
+	// Without this a restart would make revoked tokens good again.
+	if err := s.poll(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-// Service answers who is asking.
-type Service struct{}
+// Reconfigure puts a configuration in force, whole or not at all. Sessions,
+// keys and the view of revocations stay; another algorithm gets a key of its
+// own, and tokens signed with the former are refused from then on. The cache of
+// verified tokens is emptied when they might be judged differently.
+func (s *Service) Reconfigure(ctx context.Context, c Config) error {
+	s.reconfigure.Lock()
+	defer s.reconfigure.Unlock()
+	if c.Issuer == "" {
+		return errors.New("auth.issuer is empty: it must name this gateway")
+	}
+	if f := c.Validate(); len(f) > 0 {
+		return fmt.Errorf("auth.%s: %s", f[0].Path, f[0].Message)
+	}
+	alg, _ := algorithmByName(c.AccessToken.Algorithm) // Validate knows it
+	ring, created, err := s.openKeyring(ctx, alg)
+	if err != nil {
+		return err
+	}
+	old := s.current.Load()
+	next := &state{config: c, ring: ring, cache: newTokenCache(), horizon: c.AccessToken.TTL}
+	if old != nil {
+		next.horizon = max(next.horizon, old.horizon)
+		if old.provesAlike(next) {
+			next.cache = old.cache
+		}
+	}
+	if old != nil && old.config.Password == c.Password {
+		next.hasher = old.hasher
+	} else if next.hasher, err = newHasher(c.Password, s.rand); err != nil {
+		return err
+	}
+	s.current.Store(next)
+	for _, k := range created {
+		s.tell(ctx, Event{Name: EventKeyCreated, Detail: k.Use + " " + k.ID})
+	}
+	return nil
+}
+
+// provesAlike reports whether both accept the same tokens in the same way.
+func (st *state) provesAlike(other *state) bool {
+	return string(st.ring.jwks) == string(other.ring.jwks) && st.ring.algorithm.name == other.ring.algorithm.name &&
+		sameKeys(st.ring.verify, other.ring.verify) && st.config.Issuer == other.config.Issuer &&
+		slices.Equal(st.config.Audience, other.config.Audience) && st.horizon == other.horizon
+}
+
+func sameKeys(a, b map[string]signKey) bool {
+	for id := range a {
+		if _, ok := b[id]; !ok {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// unavailable marks a fault of the store, which is answered 503 and never taken
+// for "no such user". What the store says on purpose goes through as it is.
+func unavailable(doing string, err error) error {
+	var conflict *ConflictError
+	var invalid *InvalidError
+	switch {
+	case err == nil || errors.Is(err, ErrNotFound) || errors.As(err, &conflict) || errors.As(err, &invalid):
+		return err
+	case errors.Is(err, ErrUnavailable):
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
+}
+
+type presentedKey struct{}
+
+// WithPresented hands on what a request presented.
+func WithPresented(ctx context.Context, p Presented) context.Context {
+	return context.WithValue(ctx, presentedKey{}, p)
+}
+
+// PresentedIn is what WithPresented put into ctx; without that it is nothing,
+// which is an anonymous caller.
+func PresentedIn(ctx context.Context) Presented {
+	p, _ := ctx.Value(presentedKey{}).(Presented)
+	return p
+}

@@ -40,7 +40,8 @@ type Store interface {
 	// CountRoleHolders says how many accounts hold each role.
 	CountRoleHolders(ctx context.Context) (map[string]int, error)
 
-	// CreateSession adds a session.
+	// CreateSession adds a session. An account that is absent or disabled is
+	// ErrNotFound: it may have gone while its password was being checked.
 	CreateSession(ctx context.Context, s Session) error
 	// Session finds a session by its id, revoked ones included.
 	Session(ctx context.Context, id string) (Session, error)
@@ -141,5 +142,5 @@ type SealedKey struct {
 	Generation int64
 	Sealed     []byte
 	Created    time.Time
-	Retired    time.Time // zero: in use
+	Retired    time.Time // from when it counts for nothing; zero: in use
 }

@@ -1,0 +1,320 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// NewAccount is an account to be made. ID is for imports, "" makes one in the
+// configured format. Without a Username the e-mail address is the username;
+// without a Password there is no login by password.
+type NewAccount struct {
+	ID       string
+	Username string
+	Email    string
+	Name     string
+	Password string
+	Roles    []string
+	Fields   map[string][]string
+}
+
+// AccountChange is what an administrator changes; nil leaves a thing as it is.
+type AccountChange struct {
+	Email, Name *string
+	Roles       *[]string
+	Fields      map[string][]string // an empty list removes the field
+	Disabled    *bool
+	Password    *string
+}
+
+// Account finds an account by its id.
+func (s *Service) Account(ctx context.Context, id string) (Account, error) {
+	a, err := s.store.Account(ctx, id)
+	return a, unavailable("find an account", err)
+}
+
+// FindAccount finds an account by id, username or e-mail address.
+func (s *Service) FindAccount(ctx context.Context, name string) (Account, error) {
+	a, err := s.store.FindAccount(ctx, Fold(name))
+	return a, unavailable("find an account", err)
+}
+
+// Accounts lists all accounts by username.
+func (s *Service) Accounts(ctx context.Context) ([]Account, error) {
+	all, err := s.store.Accounts(ctx)
+	return all, unavailable("list the accounts", err)
+}
+
+// CountAccounts says how many accounts there are; none is a first start.
+func (s *Service) CountAccounts(ctx context.Context) (int, error) {
+	n, err := s.store.CountAccounts(ctx)
+	return n, unavailable("count the accounts", err)
+}
+
+// idTries is how often a new id may turn out to be taken. Of the 10^9 integers
+// so many in a row are taken only when something else is wrong.
+const idTries = 8
+
+// AddAccount makes an account. by is who makes it, "" for itself.
+//
+// Everything that is wrong with the input is one *InvalidError; a name that
+// somebody has is a *ConflictError. An e-mail address that is given here counts
+// as verified: an administrator or an import vouches for it.
+func (s *Service) AddAccount(ctx context.Context, n NewAccount, by string) (Account, error) {
+	st := s.current.Load()
+	if n.Username == "" {
+		n.Username = n.Email
+	}
+	now := s.now().UTC()
+	a := Account{
+		ID: n.ID, Username: n.Username, Email: n.Email, EmailVerified: n.Email != "", Name: n.Name,
+		Roles: slices.Clone(n.Roles), Fields: presentFields(n.Fields),
+		// A time, not 1: an account made again under the id of a deleted one
+		// must be ahead of the revocation of that one's tokens.
+		Version: now.UnixMilli(), Created: now, Updated: now,
+	}
+	faults := append(st.accountFaults(a), st.unknownFields(n.Fields)...)
+	if n.ID != "" {
+		faults = appendFault(faults, "id", idFault(n.ID))
+	}
+	if n.Password != "" {
+		faults = appendFault(faults, "password", st.hasher.fault(n.Password, st.config.Password.MinLength))
+	}
+	if len(faults) > 0 {
+		return Account{}, &InvalidError{Fields: faults}
+	}
+	if n.Password != "" {
+		var err error
+		if a.PasswordHash, err = st.hasher.hash(ctx, n.Password); err != nil {
+			return Account{}, err
+		}
+	}
+	if err := s.create(ctx, st, &a); err != nil {
+		return Account{}, err
+	}
+	s.tell(ctx, Event{Name: EventUserCreated, User: a.Username, By: by, Detail: strings.Join(a.Roles, ",")})
+	return a, nil
+}
+
+// create stores an account, under a new id when it has none.
+func (s *Service) create(ctx context.Context, st *state, a *Account) error {
+	if a.ID != "" {
+		return unavailable("add an account", s.store.CreateAccount(ctx, *a))
+	}
+	for try := 1; ; try++ {
+		var err error
+		if a.ID, err = newID(st.config.IDFormat, s.rand, s.now()); err != nil {
+			return err
+		}
+		err = s.store.CreateAccount(ctx, *a)
+		var taken *ConflictError
+		if !errors.As(err, &taken) || taken.Field != "id" || try == idTries {
+			return unavailable("add an account", err)
+		}
+	}
+}
+
+// SetAccount changes an account, for an administrator. A change of roles,
+// password or disabled outdates its access tokens; a new password and disabling
+// end its sessions too. A username that is the old e-mail address follows it.
+func (s *Service) SetAccount(ctx context.Context, id string, ch AccountChange, by string) (Account, error) {
+	st := s.current.Load()
+	if faults := st.unknownFields(ch.Fields); len(faults) > 0 {
+		return Account{}, &InvalidError{Fields: faults}
+	}
+	hash := ""
+	if ch.Password != nil {
+		if msg := st.hasher.fault(*ch.Password, st.config.Password.MinLength); msg != "" {
+			return Account{}, &InvalidError{Fields: []FieldError{{"password", msg}}}
+		}
+		var err error
+		if hash, err = st.hasher.hash(ctx, *ch.Password); err != nil {
+			return Account{}, err
+		}
+	}
+	return s.update(ctx, st, id, "", by, Client{}, func(a *Account) error {
+		ch.apply(a, hash)
+		if faults := st.accountFaults(*a); len(faults) > 0 {
+			return &InvalidError{Fields: faults}
+		}
+		return nil
+	})
+}
+
+// apply makes the change to a row; hash is the new password's.
+func (ch AccountChange) apply(a *Account, hash string) {
+	if ch.Email != nil {
+		if a.Email != "" && Fold(a.Username) == Fold(a.Email) && *ch.Email != "" {
+			a.Username = *ch.Email
+		}
+		a.Email, a.EmailVerified = *ch.Email, *ch.Email != ""
+	}
+	if ch.Name != nil {
+		a.Name = *ch.Name
+	}
+	if ch.Roles != nil {
+		a.Roles = slices.Clone(*ch.Roles)
+	}
+	if ch.Disabled != nil {
+		a.Disabled = *ch.Disabled
+	}
+	if hash != "" {
+		a.PasswordHash = hash
+	}
+	a.Fields = mergeFields(a.Fields, ch.Fields)
+}
+
+// update runs one change of an account, puts what it revokes into the view at
+// once, and tells what happened. keep is the session that outlives a change of
+// the password.
+func (s *Service) update(ctx context.Context, st *state, id, keep, by string, c Client, change func(*Account) error) (Account, error) {
+	until := st.until(s.now())
+	var before Account
+	ctx = context.WithoutCancel(ctx) // a change and its revocations are one thing
+	ctx, cancel := context.WithTimeout(ctx, endTimeout)
+	defer cancel()
+	after, err := s.store.UpdateAccount(ctx, id, AccountUpdate{Keep: keep, Until: until, Change: func(a *Account) error {
+		before = *a
+		before.Roles, before.Fields = slices.Clone(a.Roles), maps.Clone(a.Fields)
+		return change(a)
+	}})
+	if err != nil {
+		return Account{}, unavailable("change an account", err)
+	}
+	if after.Version > before.Version {
+		s.view.apply(Revocation{Kind: RevokeAccountTokens, ID: after.ID, Version: after.Version, Until: until})
+	}
+	for _, e := range changes(before, after) {
+		e.User, e.By, e.Client = after.Username, by, c
+		s.tell(ctx, e)
+	}
+	return after, nil
+}
+
+// changes are the events of a change.
+func changes(before, after Account) []Event {
+	var events []Event
+	if !slices.Equal(before.Roles, after.Roles) {
+		events = append(events, Event{Name: EventRoleChanged, Detail: strings.Join(before.Roles, ",") + " -> " + strings.Join(after.Roles, ",")})
+	}
+	if before.PasswordHash != after.PasswordHash {
+		events = append(events, Event{Name: EventPasswordChanged})
+	}
+	switch {
+	case !before.Disabled && after.Disabled:
+		events = append(events, Event{Name: EventUserDisabled})
+	case before.Disabled && !after.Disabled:
+		events = append(events, Event{Name: EventUserEnabled})
+	}
+	same := before.Name == after.Name && before.Email == after.Email && maps.EqualFunc(before.Fields, after.Fields, slices.Equal)
+	if !same {
+		events = append(events, Event{Name: EventProfileChanged})
+	}
+	return events
+}
+
+// DeleteAccount removes an account, its sessions, and at once the worth of its
+// access tokens.
+func (s *Service) DeleteAccount(ctx context.Context, id, by string) error {
+	a, err := s.Account(ctx, id)
+	if err != nil {
+		return err
+	}
+	until := s.current.Load().until(s.now())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	if err := s.store.DeleteAccount(ctx, id, until); err != nil {
+		return unavailable("delete an account", err)
+	}
+	s.view.apply(Revocation{Kind: RevokeAccountTokens, ID: a.ID, Version: a.Version + 1, Until: until})
+	s.tell(ctx, Event{Name: EventUserDeleted, User: a.Username, By: by})
+	return nil
+}
+
+// accountFaults lists what is wrong with an account as it would be stored.
+func (st *state) accountFaults(a Account) []FieldError {
+	faults := appendFault(nil, "username", usernameFault(a.Username, a.Email))
+	if a.Email != "" {
+		faults = appendFault(faults, "email", emailFault(a.Email))
+	}
+	faults = appendFault(faults, "name", nameFault(a.Name))
+	faults = append(faults, roleFaults(a.Roles, st.config.Roles)...)
+	return append(faults, st.fieldFaults(a.Fields)...)
+}
+
+func appendFault(faults []FieldError, field, message string) []FieldError {
+	if message == "" {
+		return faults
+	}
+	return append(faults, FieldError{Field: field, Message: message})
+}
+
+// unknownFields refuses to set fields that the configuration does not name;
+// removing one is always fine.
+func (st *state) unknownFields(change map[string][]string) []FieldError {
+	var faults []FieldError
+	for _, name := range slices.Sorted(maps.Keys(change)) {
+		if _, known := st.field(name); !known && len(change[name]) > 0 {
+			faults = append(faults, FieldError{"fields." + truncate(name, maxRole), noField})
+		}
+	}
+	return faults
+}
+
+// noField is said of a field that auth.profile.fields does not list.
+const noField = "is no field of a profile here"
+
+// field finds a field in the configuration.
+func (st *state) field(name string) (ProfileField, bool) {
+	i := slices.IndexFunc(st.config.Profile.Fields, func(f ProfileField) bool { return f.Name == name })
+	if i < 0 {
+		return ProfileField{}, false
+	}
+	return st.config.Profile.Fields[i], true
+}
+
+// fieldFaults checks the profile fields of an account. Fields that the
+// configuration does not know any more are left in peace: they came from an
+// earlier one, and a change of something else must not fail for them.
+func (st *state) fieldFaults(fields map[string][]string) []FieldError {
+	var faults []FieldError
+	total := 0
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		total += len(name)
+		for _, v := range fields[name] {
+			total += len(v)
+			if strings.ContainsFunc(v, isControl) {
+				faults = append(faults, FieldError{"fields." + name, "must not contain control characters"})
+			}
+		}
+	}
+	if total > maxFields {
+		faults = append(faults, FieldError{"fields", fmt.Sprintf("are longer than %d bytes together", maxFields)})
+	}
+	return faults
+}
+
+// mergeFields is fields with a change laid over it.
+func mergeFields(fields, change map[string][]string) map[string][]string {
+	merged := maps.Clone(fields)
+	if merged == nil {
+		merged = map[string][]string{}
+	}
+	maps.Copy(merged, change)
+	return presentFields(merged)
+}
+
+// presentFields is a copy of fields without those that have no value.
+func presentFields(fields map[string][]string) map[string][]string {
+	present := map[string][]string{}
+	for name, values := range fields {
+		if len(values) > 0 {
+			present[name] = slices.Clone(values)
+		}
+	}
+	return present
+}

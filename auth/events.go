@@ -1,0 +1,31 @@
+package auth
+
+import "context"
+
+// The names of audit events that this package tells of. The list is closed:
+// people write alerts on these words.
+const (
+	EventLogin           = "login"            // a password was right, a session began
+	EventLoginFailed     = "login_failed"     // unknown, wrong or disabled: Detail says which
+	EventLocked          = "locked"           // a login refused for too many failed ones
+	EventRefresh         = "refresh"          // a refresh token was spent; Detail "repeat": within the grace
+	EventRefreshFailed   = "refresh_failed"   // Detail: invalid or expired
+	EventRefreshReused   = "refresh_reused"   // a spent one came back: the session has ended
+	EventLogout          = "logout"           // a session ended by its owner; Detail "all": every one
+	EventSessionRevoked  = "session_revoked"  // a session ended by choice from a list, or by somebody else
+	EventPasswordChanged = "password_changed" // the other sessions have ended
+	EventRoleChanged     = "role_changed"     // Detail: the roles before and after
+	EventProfileChanged  = "profile_changed"  // name, e-mail or fields
+	EventUserCreated     = "user_created"
+	EventUserDisabled    = "user_disabled"
+	EventUserEnabled     = "user_enabled"
+	EventUserDeleted     = "user_deleted"
+	EventKeyCreated      = "key_created" // Detail: the use and the kid
+)
+
+// tell hands an event to the audit log.
+func (s *Service) tell(ctx context.Context, e Event) {
+	if s.audit != nil {
+		s.audit(ctx, e)
+	}
+}

@@ -1,0 +1,200 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Credentials is what a person types to log in. Username may be the id or the
+// e-mail address as well.
+type Credentials struct{ Username, Password string }
+
+// Login proves a password and begins a session.
+//
+// An unknown name, a wrong password, an account without one and a disabled
+// account are all ErrInvalidCredentials after the same work. Too many failed
+// attempts are a *LockedError and too many at once a *BusyError, both before
+// anything is hashed; a store that does not answer is ErrUnavailable.
+func (s *Service) Login(ctx context.Context, cr Credentials, c Client) (Grant, error) {
+	st := s.current.Load()
+	// Nothing longer is anybody's name; a stranger's megabyte is not folded.
+	name := ""
+	if len(cr.Username) <= maxEmail {
+		name = Fold(cr.Username)
+	}
+	try, err := s.throttle.begin(st.config.Lockout, name, c.Address, s.now())
+	if err != nil {
+		s.tell(ctx, Event{Name: EventLocked, User: name, Client: c})
+		return Grant{}, err
+	}
+	a, why, err := s.provePassword(ctx, st, name, cr.Password)
+	if err != nil {
+		try.cancelled()
+		return Grant{}, err
+	}
+	if why != "" {
+		try.failed(s.now())
+		s.tell(ctx, Event{Name: EventLoginFailed, User: name, Client: c, Detail: why})
+		return Grant{}, ErrInvalidCredentials
+	}
+	try.succeeded()
+	s.rehash(ctx, st, &a, cr.Password)
+	g, err := s.begin(ctx, st, a, c)
+	if err != nil {
+		return Grant{}, err
+	}
+	s.tell(ctx, Event{Name: EventLogin, User: a.Username, Client: c})
+	return g, nil
+}
+
+// provePassword finds the account of a name and password, or says why there is
+// none: for the audit log alone, a client must not be able to tell the reasons
+// apart by the answer or by its time.
+func (s *Service) provePassword(ctx context.Context, st *state, name, password string) (a Account, why string, err error) {
+	if password == "" || len(password) > maxPassword {
+		// Whether there is such an account plays no part in this answer.
+		return Account{}, "a password has 1 to 1024 bytes", nil
+	}
+	a, err = s.store.FindAccount(ctx, name)
+	unknown := errors.Is(err, ErrNotFound)
+	if err != nil && !unknown {
+		return Account{}, "", unavailable("find an account", err)
+	}
+	same, err := st.hasher.compare(ctx, a.PasswordHash, password)
+	switch {
+	case errors.Is(err, errHash):
+		return Account{}, err.Error(), nil
+	case err != nil:
+		return Account{}, "", err
+	case unknown:
+		return Account{}, "unknown", nil
+	case a.PasswordHash == "":
+		return Account{}, "no password", nil
+	case !same:
+		return Account{}, "wrong password", nil
+	case a.Disabled:
+		return Account{}, "disabled", nil
+	}
+	return a, "", nil
+}
+
+// rehash keeps a proven password in the configured way. It may fail: the login
+// is good all the same, and the next one tries again.
+func (s *Service) rehash(ctx context.Context, st *state, a *Account, password string) {
+	old := a.PasswordHash
+	if !st.hasher.outdated(old, password) {
+		return
+	}
+	fresh, err := st.hasher.hash(ctx, password)
+	if err != nil {
+		return
+	}
+	updated, err := s.store.UpdateAccount(ctx, a.ID, AccountUpdate{
+		Change: func(row *Account) error {
+			if row.PasswordHash == old { // else it was changed meanwhile
+				row.PasswordHash = fresh
+			}
+			return nil
+		},
+		Until:        st.until(s.now()),
+		SamePassword: true,
+	})
+	if err == nil && updated.PasswordHash == fresh {
+		*a = updated
+	}
+}
+
+// begin makes a session for an account whose password was proven, and its first
+// tokens.
+func (s *Service) begin(ctx context.Context, st *state, a Account, c Client) (Grant, error) {
+	sid, err := randomName(s.rand, 16)
+	if err != nil {
+		return Grant{}, fmt.Errorf("name a session: %w", err)
+	}
+	now := s.now().UTC()
+	session := Session{
+		ID: sid, AccountID: a.ID, Counter: 1, Floor: 1, Generation: st.ring.newest,
+		AuthTime: now, Created: now, LastSeen: now, Rotated: now,
+		UserAgent: truncate(c.UserAgent, maxUserAgent),
+	}
+	if c.Address.IsValid() {
+		session.Address = c.Address.String()
+	}
+	err = s.store.CreateSession(ctx, session)
+	if errors.Is(err, ErrNotFound) {
+		return Grant{}, ErrInvalidCredentials // deleted or disabled meanwhile
+	}
+	if err != nil {
+		return Grant{}, unavailable("create a session", err)
+	}
+	// Hashing takes its time. If the password was changed or the account was
+	// disabled meanwhile, the sweep of its sessions came too early for this
+	// one; from now on a sweep finds it. So look once more.
+	again, err := s.store.Account(ctx, a.ID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return Grant{}, unavailable("find an account", err)
+	}
+	// A rehash by another login changes the hash and leaves the version.
+	changed := again.Version != a.Version && again.PasswordHash != a.PasswordHash
+	if err != nil || again.Disabled || changed {
+		if err := s.end(ctx, st, sid); err != nil {
+			return Grant{}, err
+		}
+		return Grant{}, ErrInvalidCredentials
+	}
+	return s.grant(st, again, session)
+}
+
+// maxUserAgent is how much of a User-Agent a session keeps, in bytes.
+const maxUserAgent = 256
+
+// truncate cuts a text to at most n bytes, between characters.
+func truncate(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && text[n]&0xC0 == 0x80 {
+		n--
+	}
+	return text[:n]
+}
+
+// grant issues the tokens for a session as it stands. The refresh token is a
+// function of the row; the access token is new each time.
+func (s *Service) grant(st *state, a Account, session Session) (Grant, error) {
+	refresh, err := st.ring.refreshToken(session)
+	if err != nil {
+		return Grant{}, err
+	}
+	jti, err := randomName(s.rand, 16)
+	if err != nil {
+		return Grant{}, fmt.Errorf("name a token: %w", err)
+	}
+	ttl := st.config.AccessToken.TTL
+	issued := s.now()
+	c := claims{
+		Issuer: st.config.Issuer, Subject: a.ID, Audience: st.config.Audience,
+		Issued: issued.Unix(), Expires: issued.Add(ttl).Unix(), ID: jti, Session: session.ID,
+		Roles: append([]string{}, a.Roles...), Username: a.Username, Name: a.Name,
+		AuthTime: session.AuthTime.Unix(), Version: a.Version, Fields: a.Fields,
+	}
+	if a.EmailVerified {
+		c.Email = a.Email
+	}
+	access, err := st.ring.signToken(c)
+	if err != nil {
+		return Grant{}, err
+	}
+	conf := st.config.RefreshToken
+	expires := session.Rotated.Add(conf.TTL)
+	if end := session.Created.Add(conf.SessionTTL); end.Before(expires) {
+		expires = end
+	}
+	return Grant{
+		Account: a, Session: session.ID,
+		AccessToken: access, AccessExpires: time.Unix(c.Expires, 0).UTC(), AccessTTL: ttl,
+		RefreshToken: refresh, RefreshExpires: expires,
+	}, nil
+}

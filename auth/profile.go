@@ -1,0 +1,165 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// ProfileChange is what an account's owner changes. A field's value is a
+// string, a list of strings, or nil to remove it.
+type ProfileChange struct {
+	Name   *string
+	Fields map[string]any
+}
+
+// SetProfile changes what an account's owner may change. A field that does not
+// exist, that only an administrator may change, or that has another type is an
+// *InvalidError, with all of them listed.
+func (s *Service) SetProfile(ctx context.Context, accountID string, ch ProfileChange) (Account, error) {
+	st := s.current.Load()
+	fields := map[string][]string{}
+	var faults []FieldError
+	for _, name := range slices.Sorted(maps.Keys(ch.Fields)) {
+		values, msg := fieldValues(ch.Fields[name])
+		if msg == "" {
+			msg = st.editFault(name)
+		}
+		faults = appendFault(faults, "fields."+truncate(name, maxRole), msg)
+		fields[name] = values
+	}
+	if len(faults) > 0 {
+		return Account{}, &InvalidError{Fields: faults}
+	}
+	return s.update(ctx, st, accountID, "", "", Client{}, func(a *Account) error {
+		AccountChange{Name: ch.Name, Fields: fields}.apply(a, "")
+		if faults := st.accountFaults(*a); len(faults) > 0 {
+			return &InvalidError{Fields: faults}
+		}
+		return nil
+	})
+}
+
+// editFault says why an owner may not change a field.
+func (st *state) editFault(name string) string {
+	switch f, known := st.field(name); {
+	case !known:
+		return noField
+	case !f.Editable:
+		return "may be changed by an administrator only"
+	}
+	return ""
+}
+
+// fieldValues reads a value as JSON decodes it.
+func fieldValues(v any) (values []string, fault string) {
+	switch v := v.(type) {
+	case nil:
+		return nil, ""
+	case string:
+		return []string{v}, ""
+	case []string:
+		return v, ""
+	case []any:
+		for _, one := range v {
+			text, ok := one.(string)
+			if !ok {
+				return nil, "must be a text or a list of texts"
+			}
+			values = append(values, text)
+		}
+		return values, ""
+	}
+	return nil, "must be a text or a list of texts"
+}
+
+// rotateTries is how often a changed password may meet a refresh of the same
+// session under way.
+const rotateTries = 4
+
+// ChangePassword sets a new password for a proven caller who knows the current
+// one. Every other session ends; this one goes on with new tokens, since its
+// access token is outdated like all others.
+//
+// A wrong current password is an *InvalidError of the field current and counts
+// as a failed login (a *LockedError after too many): a stolen access token must
+// not be good for guessing at the password.
+func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next string, c Client) (Grant, error) {
+	st := s.current.Load()
+	if msg := st.hasher.fault(next, st.config.Password.MinLength); msg != "" {
+		return Grant{}, &InvalidError{Fields: []FieldError{{"new", msg}}}
+	}
+	old, err := s.proveCurrent(ctx, st, p, current, c)
+	if err != nil {
+		return Grant{}, err
+	}
+	hash, err := st.hasher.hash(ctx, next)
+	if err != nil {
+		return Grant{}, err
+	}
+	_, err = s.update(ctx, st, p.ID, p.Session, "", c, func(a *Account) error {
+		if a.PasswordHash != old || a.Disabled {
+			return errCurrent // changed meanwhile: what was proven is not current
+		}
+		a.PasswordHash = hash
+		return nil
+	})
+	if errors.Is(err, errCurrent) {
+		return Grant{}, wrongCurrent()
+	}
+	if err != nil {
+		return Grant{}, err
+	}
+	return s.renew(ctx, st, p.Session, c)
+}
+
+var errCurrent = errors.New("the current password was changed")
+
+func wrongCurrent() error {
+	return &InvalidError{Fields: []FieldError{{"current", "is not the current password"}}}
+}
+
+// proveCurrent checks the current password and answers its hash.
+func (s *Service) proveCurrent(ctx context.Context, st *state, p Principal, current string, c Client) (string, error) {
+	name := Fold(p.Username)
+	try, err := s.throttle.begin(st.config.Lockout, name, c.Address, s.now())
+	if err != nil {
+		s.tell(ctx, Event{Name: EventLocked, User: p.Username, Client: c})
+		return "", err
+	}
+	a, why, err := s.provePassword(ctx, st, Fold(p.ID), current)
+	if err != nil {
+		try.cancelled()
+		return "", err
+	}
+	if why != "" || a.ID != p.ID {
+		try.failed(s.now())
+		s.tell(ctx, Event{Name: EventLoginFailed, User: p.Username, Client: c, Detail: "password change: " + why})
+		return "", wrongCurrent()
+	}
+	try.succeeded()
+	return a.PasswordHash, nil
+}
+
+// renew gives a session new tokens without being shown its refresh token.
+func (s *Service) renew(ctx context.Context, st *state, sid string, c Client) (Grant, error) {
+	c.UserAgent = truncate(c.UserAgent, maxUserAgent)
+	for range rotateTries {
+		row, err := s.store.Session(ctx, sid)
+		if err != nil {
+			return Grant{}, unavailable("find a session", err)
+		}
+		found, err := s.store.RotateSession(ctx, st.rotation(sid, row.Counter, c))
+		switch {
+		case err != nil:
+			return Grant{}, unavailable("rotate a session", err)
+		case found.Swapped:
+			return s.grant(st, found.Account, found.Session)
+		case !found.Session.Revoked.IsZero() || found.Account.Disabled:
+			return Grant{}, ErrTokenRevoked
+		}
+	}
+	return Grant{}, fmt.Errorf("rotate a session: %w: it is refreshed all the time", ErrUnavailable)
+}

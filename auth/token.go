@@ -1,0 +1,271 @@
+package auth
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// maxToken is the longest access token that is looked at, in bytes. It fits
+// into a cookie's neighbourhood and into every server's header limit.
+const maxToken = 8 << 10
+
+// maxDepth is how deep the JSON of a token may nest: claims, fields, values.
+const maxDepth = 4
+
+// tokenHeader is all that the header of an own token holds. It is decoded with
+// unknown members refused: crit, jwk, jku, x5u, x5c, x5t, zip and b64 are ways
+// to make a verifier use another key or read another text (RFC 8725 3.1, 3.10).
+type tokenHeader struct {
+	Alg string `json:"alg"`
+	Kid string `json:"kid"`
+	Typ string `json:"typ"`
+}
+
+// claims is the payload of an access token (RFC 9068 2.2).
+type claims struct {
+	Issuer   string              `json:"iss"`
+	Subject  string              `json:"sub"`
+	Audience audience            `json:"aud"`
+	Expires  int64               `json:"exp"`
+	Issued   int64               `json:"iat"`
+	Before   int64               `json:"nbf,omitempty"` // never set by us, heeded all the same
+	ID       string              `json:"jti"`
+	Session  string              `json:"sid"`
+	Roles    []string            `json:"roles"`
+	Username string              `json:"username"`
+	Name     string              `json:"name,omitempty"`
+	Email    string              `json:"email,omitempty"` // only a verified one
+	AuthTime int64               `json:"auth_time"`
+	Version  int64               `json:"ver"`
+	Fields   map[string][]string `json:"fields,omitempty"`
+}
+
+// audience is a string or a list of strings (RFC 7519 4.1.3). One audience is
+// written as a string, which the simplest of clients can compare.
+type audience []string
+
+// MarshalJSON writes one audience as a string, several as a list.
+func (a audience) MarshalJSON() ([]byte, error) {
+	if len(a) == 1 {
+		return json.Marshal(a[0])
+	}
+	return json.Marshal([]string(a))
+}
+
+// UnmarshalJSON reads either form.
+func (a *audience) UnmarshalJSON(text []byte) error {
+	var one string
+	if err := json.Unmarshal(text, &one); err == nil {
+		*a = audience{one}
+		return nil
+	}
+	return json.Unmarshal(text, (*[]string)(a))
+}
+
+// signToken makes the compact JWS of an access token.
+func (r *keyring) signToken(c claims) (string, error) {
+	header, err := json.Marshal(tokenHeader{Alg: r.algorithm.name, Kid: r.sign.id, Typ: "at+jwt"})
+	if err != nil {
+		return "", fmt.Errorf("sign a token: %w", err)
+	}
+	// Without HTML escapes, which make six bytes of one "<": the bound on an
+	// account's parts counts on at most two.
+	var payload bytes.Buffer
+	enc := json.NewEncoder(&payload)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(c); err != nil {
+		return "", fmt.Errorf("sign a token: %w", err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	text := b64(header) + "." + b64(bytes.TrimSuffix(payload.Bytes(), []byte("\n")))
+	sig, err := r.algorithm.method.Sign(text, r.sign.private)
+	if err != nil {
+		return "", fmt.Errorf("sign a token: %w", err)
+	}
+	raw := text + "." + b64(sig)
+	if len(raw) > maxToken {
+		return "", fmt.Errorf("sign a token: %d bytes are more than the %d that are accepted; the account has too many roles or fields", len(raw), maxToken)
+	}
+	return raw, nil
+}
+
+// jwsParts splits a compact JWS (RFC 7515 7.1) and decodes it, strictly: every
+// token has exactly one spelling, so that a cache or a revocation by its text
+// cannot be got round. No part of the answer is proven.
+func jwsParts(raw string) (header, payload, sig []byte, err error) {
+	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
+		return nil, nil, nil, ErrTokenMalformed
+	}
+	for _, b := range []byte(raw) {
+		ok := b == '.' || b == '-' || b == '_' || '0' <= b && b <= '9' || 'A' <= b && b <= 'Z' || 'a' <= b && b <= 'z'
+		if !ok {
+			// encoding/base64 skips line ends even when strict.
+			return nil, nil, nil, ErrTokenMalformed
+		}
+	}
+	decoded := make([][]byte, 3)
+	for i, part := range strings.Split(raw, ".") {
+		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
+			return nil, nil, nil, ErrTokenMalformed
+		}
+	}
+	return decoded[0], decoded[1], decoded[2], nil
+}
+
+// verifySignature checks the signature alone, with the one algorithm and the
+// one key, whatever a header claims.
+func verifySignature(alg algorithm, key signKey, raw string, sig []byte) error {
+	text := raw[:strings.LastIndexByte(raw, '.')]
+	if len(sig) == 0 || alg.method.Verify(text, sig, key.public) != nil {
+		return ErrTokenInvalid
+	}
+	return nil
+}
+
+// openToken reads and proves an access token; what it answers besides an error
+// is not proven. Time and revocation are not judged here.
+func (r *keyring) openToken(raw string) (claims, error) {
+	header, payload, sig, err := jwsParts(raw)
+	if err != nil {
+		return claims{}, err
+	}
+	var h tokenHeader
+	if err := decodeStrict(header, &h, true); err != nil {
+		return claims{}, ErrTokenMalformed
+	}
+	if h.Alg != r.algorithm.name || !isAccessTokenType(h.Typ) {
+		return claims{}, ErrTokenInvalid
+	}
+	key, ok := r.verify[h.Kid]
+	if !ok {
+		return claims{}, ErrTokenInvalid
+	}
+	if err := verifySignature(r.algorithm, key, raw, sig); err != nil {
+		return claims{}, err
+	}
+	var c claims
+	if err := decodeStrict(payload, &c, false); err != nil {
+		return claims{}, ErrTokenInvalid
+	}
+	return c, nil
+}
+
+// isAccessTokenType reports whether typ is an access token's (RFC 9068 4; media
+// types ignore case, and their "application/" may be left out: RFC 7515 4.1.9).
+// Another kind of JWT under the same key must never pass for one.
+func isAccessTokenType(typ string) bool {
+	return strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt")
+}
+
+// check judges everything in proven claims but expiry and revocation.
+func (c claims) check(issuer string, audiences []string, now time.Time) error {
+	ours := slices.ContainsFunc(c.Audience, func(a string) bool { return slices.Contains(audiences, a) })
+	switch {
+	case issuer == "" || c.Issuer != issuer || !ours:
+		return ErrTokenInvalid
+	case c.Expires <= 0 || c.Issued <= 0 || c.AuthTime <= 0 || c.Version < 0:
+		return ErrTokenInvalid
+	case c.Issued > now.Unix() || c.Before > now.Unix():
+		return ErrTokenInvalid // one clock, no leeway
+	case c.Subject == "" || c.Session == "" || c.Username == "" || c.Roles == nil:
+		return ErrTokenInvalid
+	}
+	for _, s := range append([]string{c.Subject, c.Session, c.Username, c.Name, c.Email}, c.Roles...) {
+		if strings.ContainsFunc(s, isControl) {
+			return ErrTokenInvalid // these become header fields
+		}
+	}
+	return nil
+}
+
+// principal is whom the claims speak of.
+func (c claims) principal() Principal {
+	return Principal{
+		ID: c.Subject, Username: c.Username, Email: c.Email, Name: c.Name,
+		Roles: c.Roles, Fields: c.Fields,
+		Session: c.Session, Version: c.Version,
+		AuthTime: time.Unix(c.AuthTime, 0).UTC(),
+		IssuedAt: time.Unix(c.Issued, 0).UTC(),
+		Expires:  time.Unix(c.Expires, 0).UTC(),
+	}
+}
+
+// decodeStrict decodes one JSON object that has one reading: no member twice,
+// none that differs from another or from its lower-case form by case alone
+// (encoding/json matches names without regard to case and lets the last one
+// win, so {"roles":["user"],"ROLES":["admin"]} would make an administrator),
+// bounded nesting, nothing after it. closed refuses unknown members.
+func decodeStrict(text []byte, into any, closed bool) error {
+	walk := json.NewDecoder(bytes.NewReader(text))
+	if err := walkValue(walk, 0); err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if closed {
+		dec.DisallowUnknownFields()
+	}
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if dec.InputOffset() != int64(len(text)) {
+		return errors.New("text after the JSON object")
+	}
+	return nil
+}
+
+// walkValue reads one value and judges the names of its members. The outermost
+// value has depth 0 and must be an object.
+func walkValue(dec *json.Decoder, depth int) error {
+	token, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	open, nested := token.(json.Delim)
+	if depth == 0 && open != '{' {
+		return errors.New("not a JSON object")
+	}
+	if !nested {
+		return nil
+	}
+	if depth == maxDepth {
+		return errors.New("nested too deeply")
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		if open == '{' {
+			if err := walkName(dec, seen, depth); err != nil {
+				return err
+			}
+		}
+		if err := walkValue(dec, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err = dec.Token() // the closing one
+	return err
+}
+
+// walkName reads the name of a member and refuses one that could be another's.
+func walkName(dec *json.Decoder, seen map[string]bool, depth int) error {
+	token, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	name, _ := token.(string)
+	folded := strings.ToLower(name)
+	// Outside ASCII there are letters that fold to others (the Kelvin sign to
+	// k); no member of ours is named with any.
+	foreign := strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII })
+	if foreign || seen[folded] || depth == 0 && folded != name {
+		return errors.New("a member that could be read as another")
+	}
+	seen[folded] = true
+	return nil
+}
