@@ -37,15 +37,16 @@ const busyTimeout = 5 * time.Second
 // Postern wrote. The error names the file and wraps auth.ErrUnavailable, or
 // the end of ctx.
 func Open(ctx context.Context, path string) (*Store, error) {
-	s, err := open(ctx, path)
+	s, err := open(ctx, path, busyTimeout)
 	if err != nil {
 		return nil, fault("open store", explain(path, err))
 	}
 	return s, nil
 }
 
-func open(ctx context.Context, path string) (*Store, error) {
-	if err := inspect(ctx, path); err != nil {
+// open is Open with errors as they come. wait is busyTimeout; tests wait less.
+func open(ctx context.Context, path string, wait time.Duration) (*Store, error) {
+	if err := inspect(ctx, path, wait); err != nil {
 		return nil, err
 	}
 	// Made here and not by SQLite, for the mode. The -wal and -shm get the same.
@@ -56,15 +57,15 @@ func open(ctx context.Context, path string) (*Store, error) {
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
-	s := &Store{Now: time.Now, group: group{lead: make(chan struct{}, 1)}}
-	if s.writer, err = sql.Open("sqlite", source(path, "_txlock=immediate", "_pragma=foreign_keys(1)", "_pragma=synchronous(FULL)")); err != nil {
+	s := &Store{Now: time.Now, group: group{lead: make(chan struct{}, 1), limit: groupLimit}}
+	if s.writer, err = sql.Open("sqlite", source(path, wait, "_txlock=immediate", "_pragma=foreign_keys(1)", "_pragma=synchronous(FULL)")); err != nil {
 		return nil, err
 	}
 	s.writer.SetMaxOpenConns(1)
 	if err := prepare(ctx, s.writer, path); err != nil {
 		return nil, errors.Join(err, s.writer.Close())
 	}
-	if s.readers, err = sql.Open("sqlite", source(path, "_pragma=query_only(1)")); err != nil {
+	if s.readers, err = sql.Open("sqlite", source(path, wait, "_pragma=query_only(1)")); err != nil {
 		return nil, errors.Join(err, s.writer.Close())
 	}
 	n := max(4, runtime.GOMAXPROCS(0))
@@ -75,8 +76,8 @@ func open(ctx context.Context, path string) (*Store, error) {
 
 // source is the data source name of path. Every connection that a pool makes
 // reads it, so pragmas stand here: a PRAGMA statement reaches one connection.
-func source(path string, options ...string) string {
-	dsn := fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)", (&url.URL{Path: path}).EscapedPath(), busyTimeout.Milliseconds())
+func source(path string, wait time.Duration, options ...string) string {
+	dsn := fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)", (&url.URL{Path: path}).EscapedPath(), wait.Milliseconds())
 	for _, o := range options {
 		dsn += "&" + o
 	}
@@ -114,7 +115,7 @@ func retryBusy(ctx context.Context, f func() error) error {
 // inspect refuses what is no store of ours, and touches nothing. SQLite would:
 // opening a database in WAL mode makes the -wal beside it, and closing it folds
 // a -wal into the file.
-func inspect(ctx context.Context, path string) error {
+func inspect(ctx context.Context, path string, wait time.Duration) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -135,7 +136,7 @@ func inspect(ctx context.Context, path string) error {
 	// After a crash, or while another process serves, page one may be in the
 	// log. A read-only connection reads it and folds nothing back.
 	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
-		db, err := sql.Open("sqlite", source(path, "mode=ro", "_pragma=query_only(1)"))
+		db, err := sql.Open("sqlite", source(path, wait, "mode=ro", "_pragma=query_only(1)"))
 		if err != nil {
 			return err
 		}

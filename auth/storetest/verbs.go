@@ -1,0 +1,116 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/posternhq/postern/auth"
+)
+
+func verbPromises() []Promise {
+	return []Promise{
+		{Name: "what is not there is ErrNotFound to every verb", Check: checkUnknown},
+		{Name: "a cancelled caller is told so and nothing is done", Check: checkCancelled},
+		{Name: "a deadline that has passed is told as such", Check: checkDeadline},
+		{Name: "a closed store is unavailable", Check: checkClosed},
+	}
+}
+
+// verb is a call of a store.
+type verb struct {
+	name string
+	call func(context.Context, auth.Store) error
+}
+
+// lookups are the verbs that name one account or session, here "nobody".
+func lookups() []verb {
+	return []verb{
+		{"Account", func(ctx context.Context, s auth.Store) error { _, err := s.Account(ctx, "nobody"); return err }},
+		{"FindAccount", func(ctx context.Context, s auth.Store) error { _, err := s.FindAccount(ctx, "nobody"); return err }},
+		{"UpdateAccount", func(ctx context.Context, s auth.Store) error {
+			_, err := s.UpdateAccount(ctx, "nobody", auth.AccountUpdate{Until: later(), Change: func(*auth.Account) error {
+				return errors.New("changed an account that is not there")
+			}})
+			return err
+		}},
+		{"DeleteAccount", func(ctx context.Context, s auth.Store) error { return s.DeleteAccount(ctx, "nobody", later()) }},
+		{"CreateSession", func(ctx context.Context, s auth.Store) error {
+			return s.CreateSession(ctx, auth.Session{ID: "s", AccountID: "nobody", Counter: 1, Created: now(), Rotated: now()})
+		}},
+		{"Session", func(ctx context.Context, s auth.Store) error { _, err := s.Session(ctx, "nobody"); return err }},
+		{"RotateSession", func(ctx context.Context, s auth.Store) error {
+			_, err := s.RotateSession(ctx, rotation("nobody", 1))
+			return err
+		}},
+		{"RevokeSession", func(ctx context.Context, s auth.Store) error { return s.RevokeSession(ctx, "nobody", later()) }},
+		{"RevokeSessions", func(ctx context.Context, s auth.Store) error {
+			_, err := s.RevokeSessions(ctx, "nobody", "", later())
+			return err
+		}},
+	}
+}
+
+// verbs are all verbs of a store but Close.
+func verbs() []verb {
+	return append(lookups(), []verb{
+		{"CreateAccount", func(ctx context.Context, s auth.Store) error {
+			return s.CreateAccount(ctx, auth.Account{ID: "new", Username: "new"})
+		}},
+		{"Accounts", func(ctx context.Context, s auth.Store) error { _, err := s.Accounts(ctx); return err }},
+		{"CountAccounts", func(ctx context.Context, s auth.Store) error { _, err := s.CountAccounts(ctx); return err }},
+		{"CountRoleHolders", func(ctx context.Context, s auth.Store) error { _, err := s.CountRoleHolders(ctx); return err }},
+		{"Sessions", func(ctx context.Context, s auth.Store) error { _, err := s.Sessions(ctx, ""); return err }},
+		{"PruneSessions", func(ctx context.Context, s auth.Store) error { return s.PruneSessions(ctx, later(), later()) }},
+		{"CountSessions", func(ctx context.Context, s auth.Store) error { _, err := s.CountSessions(ctx); return err }},
+		{"Revocations", func(ctx context.Context, s auth.Store) error { _, err := s.Revocations(ctx, 0); return err }},
+		{"Keys", func(ctx context.Context, s auth.Store) error { _, err := s.Keys(ctx); return err }},
+		{"AddKey", func(ctx context.Context, s auth.Store) error {
+			_, err := s.AddKey(ctx, auth.SealedKey{ID: "k", Use: "u", Sealed: []byte("x")})
+			return err
+		}},
+	}...)
+}
+
+func checkUnknown(t testing.TB, s, _ auth.Store) {
+	account(t, s, "somebody")
+	for _, v := range lookups() {
+		want(t, v.name, v.call(context.Background(), s), auth.ErrNotFound)
+	}
+	same(t, "entries in the feed", len(feed(t, s)), 0)
+}
+
+func checkCancelled(t testing.TB, s, _ auth.Store) {
+	a := account(t, s, "alice")
+	session(t, s, a.ID, "s")
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, v := range verbs() {
+		err := v.call(ctx, s)
+		want(t, v.name, err, context.Canceled)
+		if errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("%s blames the store for a caller who left: %v", v.name, err)
+		}
+	}
+	n, err := s.CountAccounts(context.Background())
+	must(t, "count", err)
+	same(t, "accounts", n, 1)
+	same(t, "sessions", listed(t, s, ""), []string{"s"}) // not pruned either
+}
+
+func checkDeadline(t testing.TB, s, _ auth.Store) {
+	ctx, cancel := context.WithDeadline(context.Background(), now().Add(-time.Second))
+	defer cancel()
+	for _, v := range verbs() {
+		want(t, v.name, v.call(ctx, s), context.DeadlineExceeded)
+	}
+}
+
+func checkClosed(t testing.TB, s, _ auth.Store) {
+	must(t, "close", s.Close())
+	must(t, "close again", s.Close())
+	for _, v := range verbs() {
+		want(t, v.name, v.call(context.Background(), s), auth.ErrUnavailable)
+	}
+}
