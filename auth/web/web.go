@@ -1,0 +1,188 @@
+// Package web is the HTTP face of package auth: the endpoints and pages with
+// which people and programs log in, refresh, log out and look after their own
+// account.
+//
+//	POST /auth/login      {"username": "alice", "password": "..."}
+//	POST /auth/refresh    {"refresh_token": "..."}
+//	POST /auth/logout     {"all": true}
+//	GET  /auth/me
+//
+// A program gets its tokens in the body. A browser gets them in two cookies
+// that no script can read: the access token for the whole site, the refresh
+// token for the refresh endpoint's path alone, so that it travels only when it
+// is spent.
+//
+// The gateway in front has checked the path, the Host, the origin of every
+// state change and that there is one credential at most, and has authenticated
+// it (auth.PresentedIn). This package decides what an account may do to itself.
+//
+// # Why
+//
+// The refresh endpoint answers every method. A legacy application's page knows
+// nothing of tokens; when its form is posted with an expired one, the gateway
+// sends the browser here with a 307, and a 307 leads back, so the post arrives
+// as it was sent.
+package web
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/gateway/problem"
+)
+
+// jwksPath is where verifiers look for keys (RFC 8615, RFC 7517).
+const jwksPath = "/.well-known/jwks.json"
+
+// Options is what a Handler is made of.
+type Options struct {
+	Service   *auth.Service
+	Config    Config
+	PublicURL *url.URL         // as browsers see the site; https makes the cookies Secure
+	Hosts     []string         // the Host values answered; with cookie.domain rd may lead to them
+	Log       *slog.Logger     // nil: slog.Default()
+	Now       func() time.Time // nil: time.Now
+}
+
+// Handler serves the endpoints. It is immutable; a reload makes a new one.
+type Handler struct {
+	service *auth.Service
+	config  Config
+	cookies cookieJar
+	rd      returner
+	log     *slog.Logger
+	now     func() time.Time
+	// endpoints by path below the prefix; sessions/{id} is the one with a
+	// variable and stands under "/sessions/".
+	endpoints map[string]endpoint
+}
+
+// endpoint is what one path answers, by method. HEAD is answered as GET.
+type endpoint map[string]http.HandlerFunc
+
+// New makes a Handler, or says all that is wrong with the configuration.
+func New(o Options) (*Handler, error) {
+	if o.Service == nil || o.PublicURL == nil {
+		return nil, errors.New("web: Options need a Service and a PublicURL")
+	}
+	var faults []error
+	for _, f := range append(o.Config.Validate(), o.Config.ValidateFor(o.PublicURL)...) {
+		faults = append(faults, fmt.Errorf("auth.%s: %s", f.Path, f.Message))
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	h := &Handler{
+		service: o.Service,
+		config:  o.Config,
+		cookies: newCookieJar(o.Config, o.PublicURL),
+		rd:      newReturner(o.Config, o.PublicURL, o.Hosts),
+		log:     o.Log,
+		now:     o.Now,
+	}
+	if h.log == nil {
+		h.log = slog.Default()
+	}
+	if h.now == nil {
+		h.now = time.Now
+	}
+	h.endpoints = map[string]endpoint{
+		"/login":       {http.MethodGet: h.loginPage, http.MethodPost: h.login},
+		"/refresh":     {http.MethodPost: h.refresh},
+		"/logout":      {http.MethodGet: h.logoutPage, http.MethodPost: h.logout},
+		"/me":          {http.MethodGet: h.me, http.MethodPatch: h.changeProfile},
+		"/me/password": {http.MethodPost: h.changePassword},
+		"/sessions":    {http.MethodGet: h.sessions},
+		"/sessions/":   {http.MethodDelete: h.endSession},
+	}
+	return h, nil
+}
+
+// Owns tells whether a path is answered here: the prefix, all below it, and
+// the .well-known documents.
+func (h *Handler) Owns(path string) bool {
+	return path == h.config.Prefix || strings.HasPrefix(path, h.config.Prefix+"/") || path == jwksPath
+}
+
+// ServeHTTP answers one request to a path that Owns accepts.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store") // every answer here is somebody's own; the key set says otherwise
+	e, ok := h.find(r.URL.Path)
+	if !ok {
+		h.allowOrigin(w, r, nil)
+		problem.Write(w, r, problem.Of(problem.NoRoute))
+		return
+	}
+	if h.allowOrigin(w, r, e.methods()) {
+		return
+	}
+	// Before the method is looked at: the silent refresh of a PUT arrives as a
+	// PUT.
+	if r.URL.Path == h.config.Prefix+"/refresh" && r.URL.Query().Has("rd") {
+		h.refreshAndReturn(w, r)
+		return
+	}
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	serve, ok := e[method]
+	if !ok {
+		problem.Write(w, r, problem.Method(e.methods()...))
+		return
+	}
+	serve(w, r)
+}
+
+// find answers the endpoint at a path.
+func (h *Handler) find(path string) (endpoint, bool) {
+	if path == jwksPath {
+		return endpoint{http.MethodGet: h.keys}, true
+	}
+	below, ok := strings.CutPrefix(path, h.config.Prefix)
+	if !ok || below == "/sessions/" {
+		return nil, false
+	}
+	if id, ok := strings.CutPrefix(below, "/sessions/"); ok && !strings.Contains(id, "/") {
+		below = "/sessions/"
+	}
+	e, ok := h.endpoints[below]
+	return e, ok
+}
+
+// methods lists what an endpoint answers, for the Allow field.
+func (e endpoint) methods() []string {
+	var methods []string
+	for m := range e {
+		methods = append(methods, m)
+		if m == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+	}
+	slices.Sort(methods)
+	return methods
+}
+
+// keys answers the public keys. Anyone may have them, and keep them a while:
+// who meets an unknown kid asks again.
+func (h *Handler) keys(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/jwk-set+json")
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(h.service.JWKS()) // the client has gone: nobody is left to tell
+	}
+}
+
+// client says where a request comes from. RemoteAddr is the real client's: the
+// gateway has put it there.
+func client(r *http.Request) auth.Client {
+	return auth.Client{Address: addressOf(r.RemoteAddr), UserAgent: r.UserAgent(), RequestID: r.Header.Get("X-Request-Id")}
+}
