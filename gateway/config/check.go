@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -14,9 +15,8 @@ import (
 func Check(src Source) (*File, []Finding) {
 	file, d := load(src)
 	d.checkStore(file.Store)
-	for _, fault := range file.Auth.Accounts.Validate() {
-		d.fault("auth."+fault.Path, fault.Message, false)
-	}
+	d.checkAuth(file)
+	d.checkPolicy(file)
 	findings := sortFindings(d.findings)
 	if Failed(findings) {
 		return nil, findings
@@ -62,6 +62,58 @@ func (d *decoder) place(path string) policy.Pos {
 		}
 	}
 	return policy.Pos{File: d.file}
+}
+
+// checkAuth asks the two packages behind the section auth.
+func (d *decoder) checkAuth(file *File) {
+	faults := append(file.Auth.Accounts.Validate(), file.Auth.Web.Validate()...)
+	if u, err := url.Parse(file.PublicURL); err == nil {
+		faults = append(faults, file.Auth.Web.ValidateFor(u)...)
+	}
+	for _, fault := range faults {
+		d.fault("auth."+fault.Path, fault.Message, false)
+	}
+}
+
+// checkPolicy compiles the policy. Where the upstreams, roles or fields that a
+// rule may name could not be read, it says nothing: every rule would be wrong.
+func (d *decoder) checkPolicy(file *File) {
+	if d.blurred("upstreams") || d.blurred("auth.roles") || d.blurred("auth.profile") {
+		return
+	}
+	spoilt := make(map[policy.Pos]bool)
+	for path := range d.broken() {
+		for ; path != ""; path = parent(path) {
+			spoilt[d.places[path]] = true
+		}
+	}
+	_, findings := policy.Compile(file.Policy())
+	for _, f := range findings {
+		if !spoilt[f.Pos] {
+			d.findings = append(d.findings, Finding{f.Pos.File, f.Pos.Line, f.Pos.Column, f.Message, f.Warning})
+		}
+	}
+}
+
+// blurred tells whether the value of a key is not known for certain: it, or
+// something around or inside it, could not be read, or its name may be the one
+// that is misspelt.
+func (d *decoder) blurred(key string) bool {
+	for path := range d.failed {
+		if path == key || within(path, key) || within(key, path) {
+			return true
+		}
+	}
+	for path := range d.unknown {
+		if path == key || within(path, key) {
+			return true
+		}
+	}
+	around := key
+	for around != "" && !d.has(around) {
+		around = parent(around)
+	}
+	return d.unknown[around]
 }
 
 // checkStore judges the section that no other package reads.

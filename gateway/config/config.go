@@ -4,6 +4,7 @@ import (
 	"reflect"
 
 	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/auth/web"
 	"github.com/posternhq/postern/gateway"
 	"github.com/posternhq/postern/policy"
 )
@@ -11,11 +12,11 @@ import (
 // File is gateway.yaml, read: the file itself, with the environment and the
 // flags over it and the defaults under it.
 type File struct {
-	Path    string         `yaml:"-"` // of the file that was read; empty: none
-	Gateway gateway.Config `yaml:",inline"`
-	Store   StoreConfig    `yaml:"store"`
-	Auth    Auth           `yaml:"auth"`
-	Routes  []Route        `yaml:"routes"`
+	Path           string `yaml:"-"` // of the file that was read; empty: none
+	gateway.Config `yaml:",inline"`
+	Store          StoreConfig `yaml:"store"`
+	Auth           Auth        `yaml:"auth"`
+	Routes         []Route     `yaml:"routes"`
 }
 
 // StoreConfig says where accounts, sessions and keys are kept. Paths are
@@ -31,10 +32,8 @@ type StoreConfig struct {
 // Auth is the section auth, of which two packages take their keys.
 type Auth struct {
 	Accounts auth.Config `yaml:",inline"`
-	Web      webConfig   `yaml:",inline"`
+	Web      web.Config  `yaml:",inline"`
 }
-
-type webConfig struct{}
 
 // Route is an entry of routes: who may pass, and how it is then carried.
 type Route struct {
@@ -46,29 +45,29 @@ type Route struct {
 // route, and so lets nothing through.
 func defaults() *File {
 	return &File{
-		Gateway: gateway.DefaultConfig(),
-		Store:   StoreConfig{Driver: "sqlite", Path: "postern.db", KeyFile: "postern.key"},
-		Auth:    Auth{Accounts: auth.DefaultConfig()},
+		Config: gateway.DefaultConfig(),
+		Store:  StoreConfig{Driver: "sqlite", Path: "postern.db", KeyFile: "postern.key"},
+		Auth:   Auth{Accounts: auth.DefaultConfig(), Web: web.DefaultConfig()},
 	}
 }
 
 func fileShape() *shape { return shapeOf(reflect.TypeFor[File]()) }
 
 // GatewayConfig is what package gateway takes of the file.
-func (f *File) GatewayConfig() gateway.Config { return f.Gateway }
+func (f *File) GatewayConfig() gateway.Config { return f.Config }
 
 // AuthConfig is what package auth takes of the file. The issuer defaults to
 // the public URL.
 func (f *File) AuthConfig() auth.Config {
 	c := f.Auth.Accounts
 	if c.Issuer == "" {
-		c.Issuer = f.Gateway.PublicURL
+		c.Issuer = f.PublicURL
 	}
 	return c
 }
 
 // WebConfig is what package auth/web takes of the file.
-func (f *File) WebConfig() webConfig { return f.Auth.Web }
+func (f *File) WebConfig() web.Config { return f.Auth.Web }
 
 // RouteOptions are the routes' options, in the order of Policy's routes.
 func (f *File) RouteOptions() []gateway.RouteOptions {
@@ -86,7 +85,7 @@ func (f *File) Policy() policy.Config {
 	for i := range f.Routes {
 		c.Routes = append(c.Routes, f.Routes[i].Route)
 	}
-	for _, u := range f.Gateway.Upstreams {
+	for _, u := range f.Upstreams {
 		c.Upstreams = append(c.Upstreams, policy.Upstream{Name: u.Name, Router: u.Router, MethodOverride: u.MethodOverride})
 	}
 	for _, p := range f.Auth.Accounts.Profile.Fields {

@@ -46,8 +46,9 @@ func (d *decoder) fail(pos policy.Pos, path, format string, args ...any) {
 // value reads the value of the key path into v.
 func (d *decoder) value(s *shape, n *yaml.Node, v reflect.Value, path string) {
 	d.places[path] = d.pos(n)
-	if n.Kind == yaml.AliasNode {
-		return // reported by inspect
+	if n.Kind == yaml.AliasNode || n.Style&yaml.TaggedStyle != 0 {
+		d.failed[path] = true // reported by inspect
+		return
 	}
 	if n.Tag == "!!null" {
 		d.empty(n, path)
@@ -95,6 +96,9 @@ func (d *decoder) list(s *shape, n *yaml.Node, v reflect.Value, path string) {
 		d.fail(d.pos(n), path, "must be a list, not %s: put a dash (- ) before it", describe(n))
 		return
 	}
+	if len(items) == 0 && mustHold(path, true) {
+		d.fail(d.pos(n), path, "is empty: list something, or leave the key out")
+	}
 	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
 	for i, one := range items {
 		d.value(s.item, one, v.Index(i), item(path, i))
@@ -120,6 +124,7 @@ func (d *decoder) object(s *shape, n *yaml.Node, v reflect.Value, path string) {
 	for _, f := range s.fields {
 		if one, both := join(path, f.name), join(path, f.name+twinSuffix); f.shape.secret && d.has(one) && d.has(both) {
 			d.fail(d.places[both], path, "give either %s or %s, not both", f.name, f.name+twinSuffix)
+			delete(d.twins, one)
 		}
 	}
 }
@@ -149,7 +154,7 @@ func (d *decoder) key(s *shape, key, n *yaml.Node, v reflect.Value, path string)
 			d.fail(d.pos(key), below, "%s", comesLater(below))
 		}
 	default:
-		d.unknown[path] = true
+		d.unknown[path], d.places[below] = true, d.pos(n)
 		d.find(d.pos(key), "unknown key %q%s", key.Value, suggest(key.Value, s.names()))
 	}
 }
@@ -176,6 +181,9 @@ func (d *decoder) scalar(s *shape, n *yaml.Node, v reflect.Value, path string) {
 		return
 	case s.kind == text && !isText:
 		d.fail(d.pos(n), path, "must be a text: put it in quotes, \"%s\"", n.Value)
+		return
+	case n.Value == "" && mustHold(path, false):
+		d.fail(d.pos(n), path, "is empty: give it a value, or leave the key out")
 		return
 	case (s.kind == integer || s.kind == boolean) && quoted:
 		d.fail(d.pos(n), path, "must be %s: leave out the quotes", s)

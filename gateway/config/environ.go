@@ -115,7 +115,8 @@ func (d *decoder) apply(k key, s setting, v reflect.Value) {
 	if s.twin {
 		secret, err := readSecret(s.raw)
 		if err != nil {
-			d.fail(s.pos, k.path+twinSuffix, "%v", err)
+			d.failed[k.path] = true
+			d.find(s.pos, "%v", err)
 			return
 		}
 		s.raw = secret
@@ -213,11 +214,20 @@ func (d *decoder) warnUnknown(env map[string]string, keys []key, known []string)
 		case laterEnv(name) != "":
 			d.find(policy.Pos{File: name}, "%s", laterEnv(name))
 		default:
-			warning := at(policy.Pos{File: name}, "no such setting%s", suggest(name, all))
+			warning := at(policy.Pos{File: name}, "no such setting%s", suggestEnv(name, all))
 			warning.Warning = true
 			d.findings = append(d.findings, warning)
 		}
 	}
+}
+
+// suggestEnv is suggest for names that all begin alike.
+func suggestEnv(name string, all []string) string {
+	rest := make([]string, len(all))
+	for i, other := range all {
+		rest[i] = strings.TrimPrefix(other, envPrefix)
+	}
+	return strings.Replace(suggest(strings.TrimPrefix(name, envPrefix), rest), `"`, `"`+envPrefix, 1)
 }
 
 // isIgnored tells the names that are none of this package's business: those

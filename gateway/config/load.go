@@ -58,15 +58,15 @@ func (d *decoder) upstreamFlag(src Source, file *File) {
 		return
 	}
 	pos := policy.Pos{File: "--upstream"}
-	switch len(file.Gateway.Upstreams) {
+	switch len(file.Upstreams) {
 	case 0:
-		file.Gateway.Upstreams = []gateway.Upstream{{Pos: pos, Name: "app"}}
+		file.Upstreams = []gateway.Upstream{{Pos: pos, Name: "app"}}
 	case 1:
 	default:
-		d.find(pos, "the file has %d upstreams; the flag is for one", len(file.Gateway.Upstreams))
+		d.find(pos, "the file has %d upstreams; the flag is for one", len(file.Upstreams))
 		return
 	}
-	file.Gateway.Upstreams[0].URLs = []string{url}
+	file.Upstreams[0].URLs = []string{url}
 	d.displace("upstreams[0].urls", pos)
 	if !d.has("routes") {
 		file.Routes = []Route{{Route: policy.Route{Pos: pos, Path: "/**", Allow: []policy.Rule{{Pos: pos, Authenticated: true}}}}}

@@ -30,6 +30,8 @@ type watcher struct {
 	settle  time.Duration // a file is read when nothing happened for so long: editors write in steps
 	poll    time.Duration // and in any case so often
 	changed func()
+	started func() // test only: the watch stands
+	deaf    bool   // test only: as if the system gave no notice
 
 	notify *fsnotify.Watcher // nil: the system has none for us
 	last   [sha256.Size]byte // digest of the content that is known
@@ -38,11 +40,15 @@ type watcher struct {
 func (w *watcher) run(ctx context.Context) error {
 	w.last, _ = digest(w.path)
 	var events <-chan fsnotify.Event
-	if notify, err := fsnotify.NewWatcher(); err == nil {
+	var errors <-chan error
+	if notify, err := fsnotify.NewWatcher(); err == nil && !w.deaf {
 		defer notify.Close()
-		w.notify, events = notify, notify.Events
+		w.notify, events, errors = notify, notify.Events, notify.Errors
 	}
 	w.follow()
+	if w.started != nil {
+		w.started()
+	}
 	poll := time.NewTicker(w.poll)
 	defer poll.Stop()
 	settled := time.NewTimer(w.poll)
@@ -52,6 +58,8 @@ func (w *watcher) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-events:
+			settled.Reset(w.settle)
+		case <-errors: // events were lost
 			settled.Reset(w.settle)
 		case <-settled.C:
 			w.look()

@@ -1,0 +1,86 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+func checked(yaml string) string {
+	_, findings := Check(Source{Path: "gateway.yaml", Data: []byte(yaml)})
+	var all []string
+	for _, f := range findings {
+		all = append(all, f.String())
+	}
+	return strings.Join(all, "\n")
+}
+
+func TestFindingsOfThePackagesStandAtTheValueTheyAreAbout(t *testing.T) {
+	for _, test := range []struct{ name, yaml, want string }{
+		{"a value in the file", "auth:\n  access_token:\n    algorithm: none\n", "gateway.yaml:3:16: auth.access_token.algorithm: unknown algorithm"},
+		{"an entry of a list", "auth:\n  roles: [user, '']\n", "gateway.yaml:2:17: auth.roles[1]: "},
+		{"a key of an entry", "auth:\n  profile:\n    fields:\n      - name: '?'\n", "gateway.yaml:4:15: auth.profile.fields[0].name: "},
+		{"the web's part", "auth:\n  prefix: auth\n", "gateway.yaml:2:11: auth.prefix: must be a path such as /auth"},
+		{"what does not fit the public URL", "public_url: https://a.test\nauth: { cookie: { domain: b.test } }\n", "gateway.yaml:2:27: auth.cookie.domain: is b.test, but "},
+		{"the store", "store: { driver: postgres }\n", "gateway.yaml:1:18: store.driver: postgres comes with a later version of Postern; use sqlite"},
+		{"an empty file name", "store: { path: '' }\n", "gateway.yaml:1:16: store.path: must name the file of the database"},
+		{"a route's rule", "upstreams: [{ name: app, urls: [http://127.0.0.1:9000] }]\nroutes:\n  - path: /**\n    allow: { role: boss }\n", "gateway.yaml:4:"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := checked(test.yaml); !strings.HasPrefix(got, test.want) {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestFindingsAboutTheEnvironmentNameIt(t *testing.T) {
+	file, findings := Check(Source{Path: "gateway.yaml", Data: []byte("auth:\n  prefix: /fine\n  roles: [user, admin]\n"), Env: []string{"POSTERN_AUTH_PREFIX=auth", "POSTERN_AUTH_ROLES=user,user"}})
+	var got []string
+	for _, f := range findings {
+		got = append(got, f.String())
+	}
+	if file != nil || len(got) != 2 || !strings.HasPrefix(got[0], "POSTERN_AUTH_PREFIX: auth.prefix: must be a path") || !strings.HasPrefix(got[1], "POSTERN_AUTH_ROLES: auth.roles[1]: ") {
+		t.Errorf("got %s", strings.Join(got, "\n"))
+	}
+}
+
+// One slip is one finding: what could not be read is not also reported as
+// missing, unknown or empty.
+func TestOneMistakeIsOneFinding(t *testing.T) {
+	const head = "upstreams: [{ name: app, urls: [http://127.0.0.1:9000] }]\nauth: { roles: [editor] }\n"
+	for _, test := range []struct{ name, yaml string }{
+		{"a rule's key", head + "routes:\n  - path: /a\n    allow: { rolse: editor }\n"},
+		{"a rule's value", head + "routes:\n  - path: /a\n    allow: { role: 5 }\n"},
+		{"the rules", head + "routes:\n  - path: /a\n    alow: { role: editor }\n"},
+		{"the path", head + "routes:\n  - paht: /a\n    allow: { role: editor }\n"},
+		{"the key roles", "upstreams: [{ name: app, urls: [http://127.0.0.1:9000] }]\nauth: { rolles: [editor] }\nroutes: [{ path: /a, allow: { role: editor } }]\n"},
+		{"the value of roles", "upstreams: [{ name: app, urls: [http://127.0.0.1:9000] }]\nauth: { roles: editor }\nroutes: [{ path: /a, allow: { role: editor } }]\n"},
+		{"the key upstreams", "upstream: [{ name: app, urls: [http://127.0.0.1:9000] }]\nauth: { roles: [editor] }\nroutes: [{ path: /a, upstream: app, allow: { role: editor } }]\n"},
+		{"the upstream's name", "upstreams: [{ nam: app, urls: [http://127.0.0.1:9000] }]\nauth: { roles: [editor] }\nroutes: [{ path: /a, upstream: app, allow: { role: editor } }]\n"},
+		{"a duration", "auth: { access_token: { ttl: 15 } }\n"},
+		{"the driver", "store: { driver: 5 }\n"},
+		{"the prefix", "auth: { prefix: [/auth] }\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := checked(test.yaml); got == "" || strings.Contains(got, "\n") {
+				t.Errorf("got\n%s", got)
+			}
+		})
+	}
+}
+
+func TestMistakesOfEveryKindComeTogether(t *testing.T) {
+	got := checked("lissten: a\nstore: { driver: oracle }\nauth: { access_token: { ttl: 15 }, id_format: serial }\nupstreams: [{ name: app, urls: [http://127.0.0.1:9000] }]\nroutes:\n  - path: admin\n    allow: anyone\n")
+	for _, want := range []string{"gateway.yaml:1:1: unknown key", "\ngateway.yaml:2:18: store.driver", "\ngateway.yaml:3:30: auth.access_token.ttl: 15 needs a unit", "\ngateway.yaml:3:47: auth.id_format: ", "\ngateway.yaml:6:5: "} {
+		if !strings.Contains("\n"+got, want) {
+			t.Errorf("missing %q in\n%s", want, got)
+		}
+	}
+}
+
+// CF-03: a file that lists no route is a policy that lets nothing through.
+func TestAFileWithoutRoutesIsGood(t *testing.T) {
+	if got := checked("upstreams: [{ name: app, urls: [http://127.0.0.1:9000] }]\nroutes: []\n"); strings.Contains(got, "routes: ") && !strings.Contains(got, "warning") {
+		t.Errorf("got %s", got)
+	}
+}

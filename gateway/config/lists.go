@@ -1,0 +1,52 @@
+package config
+
+import "regexp"
+
+// closedLists are the words that a key takes, for editors to offer, by path
+// without list positions. The packages that own the keys judge them; a test
+// holds the two together.
+func closedLists() map[string][]string {
+	return map[string][]string{
+		"store.driver":                {"sqlite"},
+		"log.level":                   {"debug", "info", "warn", "error"},
+		"log.format":                  {"auto", "text", "json"},
+		"upstreams.router":            {"any", "exact", "express", "spring", "django", "tomcat", "iis"},
+		"upstreams.authorization":     {"strip", "pass"},
+		"upstreams.host":              {"keep", "rewrite"},
+		"upstreams.transport":         {"standard"},
+		"identity.headers.value":      {"username", "id", "email", "name", "roles", "session"},
+		"auth.access_token.algorithm": {"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"},
+		"auth.id_format":              {"uuid", "integer", "objectid"},
+		"auth.password.algorithm":     {"argon2id", "bcrypt"},
+		"auth.cookie.same_site":       {"lax", "strict"},
+		"routes.mode":                 {"observe"},
+		"routes.path_options":         {"encoded_slash", "encoded_percent", "encoded_hash", "encoded_question", "semicolon", "empty_segment"},
+		"routes.allow.self.is":        {"id", "username", "email"},
+		"routes.deny.self.is":         {"id", "username", "email"},
+	}
+}
+
+// requiredKeys are the keys that an entry of a list cannot do without.
+func requiredKeys() map[string][]string {
+	return map[string][]string{
+		"upstreams":           {"name", "urls"},
+		"identity.headers":    {"name", "value"},
+		"auth.profile.fields": {"name"},
+		"routes":              {"path", "allow"},
+	}
+}
+
+// mustHold tells where an empty text or an empty list is a mistake: in routes,
+// where it would read as a condition and be none. `role: ""` in a rule must
+// not become a rule for everybody.
+func mustHold(path string, isList bool) bool {
+	if isList {
+		return conditionLists.MatchString(path)
+	}
+	return routeKeys.MatchString(path)
+}
+
+var (
+	routeKeys      = regexp.MustCompile(`^routes(\[\d+\])?\.`)
+	conditionLists = regexp.MustCompile(`^routes(\[\d+\])?\.(methods$|(allow|deny)$|(allow|deny)(\[\d+\])?\.)`)
+)

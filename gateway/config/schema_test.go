@@ -1,0 +1,178 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+)
+
+func compileSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.DefaultDraft(jsonschema.Draft2020)
+	if err := compiler.AddResource("gateway.json", document); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("gateway.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+// asJSON is a YAML file as an editor hands it to a schema.
+func asJSON(t *testing.T, data string) any {
+	t.Helper()
+	var value any
+	if err := yaml.Unmarshal([]byte(data), &value); err != nil {
+		t.Fatalf("%s: %v", data, err)
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatalf("%s: %v", data, err)
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if document == nil {
+		return map[string]any{} // an empty file
+	}
+	return document
+}
+
+func TestTheSchemaTakesTheReference(t *testing.T) {
+	schema := compileSchema(t)
+	for name, data := range map[string][]byte{"as it stands": Reference(), "uncommented": uncommented()} {
+		if err := schema.Validate(asJSON(t, string(data))); err != nil {
+			t.Errorf("%s: %#v", name, err)
+		}
+	}
+}
+
+func TestSchemaAndDecoderAgree(t *testing.T) {
+	schema := compileSchema(t)
+	const up = "upstreams: [{ name: app, urls: [http://127.0.0.1:9000] }]\n"
+	rule := func(allow string) string { return up + "routes: [{ path: /**, allow: " + allow + " }]" }
+	for _, test := range []struct {
+		good bool
+		yaml string
+	}{
+		{true, ""}, {true, "store:\n"}, {true, "store: { path: }"}, {true, "listen: ~"},
+		{true, up},
+		{true, "upstreams: [{ name: app, urls: http://127.0.0.1:9000 }]"},
+		{true, rule("anyone")}, {true, rule("authenticated")}, {true, rule("[anyone]")},
+		{true, rule("{ role: admin }")}, {true, rule("[authenticated, { role: admin, methods: [GET] }]")},
+		{true, up + "routes: [{ path: '/u/{id}', allow: { self: id } }]"},
+		{true, up + "routes: [{ path: '/u/{id}', allow: { self: { name: id, is: username } } }]"},
+		{true, up + "routes: [{ path: /a, allow: anyone, timeout: 5s, max_body: 10MiB }]"},
+		{true, up + "routes: [{ path: /a, allow: anyone, max_body: 1048576 }]"},
+		{true, up + "routes: [{ path: /a, allow: anyone, path_options: [encoded_slash] }]"},
+		{true, "auth: { access_token: { ttl: 1d12h, algorithm: RS256 } }"},
+		{true, "auth: { cookie: { persistent: false } }"},
+		{true, "tests: []"}, {true, "auth: { migrate_from: { login_url: '' } }"}, {true, "auth: { aliases: }"},
+
+		{false, "lissten: a"}, {false, "listen: 5"}, {false, "listen: [a]"}, {false, "listen: true"}, {false, "listen: \"a\\nb\""},
+		{false, "hosts: a"}, {false, "hosts: [5]"}, {false, "hosts: [~]"}, {false, "store: a"}, {false, "store: []"},
+		{false, "store: { driver: oracle }"}, {false, "store: { dsn: a, dsn_file: b }"}, {false, "store: { path_file: b }"},
+		{false, "auth: { access_token: { ttl: 15 } }"}, {false, "auth: { access_token: { ttl: '15' } }"}, {false, "auth: { access_token: { ttl: '' } }"}, {false, "auth: { access_token: { ttl: 2w } }"}, {false, "auth: { access_token: { ttl: -5m } }"},
+		{false, "auth: { access_token: { algorithm: none } }"},
+		{false, "auth: { cookie: { persistent: 'true' } }"}, {false, "auth: { cookie: { persistent: yes } }"}, {false, "auth: { cookie: { persistent: 1 } }"},
+		{false, "auth: { lockout: { attempts: '5' } }"}, {false, "auth: { lockout: { attempts: 2.5 } }"},
+		{false, "auth: { password: { memory_budget: lots } }"}, {false, "auth: { password: { memory_budget: -1 } }"},
+		{false, "upstreams: { name: app }"}, {false, "upstreams: [app]"}, {false, "upstreams: [{ name: }]"}, {false, "upstreams: [~]"},
+		{false, "tests: [{ request: GET / }]"}, {false, "auth: { migrate_from: { login_url: http://old } }"},
+		{false, rule("")}, {false, rule("~")}, {false, rule("everyone")}, {false, rule("[]")}, {false, rule("[~]")}, {false, rule("5")}, {false, rule("true")}, {false, rule("[[anyone]]")},
+		{false, rule("{ role: '' }")}, {false, rule("{ role: }")}, {false, rule("{ rolse: admin }")}, {false, rule("{ role: [admin] }")}, {false, rule("{ any_role: [] }")}, {false, rule("{ role: admin, methods: [] }")}, {false, rule("{ self: '' }")},
+		{false, up + "routes: [{ path: /a, allow: anyone, methods: GET }]"},
+		{false, up + "routes: [{ path: /a, allow: anyone, path_options: [slashes] }]"},
+		{false, up + "routes: { path: /a, allow: anyone }"},
+		{false, up + "routes: [{ path: /a }]"}, {false, up + "routes: [{ allow: anyone }]"},
+	} {
+		file, findings := Check(Source{Path: "gateway.yaml", Data: []byte(test.yaml)})
+		if (file != nil) != test.good {
+			t.Errorf("good is %t, the decoder says %v\n%s", test.good, findings, test.yaml)
+		}
+		if err := schema.Validate(asJSON(t, test.yaml)); (err == nil) != test.good {
+			t.Errorf("good is %t, the schema says %v\n%s", test.good, err, test.yaml)
+		}
+	}
+}
+
+// The packages judge their words. Where they learn a new one, or unlearn one,
+// the schema has to follow.
+func TestTheClosedListsAreWhatThePackagesTake(t *testing.T) {
+	const up = "upstreams: [{ name: app, urls: [http://127.0.0.1:9000], %s }]\n"
+	const route = "upstreams: [{ name: app, urls: [http://127.0.0.1:9000] }]\nroutes: [{ path: '/{id}', %s }]\n"
+	frames := map[string]string{
+		"store.driver":                "store: { driver: %s }",
+		"log.level":                   "log: { level: %s }",
+		"log.format":                  "log: { format: %s }",
+		"upstreams.router":            fmt.Sprintf(up, "router: %s"),
+		"upstreams.authorization":     fmt.Sprintf(up, "authorization: %s"),
+		"upstreams.host":              fmt.Sprintf(up, "host: %s"),
+		"upstreams.transport":         fmt.Sprintf(up, "transport: %s"),
+		"identity.headers.value":      "identity: { headers: [{ name: X-Auth-One, value: %s }] }",
+		"auth.access_token.algorithm": "auth: { access_token: { algorithm: %s } }",
+		"auth.id_format":              "auth: { id_format: %s }",
+		"auth.password.algorithm":     "auth: { password: { algorithm: %s } }",
+		"auth.cookie.same_site":       "auth: { cookie: { same_site: %s } }",
+		"routes.mode":                 fmt.Sprintf(route, "mode: %s, allow: authenticated"),
+		"routes.path_options":         fmt.Sprintf(route, "path_options: [%s], allow: authenticated"),
+		"routes.allow.self.is":        fmt.Sprintf(route, "allow: { self: { name: id, is: %s } }"),
+		"routes.deny.self.is":         fmt.Sprintf(route, "deny: { self: { name: id, is: %s } }, allow: authenticated"),
+	}
+	for path, words := range closedLists() {
+		frame, ok := frames[path]
+		if !ok {
+			t.Errorf("%s: no file to try its words in", path)
+			continue
+		}
+		for _, word := range append(slices.Clone(words), "nonsense", strings.ToUpper(words[0])+"x") {
+			_, findings := Check(Source{Path: "f", Data: fmt.Appendf(nil, frame, word)})
+			if want := slices.Contains(words, word); Failed(findings) == want {
+				t.Errorf("%s: %s: listed %t, but %v", path, word, want, findings)
+			}
+		}
+	}
+}
+
+func TestTheSchemaShowsDefaultsAsAPersonWritesThem(t *testing.T) {
+	var root struct {
+		Properties map[string]struct {
+			Default    any
+			Properties map[string]struct {
+				Default    any
+				Properties map[string]struct{ Default any }
+			}
+		}
+	}
+	if err := json.Unmarshal(Schema(), &root); err != nil {
+		t.Fatal(err)
+	}
+	auth := root.Properties["auth"].Properties
+	for _, test := range []struct{ got, want any }{
+		{root.Properties["listen"].Default, "127.0.0.1:8080"},
+		{root.Properties["store"].Properties["path"].Default, "postern.db"},
+		{auth["access_token"].Properties["ttl"].Default, "15m"},
+		{auth["refresh_token"].Properties["ttl"].Default, "7d"},
+		{auth["refresh_token"].Properties["reuse_grace"].Default, "30s"},
+		{auth["password"].Properties["memory_budget"].Default, "256MiB"},
+		{auth["lockout"].Properties["attempts"].Default, 5.0},
+		{auth["cookie"].Properties["persistent"].Default, true},
+	} {
+		if test.got != test.want {
+			t.Errorf("got %v, want %v", test.got, test.want)
+		}
+	}
+}
