@@ -84,8 +84,8 @@ func (s *Service) AddAccount(ctx context.Context, n NewAccount, by string) (Acco
 	if n.Password != "" {
 		faults = appendFault(faults, "password", st.hasher.fault(n.Password, st.config.Password.MinLength))
 	}
-	if len(faults) > 0 {
-		return Account{}, &InvalidError{Fields: faults}
+	if err := invalid(faults); err != nil {
+		return Account{}, err
 	}
 	if n.Password != "" {
 		var err error
@@ -123,8 +123,8 @@ func (s *Service) create(ctx context.Context, st *state, a *Account) error {
 // end its sessions too. A username that is the old e-mail address follows it.
 func (s *Service) SetAccount(ctx context.Context, id string, ch AccountChange, by string) (Account, error) {
 	st := s.current.Load()
-	if faults := st.unknownFields(ch.Fields); len(faults) > 0 {
-		return Account{}, &InvalidError{Fields: faults}
+	if err := invalid(st.unknownFields(ch.Fields)); err != nil {
+		return Account{}, err
 	}
 	hash := ""
 	if ch.Password != nil {
@@ -136,13 +136,10 @@ func (s *Service) SetAccount(ctx context.Context, id string, ch AccountChange, b
 			return Account{}, err
 		}
 	}
-	return s.update(ctx, st, id, "", by, Client{}, func(a *Account) error {
+	return s.update(ctx, st, edit{id: id, by: by, change: func(a *Account) error {
 		ch.apply(a, hash)
-		if faults := st.accountFaults(*a); len(faults) > 0 {
-			return &InvalidError{Fields: faults}
-		}
-		return nil
-	})
+		return invalid(st.accountFaults(*a))
+	}})
 }
 
 // apply makes the change to a row; hash is the new password's.
@@ -168,19 +165,27 @@ func (ch AccountChange) apply(a *Account, hash string) {
 	a.Fields = mergeFields(a.Fields, ch.Fields)
 }
 
-// update runs one change of an account, puts what it revokes into the view at
-// once, and tells what happened. keep is the session that outlives a change of
-// the password.
-func (s *Service) update(ctx context.Context, st *state, id, keep, by string, c Client, change func(*Account) error) (Account, error) {
+// edit is one change of an account and who makes it.
+type edit struct {
+	id     string
+	keep   string // the session that outlives a change of the password
+	by     string // "" for the owner
+	client Client
+	change func(*Account) error // may run again
+}
+
+// update runs a change, puts what it revokes into the view at once, and tells
+// what happened.
+func (s *Service) update(ctx context.Context, st *state, e edit) (Account, error) {
 	until := st.until(s.now())
 	var before Account
 	ctx = context.WithoutCancel(ctx) // a change and its revocations are one thing
 	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
-	after, err := s.store.UpdateAccount(ctx, id, AccountUpdate{Keep: keep, Until: until, Change: func(a *Account) error {
+	after, err := s.store.UpdateAccount(ctx, e.id, AccountUpdate{Keep: e.keep, Until: until, Change: func(a *Account) error {
 		before = *a
 		before.Roles, before.Fields = slices.Clone(a.Roles), maps.Clone(a.Fields)
-		return change(a)
+		return e.change(a)
 	}})
 	if err != nil {
 		return Account{}, unavailable("change an account", err)
@@ -188,9 +193,9 @@ func (s *Service) update(ctx context.Context, st *state, id, keep, by string, c 
 	if after.Version > before.Version {
 		s.view.apply(Revocation{Kind: RevokeAccountTokens, ID: after.ID, Version: after.Version, Until: until})
 	}
-	for _, e := range changes(before, after) {
-		e.User, e.By, e.Client = after.Username, by, c
-		s.tell(ctx, e)
+	for _, event := range changes(before, after) {
+		event.User, event.By, event.Client = after.Username, e.by, e.client
+		s.tell(ctx, event)
 	}
 	return after, nil
 }
@@ -244,6 +249,14 @@ func (st *state) accountFaults(a Account) []FieldError {
 	faults = appendFault(faults, "name", nameFault(a.Name))
 	faults = append(faults, roleFaults(a.Roles, st.config.Roles)...)
 	return append(faults, st.fieldFaults(a.Fields)...)
+}
+
+// invalid is nil when there are no faults.
+func invalid(faults []FieldError) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return &InvalidError{Fields: faults}
 }
 
 func appendFault(faults []FieldError, field, message string) []FieldError {

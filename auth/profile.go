@@ -30,16 +30,13 @@ func (s *Service) SetProfile(ctx context.Context, accountID string, ch ProfileCh
 		faults = appendFault(faults, "fields."+truncate(name, maxRole), msg)
 		fields[name] = values
 	}
-	if len(faults) > 0 {
-		return Account{}, &InvalidError{Fields: faults}
+	if err := invalid(faults); err != nil {
+		return Account{}, err
 	}
-	return s.update(ctx, st, accountID, "", "", Client{}, func(a *Account) error {
+	return s.update(ctx, st, edit{id: accountID, change: func(a *Account) error {
 		AccountChange{Name: ch.Name, Fields: fields}.apply(a, "")
-		if faults := st.accountFaults(*a); len(faults) > 0 {
-			return &InvalidError{Fields: faults}
-		}
-		return nil
-	})
+		return invalid(st.accountFaults(*a))
+	}})
 }
 
 // editFault says why an owner may not change a field.
@@ -99,13 +96,13 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err != nil {
 		return Grant{}, err
 	}
-	_, err = s.update(ctx, st, p.ID, p.Session, "", c, func(a *Account) error {
+	_, err = s.update(ctx, st, edit{id: p.ID, keep: p.Session, client: c, change: func(a *Account) error {
 		if a.PasswordHash != old || a.Disabled {
 			return errCurrent // changed meanwhile: what was proven is not current
 		}
 		a.PasswordHash = hash
 		return nil
-	})
+	}})
 	if errors.Is(err, errCurrent) {
 		return Grant{}, wrongCurrent()
 	}

@@ -167,14 +167,10 @@ func isAccessTokenType(typ string) bool {
 // check judges everything in proven claims but expiry and revocation.
 func (c claims) check(issuer string, audiences []string, now time.Time) error {
 	ours := slices.ContainsFunc(c.Audience, func(a string) bool { return slices.Contains(audiences, a) })
-	switch {
-	case issuer == "" || c.Issuer != issuer || !ours:
-		return ErrTokenInvalid
-	case c.Expires <= 0 || c.Issued <= 0 || c.AuthTime <= 0 || c.Version < 0:
-		return ErrTokenInvalid
-	case c.Issued > now.Unix() || c.Before > now.Unix():
-		return ErrTokenInvalid // one clock, no leeway
-	case c.Subject == "" || c.Session == "" || c.Username == "" || c.Roles == nil:
+	positive := min(c.Expires, c.Issued, c.AuthTime, c.Version) > 0
+	begun := max(c.Issued, c.Before) <= now.Unix() // one clock, no leeway
+	complete := c.Subject != "" && c.Session != "" && c.Username != "" && c.Roles != nil
+	if issuer == "" || c.Issuer != issuer || !ours || !positive || !begun || !complete {
 		return ErrTokenInvalid
 	}
 	for _, s := range append([]string{c.Subject, c.Session, c.Username, c.Name, c.Email}, c.Roles...) {
