@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/posternhq/postern/gateway/problem"
+)
+
+// maxLoggedPath bounds what one request can write into the log.
+const maxLoggedPath = 1 << 10
+
+// account ends an exchange: one log line and one count, whatever happened. A
+// panic is answered, if nothing was yet, and goes no further: one request's
+// fault must not end the others'.
+func (g *Gateway) account(x *exchange) {
+	fault := recover()
+	if fault != nil && fault != http.ErrAbortHandler {
+		g.log.Error("panic", "request_id", x.id, "fault", fault, "stack", string(debug.Stack()))
+		x.reason = reasonPanic
+		if x.answer.status == 0 {
+			p := problem.Of(problem.Unavailable)
+			p.Status = http.StatusInternalServerError
+			problem.Write(&x.answer, x.r, p)
+		}
+		fault = http.ErrAbortHandler // a half-sent answer must not look whole
+	}
+	elapsed := g.now().Sub(x.start)
+	status := x.answer.status
+	if x.status != 0 {
+		status = x.status
+	} else if status == 0 {
+		status = http.StatusOK // net/http's own, for an answer without a word
+	}
+	g.metrics.request(x, status, elapsed)
+	g.logRequest(x, status, elapsed)
+	if fault != nil {
+		panic(fault)
+	}
+}
+
+// logRequest writes the access log line. The query is left out: it is where
+// secrets end up that belong elsewhere.
+func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
+	ctx := x.r.Context()
+	if !g.log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
+	path := x.path.String()
+	if path == "" { // refused before it was parsed
+		path = loggedTarget(x.r.RequestURI)
+	}
+	client := ""
+	if x.client.IsValid() {
+		client = x.client.String()
+	}
+	user, upstream := "", ""
+	if x.proven() {
+		user = x.presented.Principal.Username
+	}
+	if x.upstreamStart != (time.Time{}) {
+		upstream = x.rt.upstream.name
+	}
+	attrs := [...]slog.Attr{
+		slog.String("request_id", x.id),
+		slog.String("method", x.r.Method),
+		slog.String("host", x.r.Host),
+		slog.String("path", path),
+		slog.String("route", x.label),
+		slog.String("decision", x.decision),
+		slog.String("reason", x.reason),
+		slog.String("user", user),
+		slog.Int("status", status),
+		slog.Float64("duration_ms", milliseconds(elapsed)),
+		slog.Int64("bytes_in", x.body.bytes),
+		slog.Int64("bytes_out", x.answer.bytes),
+		slog.String("client", client),
+		slog.String("upstream", upstream),
+		slog.String("trace_id", x.trace.id),
+		slog.String("failure", x.failure), // last: left out where there is none
+	}
+	n := len(attrs)
+	if x.failure == "" {
+		n--
+	}
+	g.log.LogAttrs(ctx, slog.LevelInfo, "request", attrs[:n]...)
+}
+
+// milliseconds keeps microseconds: three digits are enough to compare.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// loggedTarget is a refused request's target without its query, cut to a
+// length that a log line bears.
+func loggedTarget(raw string) string {
+	for i := range len(raw) {
+		if raw[i] == '?' || raw[i] == '#' || i == maxLoggedPath {
+			return raw[:i]
+		}
+	}
+	return raw
+}

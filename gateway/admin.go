@@ -1,0 +1,40 @@
+package gateway
+
+import (
+	"io"
+	"net/http"
+)
+
+// Admin answers on the admin listener: /healthz while the process runs,
+// /readyz while it should get traffic, /metrics.
+//
+// A store that does not answer degrades the gateway and does not take it out
+// of service: tokens still verify, and taking every instance out at once would
+// turn a login that fails into a site that is down.
+func (g *Gateway) Admin() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		answerJSON(w, http.StatusOK, `{"status":"ok"}`)
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		switch {
+		case g.snap.Load() == nil:
+			answerJSON(w, http.StatusServiceUnavailable, `{"status":"starting"}`)
+		case g.draining.Load():
+			answerJSON(w, http.StatusServiceUnavailable, `{"status":"draining"}`)
+		case g.auth.Healthy() != nil:
+			answerJSON(w, http.StatusOK, `{"status":"degraded","store":"unavailable"}`)
+		default:
+			answerJSON(w, http.StatusOK, `{"status":"ok"}`)
+		}
+	})
+	mux.Handle("GET /metrics", g.metrics.handler())
+	return mux
+}
+
+func answerJSON(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body+"\n") // a probe that has gone needs no answer
+}

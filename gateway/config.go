@@ -1,0 +1,182 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/policy"
+)
+
+// Config is the part of gateway.yaml that says where the gateway listens,
+// whom it believes and what lies behind it. Routes are policy's and
+// RouteOptions', accounts are auth's, the store is the wiring's.
+type Config struct {
+	Listen         string     `yaml:"listen"`          // host:port, or unix:/path
+	PublicURL      string     `yaml:"public_url"`      // as browsers see it
+	Hosts          []string   `yaml:"hosts"`           // Host values answered beside public_url's; empty: any
+	TrustedProxies []string   `yaml:"trusted_proxies"` // CIDRs, addresses, or unix
+	Admin          Admin      `yaml:"admin"`
+	TLS            TLS        `yaml:"tls"`
+	Log            Log        `yaml:"log"`
+	Upstreams      []Upstream `yaml:"upstreams"`
+	Identity       Identity   `yaml:"identity"`
+}
+
+// Admin is the listener for probes and metrics. It is never the public one.
+type Admin struct {
+	Listen string `yaml:"listen"` // empty: none
+}
+
+// TLS makes the public listener speak HTTPS when both files are named.
+type TLS struct {
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+	ACME     ACME   `yaml:"acme"`
+}
+
+// ACME would obtain certificates by itself. Refused for now.
+type ACME struct {
+	Domains  []string `yaml:"domains"`
+	Email    string   `yaml:"email"`
+	CacheDir string   `yaml:"cache_dir"`
+}
+
+// Log says how much is logged, and in which form.
+type Log struct {
+	Level  string `yaml:"level"`  // debug | info | warn | error
+	Format string `yaml:"format"` // auto | json | text
+}
+
+// Upstream is an application behind the gateway.
+type Upstream struct {
+	Pos            policy.Pos  `yaml:"-"`
+	Name           string      `yaml:"name"`
+	URLs           []string    `yaml:"urls,single"`
+	Router         string      `yaml:"router"`          // how it reads paths, see policy.Upstream
+	Authorization  string      `yaml:"authorization"`   // strip (default) | pass: Authorization belongs to the application
+	MethodOverride bool        `yaml:"method_override"` // it heeds _method in a form, see policy.Upstream
+	KeepHeaders    []string    `yaml:"keep_headers"`    // names with _ or . to let through
+	Transport      string      `yaml:"transport"`       // standard (default)
+	Health         Health      `yaml:"health"`
+	Timeouts       Timeouts    `yaml:"timeouts"`
+	Host           string      `yaml:"host"`          // keep (default) | rewrite
+	ForwardToken   bool        `yaml:"forward_token"` // hand the gateway's access token on as a bearer
+	TLS            UpstreamTLS `yaml:"tls"`
+}
+
+// Health would check an upstream before requests meet it. Refused for now.
+type Health struct {
+	Path     string        `yaml:"path"`
+	Interval time.Duration `yaml:"interval"`
+	Timeout  time.Duration `yaml:"timeout"`
+}
+
+// Timeouts bound the waiting for an upstream. Zero means the default.
+type Timeouts struct {
+	Dial           time.Duration `yaml:"dial"`            // default 2s
+	ResponseHeader time.Duration `yaml:"response_header"` // default 30s
+	Idle           time.Duration `yaml:"idle"`            // default 90s, of a kept connection
+}
+
+// UpstreamTLS says how an https upstream is verified, and with which
+// certificate the gateway presents itself to it.
+type UpstreamTLS struct {
+	CAFile     string `yaml:"ca_file"`
+	CertFile   string `yaml:"cert_file"`
+	KeyFile    string `yaml:"key_file"`
+	ServerName string `yaml:"server_name"`
+}
+
+// Identity says what an upstream is told about who asks.
+type Identity struct {
+	Headers     []Header    `yaml:"headers"`
+	Presets     []string    `yaml:"presets"`
+	Assertion   Assertion   `yaml:"assertion"`
+	LegacyToken LegacyToken `yaml:"legacy_token"`
+}
+
+// Header is one identity header.
+type Header struct {
+	Pos   policy.Pos `yaml:"-"`
+	Name  string     `yaml:"name"`
+	Value string     `yaml:"value"` // username | id | email | name | roles | session
+}
+
+// Assertion would send a signed statement about who asks. Refused for now.
+type Assertion struct {
+	Enabled bool          `yaml:"enabled"`
+	Header  string        `yaml:"header"`
+	TTL     time.Duration `yaml:"ttl"`
+}
+
+// LegacyToken would mint the token that an application expects. Refused for
+// now.
+type LegacyToken struct {
+	Header    string        `yaml:"header"`
+	Algorithm string        `yaml:"algorithm"`
+	Secret    string        `yaml:"secret,secret"`
+	TTL       time.Duration `yaml:"ttl"`
+	Claims    []LegacyClaim `yaml:"claims"`
+}
+
+// LegacyClaim is one claim of a LegacyToken.
+type LegacyClaim struct {
+	Name    string `yaml:"name"`
+	Value   string `yaml:"value"`
+	HasRole string `yaml:"has_role"`
+}
+
+// RouteOptions is what a route asks of the gateway, beside what it says to the
+// policy. It stands inline with policy.Route in the file.
+type RouteOptions struct {
+	CORS        *CORS         `yaml:"cors"`
+	StripPrefix string        `yaml:"strip_prefix"` // cut from the path after the decision
+	Rewrite     string        `yaml:"rewrite"`
+	Timeout     time.Duration `yaml:"timeout"`  // of the whole exchange with the upstream; zero: none
+	MaxBody     auth.Bytes    `yaml:"max_body"` // zero: unlimited
+	RateLimit   *RateLimit    `yaml:"rate_limit"`
+}
+
+// CORS says which other origins may use a route from a browser.
+type CORS struct {
+	Origins     []string      `yaml:"origins"`
+	Methods     []string      `yaml:"methods"` // default: what the route allows
+	Headers     []string      `yaml:"headers"`
+	Credentials bool          `yaml:"credentials"`
+	MaxAge      time.Duration `yaml:"max_age"`
+}
+
+// RateLimit would bound how often a route is asked. Refused for now.
+type RateLimit struct {
+	Per      string        `yaml:"per"` // user | client
+	Requests int           `yaml:"requests"`
+	Window   time.Duration `yaml:"window"`
+}
+
+// DefaultConfig is the configuration of an empty file. It has no upstream.
+func DefaultConfig() Config {
+	return Config{
+		Listen:    "127.0.0.1:8080",
+		PublicURL: "http://localhost:8080",
+		Admin:     Admin{Listen: "127.0.0.1:9901"},
+		Log:       Log{Level: "info", Format: "auto"},
+		Identity: Identity{
+			Headers: []Header{
+				{Name: "X-Auth-User", Value: "username"},
+				{Name: "X-Auth-User-Id", Value: "id"},
+				{Name: "X-Auth-Email", Value: "email"},
+				{Name: "X-Auth-Roles", Value: "roles"},
+			},
+			Assertion: Assertion{Header: "X-Auth-Assertion", TTL: time.Minute},
+		},
+	}
+}
+
+// Fault is something wrong, or with Warning doubtful, with a configuration
+// value. Path is the key's path in gateway.yaml, with list positions from
+// zero: upstreams[0].urls.
+type Fault struct {
+	Path    string
+	Message string
+	Warning bool
+}

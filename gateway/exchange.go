@@ -1,0 +1,200 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/gateway/problem"
+	"github.com/posternhq/postern/policy"
+)
+
+// The words of decisions in logs and metrics: a closed list.
+const (
+	decisionAllow     = "allow"
+	decisionDeny      = "deny"
+	decisionChallenge = "challenge"
+	decisionObserve   = "observe"
+)
+
+// Route labels of requests that no route of the policy answers.
+const (
+	labelOwn  = "gateway"
+	labelNone = "none"
+)
+
+// Reasons beside policy's and the codes of package problem: all three lists
+// are closed, and so is the label made of them.
+const (
+	reasonPreflight  = "preflight"
+	reasonRefresh    = "silent_refresh"
+	reasonClientGone = "client_gone"
+	reasonPanic      = "internal_error"
+)
+
+// exchange is one request on its way through the gateway. It belongs to one
+// goroutine; each step fills in what it found out.
+type exchange struct {
+	snap   *Snapshot
+	r      *http.Request // normalised: Host is the effective host
+	answer answer
+	body   requestBody
+	start  time.Time
+
+	// set by begin
+	id    string // of the request
+	trace trace
+
+	// set by normalise
+	path        policy.Path
+	query       string     // raw, without "?"
+	hasQuery    bool       // there was a "?"
+	peer        netip.Addr // who is connected; invalid: a unix socket
+	peerTrusted bool
+	client      netip.Addr // who sent it, as far as trusted hops vouch
+	forwarded   string     // X-Forwarded-For to be sent on
+	host        string     // effective host, lower case, with a port that is not the scheme's own
+	scheme      string     // effective scheme
+	websocket   bool       // a handshake of a WebSocket
+
+	// set by route
+	match policy.Match
+	rt    *route // nil: none
+	label string // of the route, in logs and metrics
+
+	// set by readCredentials
+	presented     auth.Presented
+	foreignBearer bool // Authorization is the application's and goes through
+
+	// set by decide, or by whoever refuses
+	decision string
+	reason   string
+
+	// set by forward
+	upstreamStart time.Time
+	upstreamTime  time.Duration
+	stream        *stream
+	failure       string // why the upstream did not answer, for the log
+	status        int    // overrides the answer's status in the log: 499
+}
+
+// begin starts an exchange: from here on it has an id, and its answer is
+// counted.
+func (g *Gateway) begin(s *Snapshot, w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{snap: s, r: r, start: g.now(), label: labelNone, decision: decisionDeny}
+	x.id = requestID(r.Header["X-Request-Id"])
+	r.Header["X-Request-Id"] = []string{x.id}
+	x.trace = continueTrace(r.Header["Traceparent"])
+	x.answer = answer{ResponseWriter: w, id: r.Header["X-Request-Id"]}
+	x.body = requestBody{conn: http.NewResponseController(w), body: r.Body, now: g.now}
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &x.body
+	}
+	return x
+}
+
+// refuse answers with a problem. Its code is the reason in the log.
+func (x *exchange) refuse(p problem.Problem) {
+	x.decision, x.reason = decisionDeny, p.Code
+	if p.Status == http.StatusUnauthorized {
+		x.decision = decisionChallenge
+	}
+	problem.Write(&x.answer, x.r, p)
+}
+
+// redirect sends the client elsewhere on this site, and ends the connection
+// when a body is left unread on it: it could be read as the next request.
+func (x *exchange) redirect(to string, status int) {
+	h := x.answer.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Location", to)
+	if x.r.ContentLength != 0 && x.r.ProtoMajor < 2 && !x.body.ended {
+		h.Set("Connection", "close")
+	}
+	x.answer.WriteHeader(status)
+}
+
+// remoteAddr is the client's address as http.Request.RemoteAddr has it, for
+// the gateway's own endpoints. Without an address, behind a unix socket, it is
+// the socket's.
+func (x *exchange) remoteAddr() string {
+	if !x.client.IsValid() {
+		return x.r.RemoteAddr
+	}
+	return netip.AddrPortFrom(x.client, 0).String()
+}
+
+// maxRequestID bounds what a client may have us log and forward.
+const maxRequestID = 64
+
+// requestID takes the client's id when it is a single well-formed one, so that
+// one request has one id across hops. Anything else could break out of a log
+// line or be made to look like another request.
+func requestID(given []string) string {
+	if len(given) == 1 && wellFormedID(given[0]) {
+		return given[0]
+	}
+	var b [16]byte
+	rand.Read(b[:]) // never fails, see its documentation
+	return hex.EncodeToString(b[:])
+}
+
+func wellFormedID(id string) bool {
+	if id == "" || len(id) > maxRequestID {
+		return false
+	}
+	for i := range len(id) {
+		if c := id[i]; !isAlnum(c) && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlnum(c byte) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+}
+
+// trace is the W3C trace context of a request: the id shared by all hops, and
+// this hop's own.
+type trace struct {
+	id     string // 32 hex digits
+	parent string // traceparent to be sent on
+	known  bool   // the client brought it
+}
+
+// continueTrace takes a valid traceparent up, or starts a new, unsampled
+// trace (W3C Trace Context, section 3.2).
+func continueTrace(given []string) trace {
+	var raw [24]byte
+	rand.Read(raw[:])
+	id, flags, known := "", "00", false
+	if len(given) == 1 && validTraceparent(given[0]) {
+		id, flags, known = given[0][3:35], given[0][53:55], true
+	} else {
+		id = hex.EncodeToString(raw[:16])
+	}
+	return trace{id: id, parent: "00-" + id + "-" + hex.EncodeToString(raw[16:]) + "-" + flags, known: known}
+}
+
+// validTraceparent checks version 00: 00-{32 hex}-{16 hex}-{2 hex}, lower
+// case, neither id all zero.
+func validTraceparent(v string) bool {
+	if len(v) != 55 || v[:3] != "00-" || v[35] != '-' || v[52] != '-' {
+		return false
+	}
+	return lowerHex(v[3:35]) && lowerHex(v[36:52]) && lowerHex(v[53:55]) &&
+		v[3:35] != "00000000000000000000000000000000" && v[36:52] != "0000000000000000"
+}
+
+func lowerHex(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}

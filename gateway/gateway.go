@@ -1,0 +1,157 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/gateway/problem"
+	"github.com/posternhq/postern/policy"
+)
+
+// Authenticator is what the gateway needs of *auth.Service: to learn who is
+// asking, and when that ends.
+type Authenticator interface {
+	// Verify proves an access token, see auth.Presented for its errors.
+	Verify(raw string) (auth.Principal, error)
+	// Issued tells whether a token claims to be one of ours.
+	Issued(raw string) bool
+	// OnRevoke calls f for every revocation until cancel is called.
+	OnRevoke(f func(auth.Revocation)) (cancel func())
+	// Healthy says why the store did not answer last; nil when it did.
+	Healthy() error
+	// SessionCount says how many sessions are live.
+	SessionCount(ctx context.Context) (int, error)
+}
+
+// Own is the gateway's own HTTP face: login, refresh, keys.
+type Own interface {
+	http.Handler
+	// Owns tells whether a path is the gateway's own.
+	Owns(path string) bool
+}
+
+// Options is what a Gateway is made of.
+type Options struct {
+	Auth Authenticator
+	Log  *slog.Logger
+	Now  func() time.Time // default time.Now
+}
+
+// Gateway is an http.Handler that carries requests to the applications behind
+// it. Before the first Swap it answers every request as unavailable.
+type Gateway struct {
+	auth     Authenticator
+	log      *slog.Logger
+	now      func() time.Time
+	metrics  *metrics
+	streams  streams
+	buffers  bufferPool
+	snap     atomic.Pointer[Snapshot]
+	draining atomic.Bool
+
+	mu     sync.Mutex // guards the following, and orders Swap and Reload
+	builds int        // how many snapshots were built, for their names
+}
+
+// New makes a Gateway. It serves once a Snapshot was swapped in.
+func New(o Options) *Gateway {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	g := &Gateway{auth: o.Auth, log: o.Log, now: o.Now, metrics: newMetrics(o.Auth)}
+	o.Auth.OnRevoke(g.streams.revoke)
+	return g
+}
+
+// ServeHTTP is the way of a request. Each step either answers it, and then
+// says so, or leaves in the exchange what the next one needs.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s := g.snap.Load()
+	if s == nil {
+		problem.Write(w, r, problem.Of(problem.Unavailable))
+		return
+	}
+	s.acquire()
+	defer s.release()
+	x := g.begin(s, w, r)
+	defer g.account(x)
+
+	if p, ok := x.normalise(); !ok {
+		x.refuse(p)
+		return
+	}
+	if s.own.Owns(x.path.String()) {
+		g.serveOwn(x)
+		return
+	}
+	if !x.route() || x.preflight() || !g.authenticate(x) || !g.decide(x) {
+		return
+	}
+	g.forward(x)
+}
+
+// serveOwn answers a request for one of the gateway's own endpoints. Every
+// unsafe request to them must come from this site: a login that another site
+// starts would put a stranger's session into the browser (login CSRF).
+func (g *Gateway) serveOwn(x *exchange) {
+	x.label = labelOwn
+	if !x.path.Plain() { // no path_options here: what has two readings is not ours to guess
+		x.refuse(problem.Of(problem.BadPath))
+		return
+	}
+	if !x.readCredentials(g.auth) {
+		return
+	}
+	if err := x.snap.crossOrigin.Check(x.r); err != nil {
+		x.refuse(problem.Of(problem.CrossOrigin))
+		return
+	}
+	x.decision, x.reason = decisionAllow, labelOwn
+	r := x.r.WithContext(auth.WithPresented(x.r.Context(), x.presented))
+	r.RemoteAddr = x.remoteAddr()
+	x.snap.own.ServeHTTP(&x.answer, r)
+}
+
+// route finds the route of the request by host and path alone.
+func (x *exchange) route() bool {
+	x.match = x.snap.table.Match(x.r.Method, x.host, x.path)
+	if i := x.match.Route(); i >= 0 && i < len(x.snap.routes) {
+		x.rt = &x.snap.routes[i]
+		x.label = x.rt.label
+	}
+	// A preflight asks about a method, with another one: that it is not among
+	// the route's methods is no refusal yet.
+	if x.isPreflight() {
+		return true
+	}
+	return x.routed()
+}
+
+// routed refuses what no route answers. Nobody has been asked who they are yet.
+func (x *exchange) routed() bool {
+	switch refusal := x.match.Refusal(); {
+	case refusal == policy.ReasonMethodNotAllowed:
+		x.refuse(problem.Method(x.match.Allowed()...))
+	case refusal == policy.ReasonBadPath:
+		x.refuse(problem.Of(problem.BadPath))
+	case refusal != policy.ReasonNone || x.rt == nil:
+		x.refuse(problem.Of(problem.NoRoute))
+	default:
+		return true
+	}
+	return false
+}
+
+// authenticate finds out who is asking. A bad credential is no answer yet: the
+// decision says whether one is needed.
+func (g *Gateway) authenticate(x *exchange) bool {
+	if !x.readCredentials(g.auth) {
+		return false
+	}
+	return x.checkOrigin()
+}

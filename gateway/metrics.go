@@ -1,0 +1,89 @@
+package gateway
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are the gateway's, in a registry of their own: two gateways fit into
+// one process. Every label is of a closed set; none carries a path, a user or
+// a header.
+type metrics struct {
+	registry  *prometheus.Registry
+	requests  *prometheus.CounterVec   // route, decision, reason, code
+	duration  *prometheus.HistogramVec // route
+	upstream  *prometheus.HistogramVec // upstream
+	healthy   *prometheus.GaugeVec     // upstream, url
+	logins    *prometheus.CounterVec   // result
+	refreshes *prometheus.CounterVec   // result
+	reloaded  prometheus.Gauge
+	info      *prometheus.GaugeVec // snapshot
+}
+
+// sessionCountTimeout bounds what a scrape waits for the store.
+const sessionCountTimeout = 2 * time.Second
+
+func newMetrics(a Authenticator) *metrics {
+	buckets := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_requests_total",
+			Help: "Requests by route, decision, its reason and the status answered."}, []string{"route", "decision", "reason", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "postern_request_duration_seconds",
+			Help: "From the request's header to the end of the answer.", Buckets: buckets}, []string{"route"}),
+		upstream: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "postern_upstream_duration_seconds",
+			Help: "From sending the request on to the header of the upstream's answer.", Buckets: buckets}, []string{"upstream"}),
+		healthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "postern_upstream_healthy",
+			Help: "Whether the upstream could be reached when it was last asked: 1 or 0."}, []string{"upstream", "url"}),
+		logins: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_logins_total",
+			Help: "Logins by result: success, failed, locked."}, []string{"result"}),
+		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_refreshes_total",
+			Help: "Refreshes by result: success, reused."}, []string{"result"}),
+		reloaded: prometheus.NewGauge(prometheus.GaugeOpts{Name: "postern_config_last_reload_successful",
+			Help: "Whether the configuration last read is the one in force: 1 or 0."}),
+		info: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "postern_config_info",
+			Help: "1 for the snapshot in force."}, []string{"snapshot"}),
+	}
+	sessions := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "postern_sessions",
+		Help: "Live sessions; NaN while the store does not answer."}, func() float64 { return countSessions(a) })
+	m.registry.MustRegister(m.requests, m.duration, m.upstream, m.healthy, m.logins, m.refreshes, m.reloaded, m.info, sessions,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func countSessions(a Authenticator) float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), sessionCountTimeout)
+	defer cancel()
+	n, err := a.SessionCount(ctx)
+	if err != nil {
+		return math.NaN()
+	}
+	return float64(n)
+}
+
+// request counts one exchange.
+func (m *metrics) request(x *exchange, status int, elapsed time.Duration) {
+	m.requests.WithLabelValues(x.label, x.decision, x.reason, strconv.Itoa(status)).Inc()
+	m.duration.WithLabelValues(x.label).Observe(elapsed.Seconds())
+	if x.upstreamTime > 0 {
+		m.upstream.WithLabelValues(x.rt.upstream.name).Observe(x.upstreamTime.Seconds())
+	}
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+}
+
+func gaugeOf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}

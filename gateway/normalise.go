@@ -1,0 +1,386 @@
+package gateway
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/posternhq/postern/gateway/problem"
+	"github.com/posternhq/postern/policy"
+)
+
+// Limits on what net/http bounds only by the size of all headers together:
+// within 64 KiB there is room for thousands of them, and each costs the
+// gateway and the application more than it cost the sender.
+const (
+	maxHeaders = 100
+	maxCookies = 50
+	maxMethod  = 32
+)
+
+// knownMethods is what Allow says of a target that refuses a method by its
+// name alone.
+var knownMethods = [...]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+// normalise settles what the request says: who is connected, which host it is
+// for, which path it names. What can be understood in two ways is refused;
+// nothing is repaired. It answers false with the refusal.
+func (x *exchange) normalise() (problem.Problem, bool) {
+	x.readClient()
+	if p, ok := x.checkMethod(); !ok {
+		return p, false
+	}
+	if p, ok := x.checkHeader(); !ok {
+		return p, false
+	}
+	authority, target, ok := splitTarget(x.r.RequestURI)
+	if !ok {
+		return badRequest("The request target is not one that a server answers."), false
+	}
+	if p, ok := x.readHost(authority); !ok {
+		return p, false
+	}
+	if p, ok := x.readTarget(target); !ok {
+		return p, false
+	}
+	x.readUpgrade()
+	return problem.Problem{}, true
+}
+
+func badRequest(detail string) problem.Problem {
+	p := problem.Of(problem.BadRequest)
+	p.Detail = detail
+	return p
+}
+
+// checkMethod refuses methods that are not for an application: tunnels
+// (CONNECT), echoes of the request with its cookies (TRACE, TRACK), the preface
+// of HTTP/2 (PRI), and names that are none.
+func (x *exchange) checkMethod() (problem.Problem, bool) {
+	m := x.r.Method
+	switch m {
+	case http.MethodConnect, http.MethodTrace, "TRACK", "PRI":
+		return problem.Method(knownMethods[:]...), false
+	}
+	if len(m) == 0 || len(m) > maxMethod {
+		return badRequest("The method is too long."), false
+	}
+	for i := range len(m) {
+		// Lower case too: methods are case-sensitive, but not to every framework.
+		if c := m[i]; (c < 'A' || c > 'Z') && (i == 0 || c != '-' && c != '_') {
+			return badRequest("The method must be in capital letters."), false
+		}
+	}
+	return problem.Problem{}, true
+}
+
+// checkHeader bounds the header, and refuses a Transfer-Encoding that net/http
+// did not act on: it ignores the field in HTTP/1.0, the next hop may not.
+//
+// A request in chunks ends its connection. RFC 9112 section 6.1 demands that
+// of one with a Content-Length as well, and net/http removes that field before
+// anybody sees it: so any request in chunks may be one (CL.TE smuggling).
+func (x *exchange) checkHeader() (problem.Problem, bool) {
+	h := x.r.Header
+	if len(h["Transfer-Encoding"]) > 0 {
+		return badRequest("Transfer-Encoding needs HTTP/1.1."), false
+	}
+	if len(x.r.TransferEncoding) > 0 && x.r.ProtoMajor < 2 {
+		x.answer.Header().Set("Connection", "close")
+	}
+	lines := 0
+	for _, values := range h {
+		lines += len(values)
+	}
+	cookies := 0
+	for _, v := range h["Cookie"] {
+		cookies += 1 + strings.Count(v, ";")
+	}
+	if lines > maxHeaders || cookies > maxCookies {
+		p := badRequest("The request has too many headers or cookies.")
+		p.Status = http.StatusRequestHeaderFieldsTooLarge
+		return p, false
+	}
+	return problem.Problem{}, true
+}
+
+// readClient finds the client's address. X-Forwarded-For is believed only when
+// the peer that handed it to us is one of our own proxies, and only from the
+// right: each trusted hop vouches for the one before it, and the first
+// untrusted address is the client. Anyone can write the left end of that list.
+func (x *exchange) readClient() {
+	if ap, err := netip.ParseAddrPort(x.r.RemoteAddr); err == nil {
+		x.peer = ap.Addr().Unmap().WithZone("")
+	}
+	x.client = x.peer
+	x.peerTrusted = x.snap.trusts(x.peer)
+	if x.peer.IsValid() {
+		x.forwarded = x.peer.String()
+	}
+	if !x.peerTrusted {
+		return
+	}
+	hops := strings.Split(strings.Join(x.r.Header["X-Forwarded-For"], ","), ",")
+	for i := len(hops) - 1; i >= 0 && x.snap.trusts(x.client); i-- {
+		hop, ok := parseHop(hops[i])
+		if !ok {
+			return
+		}
+		x.client = hop
+		if x.forwarded != "" {
+			x.forwarded = ", " + x.forwarded
+		}
+		x.forwarded = hop.String() + x.forwarded
+	}
+}
+
+// parseHop reads one element of X-Forwarded-For: an address, with a port where
+// a proxy adds one.
+func parseHop(s string) (netip.Addr, bool) {
+	s = strings.TrimSpace(s)
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.Unmap().WithZone(""), true
+	}
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap.Addr().Unmap().WithZone(""), true
+	}
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+		return addr.Unmap().WithZone(""), err == nil
+	}
+	return netip.Addr{}, false
+}
+
+// splitTarget takes a request target apart: origin-form, or absolute-form with
+// its authority (RFC 9112 section 3.2). Asterisk and authority form are for
+// servers and tunnels, and other schemes are for nobody here.
+func splitTarget(raw string) (authority, target string, ok bool) {
+	if strings.HasPrefix(raw, "/") {
+		return "", raw, true
+	}
+	scheme, rest, found := strings.Cut(raw, "://")
+	if !found || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		return "", "", false
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	authority, target = rest[:end], rest[end:]
+	if !strings.HasPrefix(target, "/") {
+		target = "/" + target
+	}
+	return authority, target, authority != ""
+}
+
+// readHost settles the effective host and scheme, and answers only for hosts
+// that are ours. net/http replaces Host by the authority of an absolute-form
+// target without a word, so that one must always be a host known by name.
+func (x *exchange) readHost(authority string) (problem.Problem, bool) {
+	if authority != "" && (!strings.EqualFold(authority, x.r.Host) || !x.snap.names(hostname(authority))) {
+		return problem.Of(problem.UnknownHost), false
+	}
+	x.scheme = x.snap.publicURL.Scheme
+	if x.r.TLS != nil {
+		x.scheme = "https"
+	}
+	host := x.r.Host
+	if x.peerTrusted {
+		if given := lastElement(x.r.Header["X-Forwarded-Host"]); given != "" {
+			host = given
+		}
+		switch lastElement(x.r.Header["X-Forwarded-Proto"]) {
+		case "https", "wss":
+			x.scheme = "https"
+			x.snap.warnScheme(x.id)
+		case "http", "ws":
+			x.scheme = "http"
+		}
+	}
+	if host != "" && !validHost(host) {
+		return badRequest("The Host is not a host name or address."), false
+	}
+	x.host = canonicalHost(host, x.scheme)
+	if !x.snap.answers(hostname(x.host)) {
+		return problem.Of(problem.UnknownHost), false
+	}
+	x.r.Host = host
+	return problem.Problem{}, true
+}
+
+// lastElement is the rightmost element of a list field: the one that the
+// nearest hop wrote. A proxy that appends keeps a client's lie to the left.
+func lastElement(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	v := values[len(values)-1]
+	return strings.ToLower(strings.TrimSpace(v[strings.LastIndexByte(v, ',')+1:]))
+}
+
+// validHost accepts a DNS name or an address, with or without a port. net/http
+// lets characters through that mean something in a URL to those who build
+// links from the Host.
+func validHost(host string) bool {
+	name := host
+	if h, port, err := net.SplitHostPort(host); err == nil {
+		if port == "" || len(port) > 5 || strings.Trim(port, "0123456789") != "" {
+			return false
+		}
+		name = h
+	}
+	if strings.Contains(name, ":") {
+		_, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(name, "["), "]"))
+		return err == nil
+	}
+	for i := range len(name) {
+		if c := name[i]; !isAlnum(c) && c != '-' && c != '.' && c != '_' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= 253
+}
+
+// hostname is a host without its port, in lower case, without the root's dot.
+func hostname(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+// canonicalHost is a host as origins have it: lower case, without the root's
+// dot, without the port that its scheme has anyway.
+func canonicalHost(host, scheme string) string {
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		return strings.ToLower(strings.TrimSuffix(host, "."))
+	}
+	if strings.Contains(name, ":") {
+		name = "[" + name + "]"
+	}
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if port == "80" && scheme == "http" || port == "443" && scheme == "https" {
+		return name
+	}
+	return name + ":" + port
+}
+
+// readTarget parses the path, and keeps the query as it is.
+func (x *exchange) readTarget(target string) (problem.Problem, bool) {
+	for i := range len(target) {
+		// HTTP/2 can carry a space or a line end in :path, which would end the
+		// request line towards an HTTP/1 upstream (request splitting).
+		if c := target[i]; c <= ' ' || c == 0x7f || c == '#' {
+			return problem.Of(problem.BadPath), false
+		}
+	}
+	raw, query, hasQuery := strings.Cut(target, "?")
+	path, err := policy.ParsePath(raw)
+	if err != nil {
+		return problem.Of(problem.BadPath), false
+	}
+	if hasMethodOverride(query) {
+		return badRequest("A method in the query is not accepted: use the method itself."), false
+	}
+	x.path, x.query, x.hasQuery = path, query, hasQuery
+	return problem.Problem{}, true
+}
+
+// target is the request target as it came, for the way back after a login.
+func (x *exchange) target() string {
+	if !x.hasQuery {
+		return x.path.String()
+	}
+	return x.path.String() + "?" + x.query
+}
+
+// hasMethodOverride finds the parameter _method, by which several frameworks
+// let a POST be a DELETE, in every spelling that one of them reads as such:
+// encoded, in any case, as an array, and as PHP mends names (".method",
+// " _method", "[method"). The policy has decided on the method of the request line.
+func hasMethodOverride(query string) bool {
+	for len(query) >= len("_method") {
+		var pair string
+		if i := strings.IndexAny(query, "&;"); i >= 0 {
+			pair, query = query[:i], query[i+1:]
+		} else {
+			pair, query = query, ""
+		}
+		key, _, _ := strings.Cut(pair, "=")
+		if len(key) >= len("_method") && isMethodKey(key) {
+			return true
+		}
+	}
+	return false
+}
+
+func isMethodKey(key string) bool {
+	key = strings.TrimLeft(unescapeLoosely(key), " ")
+	if len(key) < len("_method") || !strings.EqualFold(key[1:len("_method")], "method") {
+		return false
+	}
+	if !strings.ContainsRune("_.[", rune(key[0])) {
+		return false
+	}
+	rest := key[len("_method"):]
+	return rest == "" || rest[0] == '[' || rest[0] == 0 || rest[0] == ' '
+}
+
+// unescapeLoosely decodes what is a percent-encoding and leaves the rest, as
+// lenient parsers do.
+func unescapeLoosely(s string) string {
+	if !strings.ContainsAny(s, "%+") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '+':
+			b.WriteByte(' ')
+		case s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+			b.WriteByte(unhex(s[i+1])<<4 | unhex(s[i+2]))
+			i += 2
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c&^0x20 - 'A' + 10
+}
+
+// readUpgrade lets the handshake of a WebSocket through and no other upgrade.
+// After an h2c upgrade requests would pass the gateway in a tunnel that it
+// does not look into (golang/go#80416).
+func (x *exchange) readUpgrade() {
+	h := x.r.Header
+	x.websocket = x.r.Method == http.MethodGet && x.r.ProtoMajor == 1 && len(h["Upgrade"]) == 1 &&
+		strings.EqualFold(h["Upgrade"][0], "websocket") && hasToken(h["Connection"], "upgrade")
+	if !x.websocket {
+		delete(h, "Upgrade")
+	}
+}
+
+// hasToken finds a token in a list field, in any case.
+func hasToken(values []string, token string) bool {
+	for _, v := range values {
+		for element := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(element), token) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,163 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Limits of the public listener. There is no write timeout: an event stream or
+// a large download may take as long as its reader does.
+const (
+	readHeaderTimeout = 10 * time.Second // against slow headers (Slowloris)
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+	maxH2Streams      = 250
+)
+
+// Server is a listener and the http.Server behind it. Listen, then Serve, then
+// Shutdown.
+type Server struct {
+	address           string
+	key               string // of the configuration: listen, or admin.listen
+	certFile, keyFile string
+	http              *http.Server
+	streams           *streams // nil: none
+	listener          net.Listener
+	certificate       atomic.Pointer[tls.Certificate]
+}
+
+// NewServer makes the public server of a Gateway.
+func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
+	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, http: newHTTPServer(g, log), streams: &g.streams}
+	if s.certFile != "" {
+		s.http.TLSConfig = &tls.Config{
+			MinVersion: tls.VersionTLS12,
+			NextProtos: []string{"h2", "http/1.1"},
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				return s.certificate.Load(), nil
+			},
+		}
+	}
+	return s
+}
+
+// NewAdminServer makes the server for probes and metrics. It speaks plain HTTP:
+// it belongs on a loopback address or a private network.
+func NewAdminServer(c Config, h http.Handler, log *slog.Logger) *Server {
+	return &Server{address: c.Admin.Listen, key: "admin.listen", http: newHTTPServer(h, log)}
+}
+
+func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:                      h,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is a request like any other, and refused like one
+		ReadHeaderTimeout:            readHeaderTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeaderBytes - 4<<10, // net/http adds 4 KiB of slack
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: maxH2Streams},
+	}
+}
+
+// Listen binds the address: a port in use is an error at the start, not a line
+// in a log later.
+func (s *Server) Listen() error {
+	if err := s.ReloadCertificate(); err != nil {
+		return err
+	}
+	network, address := "tcp", s.address
+	if path, ok := strings.CutPrefix(s.address, "unix:"); ok {
+		network, address = "unix", path
+		removeStale(path)
+	}
+	l, err := net.Listen(network, address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("listen on %s: another program has it already; stop that one, or set %s (POSTERN_%s) to another address",
+			s.address, s.key, strings.ToUpper(strings.ReplaceAll(s.key, ".", "_")))
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("listen on %s: not permitted; set %s to a port from 1024 up, or give the program CAP_NET_BIND_SERVICE", s.address, s.key)
+	case err != nil:
+		return fmt.Errorf("listen on %s: %w", s.address, err)
+	}
+	s.listener = l
+	return nil
+}
+
+// removeStale removes the socket of a program that was killed. One that is
+// still answered is left alone, and binding fails.
+func removeStale(path string) {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&os.ModeSocket == 0 {
+		return
+	}
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		conn.Close()
+		return
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		_ = os.Remove(path) // else binding says what is wrong
+	}
+}
+
+// ReloadCertificate reads the certificate's files again; without any it does
+// nothing. On an error the old one stays.
+func (s *Server) ReloadCertificate() error {
+	if s.certFile == "" {
+		return nil
+	}
+	cert, err := tls.LoadX509KeyPair(s.certFile, s.keyFile)
+	if err != nil {
+		return fmt.Errorf("tls: %w", err)
+	}
+	s.certificate.Store(&cert)
+	return nil
+}
+
+// Addr is the bound address, for :0. Empty before Listen.
+func (s *Server) Addr() string {
+	if s.listener == nil {
+		return ""
+	}
+	return s.listener.Addr().String()
+}
+
+// Serve answers requests until Shutdown, and then returns nil.
+func (s *Server) Serve() error {
+	var err error
+	if s.http.TLSConfig != nil {
+		err = s.http.ServeTLS(s.listener, "", "")
+	} else {
+		err = s.http.Serve(s.listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve %s: %w", s.address, err)
+}
+
+// Shutdown stops listening, ends WebSockets and event streams, waits for the
+// other requests until ctx ends, and then tears off what is left.
+func (s *Server) Shutdown(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.http.Shutdown(ctx) }()
+	var err error
+	if s.streams != nil {
+		err = s.streams.close(ctx)
+	}
+	if err = errors.Join(err, <-ended); err != nil {
+		err = errors.Join(fmt.Errorf("drain: %w", err), s.http.Close())
+	}
+	return err
+}

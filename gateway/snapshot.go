@@ -1,0 +1,279 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/posternhq/postern/policy"
+)
+
+// Cookies names the gateway's cookies, as auth/web sets them.
+type Cookies struct {
+	Access  string
+	Refresh string
+}
+
+// Parts is what a Snapshot is built from. Those of auth/web come as plain
+// values, because the gateway does not know that package.
+type Parts struct {
+	Config       Config
+	Table        *policy.Table
+	Routes       []RouteOptions // by index of policy.Config.Routes
+	Own          Own
+	Prefix       string   // of the gateway's own endpoints: /auth
+	Cookies      Cookies  // names
+	TokenSources []string // bearer, cookie, header:NAME
+	CORSOrigins  []string // trusted by the cross-origin check, beside public_url
+	ID           string   // names the snapshot in logs and metrics; default: a number
+}
+
+// Snapshot is everything that the configuration decides, made ready for use.
+// It is immutable but for the count of its requests.
+type Snapshot struct {
+	id          string
+	table       *policy.Table
+	routes      []route
+	upstreams   []*upstream
+	own         Own
+	prefix      string
+	identity    *identity
+	crossOrigin *http.CrossOriginProtection
+
+	publicURL  *url.URL
+	publicHost string          // canonical, as in an origin
+	known      map[string]bool // host names that are ours
+	anyHost    bool            // others are answered too
+	proxies    []netip.Prefix
+	trustUnix  bool
+
+	bearer, cookie bool     // token sources
+	tokenHeaders   []string // canonical names
+	cookies        Cookies
+	ownCookies     []string // every spelling of the names, for cutting
+
+	warned   atomic.Bool // of a scheme that public_url does not have
+	warn     func(requestID string)
+	requests atomic.Int64 // under way
+	retired  atomic.Bool
+}
+
+// route is what the gateway does with the requests that a route allows.
+type route struct {
+	label    string
+	upstream *upstream
+	cors     *cors // nil: the application answers for itself
+	options  RouteOptions
+}
+
+// Build makes a Snapshot, or says everything that is wrong with its parts.
+// Nothing is served from it before Swap.
+func (g *Gateway) Build(p Parts) (*Snapshot, error) {
+	if err := faultsError(p.Config.Validate(p.Routes)); err != nil {
+		return nil, err
+	}
+	public, err := url.Parse(p.Config.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("public_url: %w", err)
+	}
+	s := &Snapshot{
+		id: p.ID, table: p.Table, own: p.Own, prefix: p.Prefix, identity: newIdentity(p.Config.Identity),
+		publicURL: public, publicHost: canonicalHost(public.Host, public.Scheme), cookies: p.Cookies,
+	}
+	if s.id == "" {
+		s.id = g.nextID()
+	}
+	s.warn = func(requestID string) {
+		g.log.Warn("a trusted proxy says https, but public_url is http: cookies lack Secure and redirects lead to http",
+			"public_url", p.Config.PublicURL, "request_id", requestID)
+	}
+	s.buildHosts(p.Config)
+	s.buildTrust(p.Config.TrustedProxies)
+	if err := errors.Join(s.buildSources(p), s.buildCrossOrigin(p.CORSOrigins), s.buildUpstreams(g, p.Config), s.buildRoutes(p)); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (g *Gateway) nextID() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.builds++
+	return strconv.Itoa(g.builds)
+}
+
+// faultsError joins the faults that are no warnings.
+func faultsError(faults []Fault) error {
+	var errs []error
+	for _, f := range faults {
+		if !f.Warning {
+			errs = append(errs, errors.New(f.Path+": "+f.Message))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Snapshot) buildHosts(c Config) {
+	s.known = map[string]bool{hostname(s.publicURL.Host): true}
+	for _, h := range c.Hosts {
+		s.known[hostname(h)] = true
+	}
+	s.anyHost = len(c.Hosts) == 0
+}
+
+func (s *Snapshot) buildTrust(list []string) {
+	for _, item := range list {
+		if item == "unix" {
+			s.trustUnix = true
+		} else if p, err := parsePrefix(item); err == nil { // Validate refused all others
+			s.proxies = append(s.proxies, p)
+		}
+	}
+}
+
+// parsePrefix reads a CIDR or a single address. An IPv4 network written in
+// IPv6 is the IPv4 one: peers are compared unmapped (GHSA-7jmw-8259-q9jx).
+func parsePrefix(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		addr = addr.Unmap().WithZone("")
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	}
+	return p.Masked(), nil
+}
+
+func (s *Snapshot) buildSources(p Parts) error {
+	for _, source := range p.TokenSources {
+		name, isHeader := strings.CutPrefix(source, "header:")
+		switch {
+		case source == "bearer":
+			s.bearer = true
+		case source == "cookie":
+			s.cookie = true
+		case isHeader && isPlain(name) && name != "":
+			s.tokenHeaders = append(s.tokenHeaders, textproto.CanonicalMIMEHeaderKey(name))
+		default:
+			return fmt.Errorf("auth.token_sources: %q is no source; there are bearer, cookie and header:NAME", source)
+		}
+	}
+	for _, name := range []string{p.Cookies.Access, p.Cookies.Refresh, RetryCookie} {
+		base := strings.TrimPrefix(strings.TrimPrefix(name, "__Host-"), "__Secure-")
+		if base != "" {
+			s.ownCookies = append(s.ownCookies, base, "__Host-"+base, "__Secure-"+base)
+		}
+	}
+	return nil
+}
+
+func (s *Snapshot) buildCrossOrigin(origins []string) error {
+	s.crossOrigin = http.NewCrossOriginProtection()
+	for _, origin := range append([]string{s.publicURL.Scheme + "://" + s.publicHost}, origins...) {
+		if err := s.crossOrigin.AddTrustedOrigin(origin); err != nil {
+			return fmt.Errorf("auth.cors.origins: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *Snapshot) buildUpstreams(g *Gateway, c Config) error {
+	var errs []error
+	for i := range c.Upstreams {
+		u, err := g.newUpstream(s, &c.Upstreams[i])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("upstreams[%d]: %w", i, err))
+			continue
+		}
+		s.upstreams = append(s.upstreams, u)
+	}
+	return errors.Join(errs...)
+}
+
+// buildRoutes ties the policy's routes to their upstreams. A route that names
+// none has the only one there is.
+func (s *Snapshot) buildRoutes(p Parts) error {
+	infos := p.Table.Routes()
+	if len(p.Routes) != 0 && len(p.Routes) != len(infos) {
+		return fmt.Errorf("routes: the policy has %d, the options are for %d", len(infos), len(p.Routes))
+	}
+	for i, info := range infos {
+		j := slices.IndexFunc(s.upstreams, func(u *upstream) bool { return u.name == info.Upstream })
+		if info.Upstream == "" && len(s.upstreams) == 1 {
+			j = 0
+		}
+		if j < 0 {
+			return fmt.Errorf("routes[%d]: upstream %q does not exist; name one of those under upstreams", i, info.Upstream)
+		}
+		rt := route{label: info.Label, upstream: s.upstreams[j]}
+		if len(p.Routes) > 0 {
+			rt.options = p.Routes[i]
+			rt.cors = newCORS(rt.options.CORS, info.Methods)
+		}
+		s.routes = append(s.routes, rt)
+	}
+	return nil
+}
+
+// trusts tells whether forwarding headers of a peer are believed. The invalid
+// address is a unix socket's.
+func (s *Snapshot) trusts(peer netip.Addr) bool {
+	if !peer.IsValid() {
+		return s.trustUnix
+	}
+	for _, p := range s.proxies {
+		if p.Contains(peer) {
+			return true
+		}
+	}
+	return false
+}
+
+// names tells whether a host name is one of ours by name.
+func (s *Snapshot) names(host string) bool { return s.known[host] }
+
+// answers tells whether requests for a host name are answered at all.
+func (s *Snapshot) answers(host string) bool { return s.anyHost || s.known[host] }
+
+// warnScheme says once per snapshot that public_url and the front door differ.
+func (s *Snapshot) warnScheme(requestID string) {
+	if s.publicURL.Scheme == "http" && s.warned.CompareAndSwap(false, true) {
+		s.warn(requestID)
+	}
+}
+
+// acquire and release count the requests under way, so that the connections of
+// a retired snapshot are closed when the last of its requests has ended.
+func (s *Snapshot) acquire() { s.requests.Add(1) }
+
+func (s *Snapshot) release() {
+	if s.requests.Add(-1) == 0 && s.retired.Load() {
+		s.closeIdle()
+	}
+}
+
+// retire lets go of a snapshot that was swapped out. A request that picked it
+// up at this very moment still works: it only opens a connection anew.
+func (s *Snapshot) retire() {
+	s.retired.Store(true)
+	if s.requests.Load() == 0 {
+		s.closeIdle()
+	}
+}
+
+func (s *Snapshot) closeIdle() {
+	for _, u := range s.upstreams {
+		u.transport.CloseIdleConnections()
+	}
+}

@@ -1,0 +1,150 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"sync"
+
+	"github.com/posternhq/postern/auth"
+)
+
+// Why a stream is refused although its upstream answered: the session ended
+// while it was opened, or the gateway is stopping.
+var (
+	errStreamEnded    = errors.New("the session of this stream has ended")
+	errStreamStopping = errors.New("the gateway is stopping")
+)
+
+// stream is an answer that lasts: a WebSocket, or a body without a length. It
+// outlives the access token that opened it, and ends with the session.
+type stream struct {
+	session, account string
+	version          int64
+	lasting          bool // has no end of its own: stopping does not wait for it
+	conn             io.Closer
+}
+
+// streams are those under way. The zero value is ready.
+type streams struct {
+	mu      sync.Mutex // guards the following
+	open    map[*stream]struct{}
+	closed  bool
+	drained chan struct{} // closed when the last one has ended after close
+}
+
+// isLasting tells a WebSocket or an event stream, which ends when one side
+// goes, from a download, which ends when it is done.
+func isLasting(res *http.Response) bool {
+	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	return res.StatusCode == http.StatusSwitchingProtocols || media == "text/event-stream"
+}
+
+// watchStream registers an answer that may last longer than its caller is
+// welcome, then asks once more whether the principal still is one: a revocation
+// between the first look and now has been told to everybody who was registered
+// by then.
+func (g *Gateway) watchStream(x *exchange, res *http.Response) error {
+	lasting := isLasting(res)
+	if !lasting && (res.ContentLength >= 0 || !x.proven()) {
+		return nil
+	}
+	s := &stream{lasting: lasting, conn: res.Body}
+	if x.proven() {
+		p := &x.presented.Principal
+		s.session, s.account, s.version = p.Session, p.ID, p.Version
+	}
+	if !g.streams.add(s) {
+		return errStreamStopping
+	}
+	x.stream = s
+	if !x.proven() {
+		return nil
+	}
+	if _, err := g.auth.Verify(x.presented.Token); errors.Is(err, auth.ErrTokenRevoked) {
+		return errStreamEnded
+	}
+	return nil
+}
+
+// add answers false to what would not end by itself once the gateway stops.
+func (t *streams) add(s *stream) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed && s.lasting {
+		return false
+	}
+	if t.open == nil {
+		t.open = map[*stream]struct{}{}
+	}
+	t.open[s] = struct{}{}
+	return true
+}
+
+// remove forgets a stream that has ended; nil is none.
+func (t *streams) remove(s *stream) {
+	if s == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.open, s)
+	if t.closed && len(t.open) == 0 && t.drained != nil {
+		close(t.drained)
+		t.drained = nil
+	}
+}
+
+// revoke ends the streams that a revocation is about.
+func (t *streams) revoke(r auth.Revocation) {
+	t.end(func(s *stream) bool {
+		switch r.Kind {
+		case auth.RevokeSessionTokens:
+			return s.session != "" && s.session == r.ID
+		case auth.RevokeAccountTokens:
+			return s.account != "" && s.account == r.ID && s.version < r.Version
+		}
+		return false
+	})
+}
+
+// end closes the connections outside the lock: closing may block.
+func (t *streams) end(which func(*stream) bool) {
+	t.mu.Lock()
+	var ending []*stream
+	for s := range t.open {
+		if which(s) {
+			ending = append(ending, s)
+		}
+	}
+	t.mu.Unlock()
+	for _, s := range ending {
+		_ = s.conn.Close() // the copy that reads from it ends with an error
+	}
+}
+
+// close ends the lasting streams for good and waits until all are gone or ctx
+// ends. http.Server.Shutdown does not know of hijacked connections, and would
+// wait for event streams until its patience ends.
+func (t *streams) close(ctx context.Context) error {
+	t.mu.Lock()
+	t.closed = true
+	if len(t.open) == 0 {
+		t.mu.Unlock()
+		return nil
+	}
+	if t.drained == nil {
+		t.drained = make(chan struct{})
+	}
+	drained := t.drained
+	t.mu.Unlock()
+	t.end(func(s *stream) bool { return s.lasting })
+	select {
+	case <-drained:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

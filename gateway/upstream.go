@@ -1,0 +1,270 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+
+	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/gateway/problem"
+	"github.com/posternhq/postern/policy"
+)
+
+// upstream is an application behind the gateway, and how requests reach it.
+type upstream struct {
+	name              string
+	target            *url.URL
+	base              string // of the target's path, without a final slash
+	keepHost          bool
+	passAuthorization bool
+	forwardToken      bool
+	keepHeaders       []string
+	transport         *http.Transport
+	proxy             *httputil.ReverseProxy
+	healthy           atomic.Bool // the last attempt to reach it got an answer
+	report            func(healthy bool)
+}
+
+// exchangeKey is the context key of the exchange, for the hooks of
+// httputil.ReverseProxy.
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+
+// newUpstream makes an upstream ready. Its name and URL have been validated.
+func (g *Gateway) newUpstream(s *Snapshot, c *Upstream) (*upstream, error) {
+	target, err := url.Parse(c.URLs[0])
+	if err != nil {
+		return nil, fmt.Errorf("urls: %w", err)
+	}
+	transport, err := newTransport(c)
+	if err != nil {
+		return nil, err
+	}
+	u := &upstream{
+		name: c.Name, target: target, base: strings.TrimSuffix(target.EscapedPath(), "/"), keepHost: c.Host != "rewrite",
+		passAuthorization: c.Authorization == "pass", forwardToken: c.ForwardToken, keepHeaders: c.KeepHeaders, transport: transport,
+	}
+	gauge := g.metrics.healthy.WithLabelValues(u.name, target.Scheme+"://"+target.Host)
+	u.report = func(healthy bool) {
+		if u.healthy.Swap(healthy) != healthy {
+			gauge.Set(gaugeOf(healthy))
+		}
+	}
+	u.report(true)
+	u.proxy = &httputil.ReverseProxy{
+		Rewrite:        u.rewrite,
+		Transport:      transport,
+		ModifyResponse: g.receive,
+		ErrorHandler:   g.upstreamFailed,
+		BufferPool:     &g.buffers,
+		ErrorLog:       slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+	}
+	return u, nil
+}
+
+// forward hands an allowed request to the application, and its answer back.
+func (g *Gateway) forward(x *exchange) {
+	o := &x.rt.options
+	if o.MaxBody > 0 && x.r.ContentLength > int64(o.MaxBody) {
+		x.refuse(problem.Of(problem.TooLarge))
+		return
+	}
+	x.body.limit = int64(o.MaxBody)
+	if _, ok := x.upstreamPath(); !ok {
+		x.refuse(problem.Of(problem.BadPath))
+		return
+	}
+	ctx := context.WithValue(x.r.Context(), exchangeKey{}, x)
+	if o.Timeout > 0 && !x.websocket {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.Timeout)
+		defer cancel()
+	}
+	x.upstreamStart = g.now()
+	defer func() { // also when the copy of the answer was torn off
+		g.streams.remove(x.stream)
+		if x.upstreamTime == 0 {
+			x.upstreamTime = g.now().Sub(x.upstreamStart)
+		}
+	}()
+	x.rt.upstream.proxy.ServeHTTP(&x.answer, x.r.WithContext(ctx))
+	x.snap.cleanTrailers(x.answer.Header())
+}
+
+// rewrite turns an admitted request into the one that the upstream receives.
+//
+// ReverseProxy has already dropped hop-by-hop fields when it calls us, so a
+// client cannot name our identity fields in Connection and have them removed
+// after we set them (golang/go#50580). That order is why this is Rewrite and
+// not Director.
+func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
+	x, out := exchangeOf(pr.In.Context()), pr.Out
+	h := out.Header
+	x.snap.identity.strip(h, u.keepHeaders) // every spelling, before any is set
+	x.snap.cutCookies(h)
+	u.credentials(x, h)
+	if x.proven() {
+		x.snap.identity.set(h, &x.presented.Principal)
+	}
+	u.forwarding(x, h)
+	delete(h, "Expect") // the transport would wait for an answer to it; net/http gives the client its own
+	out.Trailer = nil   // ReverseProxy would announce the client's trailers, identity headers among them
+
+	path, _ := x.upstreamPath()
+	out.URL = u.wireURL(path, x.query, x.hasQuery)
+	out.Host = u.target.Host
+	if u.keepHost && x.r.Host != "" {
+		out.Host = x.r.Host
+	}
+}
+
+// wireURL is the URL whose request target is, byte for byte, the base path,
+// the path and the query as they came: Opaque is written as it is, where Path
+// would be encoded anew, and ReverseProxy would drop what it cannot parse of
+// the query. A target that begins with two slashes cannot be Opaque.
+func (u *upstream) wireURL(path, query string, hasQuery bool) *url.URL {
+	w := &url.URL{Scheme: u.target.Scheme, Host: u.target.Host, Opaque: u.base + path, RawQuery: query, ForceQuery: hasQuery}
+	if strings.HasPrefix(w.Opaque, "//") {
+		w.Path, w.RawPath, w.Opaque = unescapePath(w.Opaque), w.Opaque, ""
+	}
+	return w
+}
+
+func unescapePath(raw string) string {
+	if p, err := url.PathUnescape(raw); err == nil {
+		return p
+	}
+	return raw
+}
+
+// upstreamPath is the path to be sent: the one decided on, or with
+// strip_prefix the rest of it, which must be as unambiguous as the whole was.
+func (x *exchange) upstreamPath() (string, bool) {
+	raw := x.path.String()
+	prefix := x.rt.options.StripPrefix
+	if prefix == "" {
+		return raw, true
+	}
+	rest, ok := strings.CutPrefix(raw, prefix)
+	if !ok || rest != "" && rest[0] != '/' {
+		return "", false // the prefix in another spelling: not ours to mend
+	}
+	if rest == "" {
+		return "/", true
+	}
+	p, err := policy.ParsePath(rest)
+	if err != nil || strings.HasPrefix(rest, "//") {
+		return "", false
+	}
+	return p.String(), true
+}
+
+// proven tells whether the request speaks for a principal.
+func (x *exchange) proven() bool {
+	return x.presented.Kind != auth.NoCredential && x.presented.Err == nil
+}
+
+// credentials takes the gateway's tokens out, and hands one on where the
+// upstream is to have it.
+func (u *upstream) credentials(x *exchange, h http.Header) {
+	if !u.passAuthorization && !x.foreignBearer {
+		delete(h, "Authorization")
+	}
+	for _, name := range x.snap.tokenHeaders {
+		delete(h, name)
+	}
+	if u.forwardToken && x.proven() {
+		h["Authorization"] = []string{"Bearer " + x.presented.Token}
+	}
+}
+
+// forwarding says which way the request came. All of it is ours: what the
+// client said was stripped, what trusted hops said was read by normalise.
+func (u *upstream) forwarding(x *exchange, h http.Header) {
+	v := make([]string, 0, 6)
+	set := func(name, value string) {
+		if value != "" {
+			v = append(v, value)
+			h[name] = v[len(v)-1 : len(v) : len(v)]
+		}
+	}
+	set("X-Forwarded-For", x.forwarded)
+	set("X-Forwarded-Host", x.r.Host)
+	set("X-Forwarded-Proto", x.scheme)
+	set("X-Forwarded-Prefix", x.rt.options.StripPrefix)
+	if x.client.IsValid() {
+		set("X-Real-Ip", x.client.String())
+	}
+	set("Traceparent", x.trace.parent)
+	if !x.trace.known {
+		delete(h, "Tracestate") // belongs to a trace that is not continued
+	}
+}
+
+// receive looks at the upstream's answer before the client sees it.
+func (g *Gateway) receive(res *http.Response) error {
+	x := exchangeOf(res.Request.Context())
+	x.upstreamTime = g.now().Sub(x.upstreamStart)
+	x.rt.upstream.report(true)
+	x.snap.clean(res.Header)
+	x.rt.cors.answer(res.Header, x.r)
+	if res.StatusCode == http.StatusSwitchingProtocols { // written past the answer
+		x.answer.status = res.StatusCode
+		res.Header["X-Request-Id"] = x.answer.id
+	}
+	return g.watchStream(x, res)
+}
+
+// upstreamFailed answers for an upstream that did not. The cause goes to the
+// log: addresses are nobody's business outside.
+func (g *Gateway) upstreamFailed(_ http.ResponseWriter, r *http.Request, err error) {
+	x := exchangeOf(r.Context())
+	x.failure, x.answer.status = err.Error(), 0 // a refused 101 was not sent
+	p := problem.Of(problem.UpstreamUnavailable)
+	var timeout net.Error
+	switch {
+	case x.body.tooSlow():
+		p = badRequest("The request body arrived too slowly.")
+		p.Status = http.StatusRequestTimeout
+	case errors.Is(x.body.err, errBodyTooLarge):
+		p = problem.Of(problem.TooLarge)
+	case x.r.Context().Err() != nil: // before a broken body: that is how a client leaves
+		x.status, x.reason = statusClientGone, reasonClientGone
+		return
+	case x.body.err != nil:
+		p = badRequest("The request body is malformed.")
+	case errors.Is(err, errStreamEnded):
+		p = problem.Of(problem.TokenRevoked)
+	case errors.Is(err, errStreamStopping):
+		p = problem.Of(problem.Unavailable)
+	case isDial(err):
+		x.rt.upstream.report(false)
+	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
+		p = problem.Of(problem.UpstreamTimeout)
+	}
+	if x.body.err != nil && x.r.ProtoMajor < 2 {
+		x.answer.Header().Set("Connection", "close")
+	}
+	decision := x.decision // the policy allowed it; that the upstream failed is the reason
+	x.refuse(p)
+	x.decision = decision
+}
+
+// statusClientGone is what the log says of a client that left before the
+// answer. No client sees it.
+const statusClientGone = 499
+
+// isDial tells a failure to connect from one of an exchange: only the first
+// says that nobody is there.
+func isDial(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}

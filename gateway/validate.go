@@ -1,0 +1,281 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/posternhq/postern/policy"
+)
+
+const later = "comes with a later version of Postern; leave it out"
+
+// faults collects what is wrong with a configuration.
+type faults []Fault
+
+func (f *faults) add(path, format string, args ...any) {
+	*f = append(*f, Fault{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (f *faults) warn(path, format string, args ...any) {
+	*f = append(*f, Fault{Path: path, Message: fmt.Sprintf(format, args...), Warning: true})
+}
+
+// refuse says of a key that is set that it cannot be, yet.
+func (f *faults) refuse(set bool, path string) {
+	if set {
+		f.add(path, later)
+	}
+}
+
+// oneOf complains of a word that is not in the list; empty is the default.
+func (f *faults) oneOf(path, value string, words ...string) {
+	if value != "" && !slices.Contains(words, value) {
+		f.add(path, "%q is none of %s", value, strings.Join(words, ", "))
+	}
+}
+
+// Validate answers everything that is wrong with the configuration and with
+// the options of the routes, and what is doubtful, as warnings. It reads no
+// file and changes nothing.
+func (c Config) Validate(routes []RouteOptions) []Fault {
+	var f faults
+	c.validateFront(&f)
+	c.validateTrust(&f)
+	names := map[string]bool{}
+	if len(c.Upstreams) == 0 {
+		f.add("upstreams", "there is none; name the application to protect: - { name: app, urls: [http://127.0.0.1:3000] }")
+	}
+	for i := range c.Upstreams {
+		path, u := fmt.Sprintf("upstreams[%d]", i), &c.Upstreams[i]
+		if names[u.Name] {
+			f.add(path+".name", "%q is the name of another upstream already", u.Name)
+		}
+		names[u.Name] = true
+		u.validate(&f, path)
+		c.validateKept(&f, path+".keep_headers", u.KeepHeaders)
+	}
+	c.Identity.validate(&f)
+	for i := range routes {
+		routes[i].validate(&f, fmt.Sprintf("routes[%d]", i))
+	}
+	return f
+}
+
+func (c *Config) validateFront(f *faults) {
+	validateListen(f, "listen", c.Listen, true)
+	if c.Admin.Listen != "" {
+		validateListen(f, "admin.listen", c.Admin.Listen, false)
+	}
+	if c.Admin.Listen != "" && c.Admin.Listen == c.Listen {
+		f.add("admin.listen", "is the public listener's address; metrics and probes do not belong there")
+	}
+	u, err := url.Parse(c.PublicURL)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || !validHost(u.Host):
+		f.add("public_url", "%q is no URL of a site; write https://app.example.com", c.PublicURL)
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.User != nil || u.Fragment != "":
+		f.add("public_url", "%q must end after the host: the gateway stands at the root of its site", u.Redacted())
+	}
+	for i, h := range c.Hosts {
+		if !validHost(h) {
+			f.add(fmt.Sprintf("hosts[%d]", i), "%q is no host name", h)
+		}
+	}
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		f.add("tls", "cert_file and key_file belong together")
+	}
+	f.refuse(len(c.TLS.ACME.Domains) > 0 || c.TLS.ACME.Email != "" || c.TLS.ACME.CacheDir != "", "tls.acme")
+	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	f.oneOf("log.format", c.Log.Format, "auto", "json", "text")
+}
+
+func validateListen(f *faults, path, address string, unix bool) {
+	if socket, ok := strings.CutPrefix(address, "unix:"); ok && unix && socket != "" {
+		return
+	}
+	_, port, found := strings.Cut(address[max(0, strings.LastIndexByte(address, ':')):], ":")
+	if !found || port == "" || strings.Trim(port, "0123456789") != "" || len(port) > 5 {
+		f.add(path, "%q is no address to listen on; write 127.0.0.1:8080, or :8080 for every address", address)
+	}
+}
+
+// validateTrust warns of a trust in everybody: then every client says for
+// itself where it comes from (CVE-2026-20896).
+func (c *Config) validateTrust(f *faults) {
+	for i, item := range c.TrustedProxies {
+		path := fmt.Sprintf("trusted_proxies[%d]", i)
+		if item == "unix" {
+			continue
+		}
+		p, err := parsePrefix(item)
+		if err != nil {
+			f.add(path, "%q is neither an address, a CIDR nor unix", item)
+		} else if p.Bits() == 0 || p == netip.MustParsePrefix("::ffff:0:0/96") {
+			f.warn(path, "%s trusts every client to say where it comes from and which host it asked for; list the proxies alone", item)
+		}
+	}
+}
+
+func (u *Upstream) validate(f *faults, path string) {
+	if u.Name == "" {
+		f.add(path+".name", "is missing")
+	}
+	switch len(u.URLs) {
+	case 0:
+		f.add(path+".urls", "is missing; write the application's address: [http://127.0.0.1:3000]")
+	case 1:
+		t, err := url.Parse(u.URLs[0])
+		if err != nil || t.Host == "" || t.Scheme != "http" && t.Scheme != "https" || !validHost(t.Host) {
+			f.add(path+".urls[0]", "is no http or https URL of an application")
+		} else if t.RawQuery != "" || t.User != nil || t.Fragment != "" || !plainBase(t) {
+			f.add(path+".urls[0]", "must be scheme, host and at most a plain path")
+		}
+	default:
+		f.add(path+".urls", "more than one address %s", later)
+	}
+	f.oneOf(path+".authorization", u.Authorization, "strip", "pass")
+	f.oneOf(path+".host", u.Host, "keep", "rewrite")
+	f.oneOf(path+".router", u.Router, "any", "exact", "express", "spring", "django", "tomcat", "iis")
+	if u.Transport == "lean" {
+		f.add(path+".transport", "lean %s", later)
+	} else {
+		f.oneOf(path+".transport", u.Transport, "standard")
+	}
+	f.refuse(u.Health != Health{}, path+".health")
+	if u.ForwardToken && u.Authorization == "pass" {
+		f.add(path+".forward_token", "goes into Authorization, which authorization: pass leaves to the application")
+	}
+	if (u.TLS.CertFile == "") != (u.TLS.KeyFile == "") {
+		f.add(path+".tls", "cert_file and key_file belong together")
+	}
+	if u.Timeouts.Dial < 0 || u.Timeouts.ResponseHeader < 0 || u.Timeouts.Idle < 0 {
+		f.add(path+".timeouts", "must not be negative")
+	}
+}
+
+func plainBase(t *url.URL) bool {
+	base := strings.TrimSuffix(t.EscapedPath(), "/")
+	if base == "" {
+		return true
+	}
+	p, err := policy.ParsePath(base)
+	return err == nil && p.Plain()
+}
+
+// validateKept refuses to keep a header that some application reads as one of
+// ours, or as part of the message itself.
+func (c *Config) validateKept(f *faults, path string, names []string) {
+	id := newIdentity(c.Identity)
+	for i, name := range names {
+		switch fold(name) {
+		case "host", "cookie", "authorization", "connection", "content-length", "content-type", "transfer-encoding", "upgrade", "te", "trailer", "expect":
+			f.add(fmt.Sprintf("%s[%d]", path, i), "%q reads as %s to some applications", name, fold(name))
+			continue
+		}
+		if !validToken(name) || len(name) > maxName {
+			f.add(fmt.Sprintf("%s[%d]", path, i), "%q is no header name", name)
+		} else if id.strips(name, []string{name}) {
+			f.add(fmt.Sprintf("%s[%d]", path, i), "%q is an identity or forwarding header to some applications, and always stripped", name)
+		}
+	}
+}
+
+func (c *Identity) validate(f *faults) {
+	seen := map[string]bool{}
+	for i, h := range c.Headers {
+		path := fmt.Sprintf("identity.headers[%d]", i)
+		switch folded := fold(h.Name); {
+		case !validToken(h.Name) || len(h.Name) > maxName:
+			f.add(path+".name", "%q is no header name", h.Name)
+		case slices.Contains(messageHeaders(), folded):
+			f.add(path+".name", "%q is a header of the message itself", h.Name)
+		case seen[folded]:
+			f.add(path+".name", "%q is set twice, in the reading of some application", h.Name)
+		default:
+			seen[folded] = true
+		}
+		if h.Value == "" {
+			f.add(path+".value", "is missing; it is one of %s", strings.Join(identityValues(), ", "))
+		}
+		f.oneOf(path+".value", h.Value, identityValues()...)
+	}
+	for i, name := range c.Presets {
+		if !slices.ContainsFunc(presets(), func(p preset) bool { return p.name == name }) {
+			f.add(fmt.Sprintf("identity.presets[%d]", i), "%q is no preset; there are %s", name, strings.Join(presetNames(), ", "))
+		}
+	}
+	f.refuse(c.Assertion.Enabled, "identity.assertion.enabled")
+	l := &c.LegacyToken
+	f.refuse(l.Header != "" || l.Algorithm != "" || l.Secret != "" || l.TTL != 0 || len(l.Claims) > 0, "identity.legacy_token")
+}
+
+// messageHeaders must not be used for an identity, in the folded form.
+func messageHeaders() []string {
+	return []string{"host", "cookie", "set-cookie", "connection", "content-length", "content-type", "transfer-encoding", "upgrade", "te",
+		"trailer", "expect", "x-request-id", "traceparent", "tracestate", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+		"x-forwarded-prefix", "x-real-ip", "authorization"}
+}
+
+func identityValues() []string {
+	return []string{"username", "id", "email", "name", "roles", "session"}
+}
+
+func presetNames() []string {
+	var names []string
+	for _, p := range presets() {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// validToken is RFC 9110's token.
+func validToken(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlnum(c) && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func (o *RouteOptions) validate(f *faults, path string) {
+	f.refuse(o.Rewrite != "", path+".rewrite")
+	f.refuse(o.RateLimit != nil, path+".rate_limit")
+	if o.Timeout < 0 {
+		f.add(path+".timeout", "must not be negative")
+	}
+	if o.MaxBody < 0 {
+		f.add(path+".max_body", "must not be negative")
+	}
+	if o.StripPrefix != "" {
+		p, err := policy.ParsePath(o.StripPrefix)
+		if err != nil || !p.Plain() || strings.HasSuffix(o.StripPrefix, "/") {
+			f.add(path+".strip_prefix", "%q must begin with / and not end with it, and be plain", o.StripPrefix)
+		}
+	}
+	if o.CORS != nil {
+		o.CORS.validate(f, path+".cors")
+	}
+}
+
+func (c *CORS) validate(f *faults, path string) {
+	if len(c.Origins) == 0 {
+		f.add(path+".origins", "is missing")
+	}
+	for i, o := range c.Origins {
+		u, err := url.Parse(o)
+		switch {
+		case o == "*" && c.Credentials:
+			f.add(fmt.Sprintf("%s.origins[%d]", path, i), "any origin with credentials lets every site act as the user; list the origins")
+		case o == "*":
+		case err != nil || u.Host == "" || u.Scheme == "" || o != u.Scheme+"://"+u.Host:
+			f.add(fmt.Sprintf("%s.origins[%d]", path, i), "%q is no origin; write https://app.example.com", o)
+		}
+	}
+	if c.MaxAge < 0 {
+		f.add(path+".max_age", "must not be negative")
+	}
+}
