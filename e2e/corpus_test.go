@@ -102,6 +102,8 @@ func newRange(t *testing.T) *firingRange {
 	g := prepare(t, strings.ReplaceAll(corpusPolicy, "{UPSTREAM}", up.addr))
 	g.addUser("alice", "user")
 	g.addUser("root", "admin")
+	const retiredKID = "a-key-that-was"
+	retired := openVault(t, g.dir).addRetiredKey(t, retiredKID)
 	g.start()
 	alice, root := g.hosted("gw.test").login("alice"), g.hosted("gw.test").login("root")
 	canary := newRecorder(t)
@@ -124,10 +126,10 @@ func newRange(t *testing.T) *firingRange {
 		"ISS_UPPER":           "HTTP://GW.TEST",
 		"AUD":                 "postern",
 		"ALG":                 "ES256",
-		"RETIRED_KID":         "kid-of-a-key-that-is-gone",
+		"RETIRED_KID":         retiredKID,
 		"FORGED":              "no-token-at-all",
 	}}
-	f.forge = newForge(t, f)
+	f.forge = newForge(t, f, retired)
 	return f
 }
 

@@ -37,25 +37,26 @@ type forgery struct {
 type forge struct {
 	f        *firingRange
 	key      *ecdsa.PrivateKey // the gateway's
+	retired  *ecdsa.PrivateKey // was the gateway's
 	attacker *ecdsa.PrivateKey
 	good     string                     // alice's access token
 	claims   map[string]json.RawMessage // what it says
 	kid      string
 }
 
-func newForge(t *testing.T, f *firingRange) *forge {
+func newForge(t *testing.T, f *firingRange, retired *ecdsa.PrivateKey) *forge {
 	t.Helper()
 	attacker, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fg := &forge{f: f, attacker: attacker, good: f.words["ACCESS_TOKEN_ALICE"]}
+	fg := &forge{f: f, attacker: attacker, retired: retired, good: f.words["ACCESS_TOKEN_ALICE"]}
 	parts := strings.Split(fg.good, ".")
 	var header struct{ KID string }
 	unpack(t, parts[0], &header)
 	unpack(t, parts[1], &fg.claims)
 	fg.kid = header.KID
-	fg.key = signingKey(t, f.gateway, fg.kid)
+	fg.key = openVault(t, f.dir).signingKey(t, fg.kid)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, &attacker.PublicKey, attacker)
 	if err != nil {
@@ -235,6 +236,8 @@ func (fg *forge) sign(header map[string]json.RawMessage, payload []byte, how str
 		mac := hmac.New(sha256.New, hmacKey)
 		mac.Write([]byte(input))
 		return input + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	case how == "retired key":
+		return input + "." + es256(fg.retired, input)
 	case strings.HasPrefix(how, "valid"):
 		return input + "." + es256(fg.key, input)
 	}
