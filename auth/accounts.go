@@ -297,9 +297,9 @@ func (st *state) fieldFaults(fields map[string][]string) []FieldError {
 	var faults []FieldError
 	total := 0
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		total += len(name)
+		total += len(name) + 2*perText
 		for _, v := range fields[name] {
-			total += len(v)
+			total += len(v) + perText
 			if strings.ContainsFunc(v, isControl) {
 				faults = append(faults, FieldError{"fields." + name, "must not contain control characters"})
 			}

@@ -40,10 +40,19 @@ func algorithms() []algorithm {
 		{name: "RS256", method: jwt.SigningMethodRS256},
 		{name: "RS384", method: jwt.SigningMethodRS384},
 		{name: "RS512", method: jwt.SigningMethodRS512},
-		{name: "PS256", method: jwt.SigningMethodPS256},
+		{name: "PS256", method: strictPSS()},
 		{name: "ES256", method: jwt.SigningMethodES256, curve: elliptic.P256()},
 		{name: "ES384", method: jwt.SigningMethodES384, curve: elliptic.P384()},
 		{name: "EdDSA", method: jwt.SigningMethodEdDSA},
+	}
+}
+
+// strictPSS is PS256 with a salt as long as the hash, as RFC 7518 3.5 demands;
+// the library's own verifier takes any length.
+func strictPSS() jwt.SigningMethod {
+	return &jwt.SigningMethodRSAPSS{
+		SigningMethodRSA: jwt.SigningMethodPS256.SigningMethodRSA,
+		Options:          &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash},
 	}
 }
 

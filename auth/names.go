@@ -34,8 +34,9 @@ const (
 	maxEmail    = 254 // RFC 5321 4.5.3.1.3, less the angle brackets
 	maxName     = 200
 	maxRole     = 64
-	maxRoles    = 1024 // of all roles together
-	maxFields   = 1024 // of all fields together, names and values
+	maxRoles    = 896 // of all roles together
+	maxFields   = 896 // of all fields together, names and values
+	perText     = 3   // what JSON needs besides: two quotes and a comma
 )
 
 // Fold is the form under which a name is unique and is looked up: Unicode
@@ -162,7 +163,7 @@ func roleFaults(roles, known []string) []FieldError {
 	var faults []FieldError
 	total := 0
 	for i, r := range roles {
-		total += len(r)
+		total += len(r) + perText
 		if !slices.Contains(known, r) {
 			faults = append(faults, FieldError{"roles", fmt.Sprintf("unknown role %q; known are %s", r, strings.Join(known, ", "))})
 		}
