@@ -14,6 +14,8 @@ import (
 const accountColumns = `accounts.id, accounts.username, accounts.email, accounts.email_verified, accounts.name, accounts.roles,
 	accounts.fields, accounts.password_hash, accounts.disabled, accounts.version, accounts.created, accounts.updated`
 
+const selectAccount = `SELECT ` + accountColumns + ` FROM accounts WHERE id = $1`
+
 // CreateAccount implements auth.Store.
 func (s *Store) CreateAccount(ctx context.Context, a auth.Account) error {
 	return fault("create account", s.write(ctx, func(ctx context.Context, q querier) error {
@@ -198,7 +200,7 @@ func insertNames(ctx context.Context, q querier, a auth.Account) error {
 
 // accountByID reads an account, sql.ErrNoRows when there is none.
 func accountByID(ctx context.Context, q querier, id string) (auth.Account, error) {
-	return scanAccount(q.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id = $1`, id))
+	return scanAccount(q.QueryRowContext(ctx, selectAccount, id))
 }
 
 // accountValues are the columns of a, in accountColumns' order.

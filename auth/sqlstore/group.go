@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"slices"
 	"sync"
@@ -33,6 +32,13 @@ type write struct {
 	outcome error
 	done    chan struct{} // closed when outcome is final: committed, or undone
 }
+
+// Each member stands in a savepoint of the group's transaction.
+const (
+	savepoint    = `SAVEPOINT member`
+	rollbackTo   = `ROLLBACK TO member`
+	releasePoint = `RELEASE member`
+)
 
 // errAbandoned is the outcome of the writes in a group whose leader panicked.
 var errAbandoned = errors.New("the write group was abandoned")
@@ -120,7 +126,7 @@ func (s *Store) leadGroup(ctx context.Context) {
 		settle(members, errAbandoned)
 	}()
 	if err == nil {
-		err = runAll(ctx, tx, members)
+		err = runAll(ctx, prepared{tx, s.statements}, members)
 	}
 	settle(members, err)
 	answered = true
@@ -146,7 +152,7 @@ func settle(members []*write, err error) {
 
 // runAll runs the members' work in tx and commits. An error is that of the
 // transaction: nothing was done.
-func runAll(ctx context.Context, tx *sql.Tx, members []*write) error {
+func runAll(ctx context.Context, tx prepared, members []*write) error {
 	for _, w := range members {
 		if err := runOne(ctx, tx, w); err != nil {
 			return errors.Join(err, tx.Rollback())
@@ -157,18 +163,18 @@ func runAll(ctx context.Context, tx *sql.Tx, members []*write) error {
 
 // runOne runs one member's work in a savepoint. The error is that of the
 // savepoint; the work's own becomes the member's outcome.
-func runOne(ctx context.Context, tx *sql.Tx, w *write) error {
-	if _, err := tx.ExecContext(ctx, "SAVEPOINT member"); err != nil {
+func runOne(ctx context.Context, tx prepared, w *write) error {
+	if _, err := tx.ExecContext(ctx, savepoint); err != nil {
 		return err
 	}
 	w.outcome = w.run(ctx, tx)
 	if w.outcome != nil {
 		// After a full disk or a broken page SQLite has undone the whole
 		// transaction. Then this fails, and the group with it.
-		if _, err := tx.ExecContext(ctx, "ROLLBACK TO member"); err != nil {
+		if _, err := tx.ExecContext(ctx, rollbackTo); err != nil {
 			return errors.Join(w.outcome, err)
 		}
 	}
-	_, err := tx.ExecContext(ctx, "RELEASE member")
+	_, err := tx.ExecContext(ctx, releasePoint)
 	return err
 }

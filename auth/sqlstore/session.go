@@ -2,16 +2,17 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"math"
 	"time"
-
-	"database/sql"
 
 	"github.com/posternhq/postern/auth"
 )
 
 const sessionColumns = `id, account_id, counter, floor, generation, rotated, auth_time, address, user_agent, created, last_seen, revoked`
+
+const selectSession = `SELECT ` + sessionColumns + ` FROM sessions WHERE id = $1`
 
 // CreateSession implements auth.Store. An account that is absent or disabled
 // is ErrNotFound: it may have gone while its password was being checked.
@@ -178,7 +179,7 @@ func (s *Store) CountSessions(ctx context.Context) (int, error) {
 
 // sessionByID reads a session, sql.ErrNoRows when there is none.
 func sessionByID(ctx context.Context, q querier, id string) (auth.Session, error) {
-	return scanSession(q.QueryRowContext(ctx, `SELECT `+sessionColumns+` FROM sessions WHERE id = $1`, id))
+	return scanSession(q.QueryRowContext(ctx, selectSession, id))
 }
 
 // scanSession reads a row of sessionColumns.

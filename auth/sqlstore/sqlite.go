@@ -62,7 +62,7 @@ func open(ctx context.Context, path string, wait time.Duration) (*Store, error) 
 		return nil, err
 	}
 	s.writer.SetMaxOpenConns(1)
-	if err := prepare(ctx, s.writer, path); err != nil {
+	if err := s.prepare(ctx, path); err != nil {
 		return nil, errors.Join(err, s.writer.Close())
 	}
 	if s.readers, err = sql.Open("sqlite", source(path, wait, "_pragma=query_only(1)")); err != nil {
@@ -85,15 +85,18 @@ func source(path string, wait time.Duration, options ...string) string {
 }
 
 // prepare turns on the write-ahead log, in which readers do not wait for the
-// writer, and runs the migrations.
-func prepare(ctx context.Context, db *sql.DB, path string) error {
+// writer, runs the migrations and parses the hot statements.
+func (s *Store) prepare(ctx context.Context, path string) error {
 	if err := retryBusy(ctx, func() error {
-		_, err := db.ExecContext(ctx, `PRAGMA journal_mode(WAL)`)
+		_, err := s.writer.ExecContext(ctx, `PRAGMA journal_mode(WAL)`)
 		return err
 	}); err != nil {
 		return err
 	}
-	return migrate(ctx, db, filepath.Base(path))
+	if err := migrate(ctx, s.writer, filepath.Base(path)); err != nil {
+		return err
+	}
+	return s.prepareHot(ctx)
 }
 
 // retryBusy runs f until it is not busy, for at most busyTimeout. SQLite does

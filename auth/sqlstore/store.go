@@ -21,7 +21,9 @@ type Store struct {
 	writer  *sql.DB // one connection: SQLite has one writer at a time anyway
 	readers *sql.DB // several connections that cannot write
 	group   group
-	closed  bool // guarded by the group's lead
+
+	statements map[string]*sql.Stmt // the writer's hot ones, set by Open
+	closed     bool                 // guarded by the group's lead
 }
 
 var _ auth.Store = (*Store)(nil)
