@@ -15,6 +15,7 @@ import (
 func Check(src Source) (*File, []Finding) {
 	file, d := load(src)
 	d.checkStore(file.Store)
+	d.checkGateway(file)
 	d.checkAuth(file)
 	d.checkPolicy(file)
 	findings := sortFindings(d.findings)
@@ -28,10 +29,8 @@ func Check(src Source) (*File, []Finding) {
 // something inside it, could not be read: then the package judged a gap.
 func (d *decoder) fault(path, message string, warning bool) {
 	path = dotted.ReplaceAllString(path, "[$1]")
-	for broken := range d.broken() {
-		if broken == path || within(broken, path) || d.failed[broken] && within(path, broken) {
-			return
-		}
+	if d.blurred(path) {
+		return
 	}
 	finding := at(d.place(path), "%s: %s", path, message)
 	finding.Warning = warning
@@ -62,6 +61,15 @@ func (d *decoder) place(path string) policy.Pos {
 		}
 	}
 	return policy.Pos{File: d.file}
+}
+
+func (d *decoder) checkGateway(file *File) {
+	for _, fault := range file.Config.Validate(file.RouteOptions()) {
+		// To add a user, say, no upstream is needed; Build refuses to serve
+		// without one.
+		missing := fault.Path == "upstreams" && len(file.Upstreams) == 0
+		d.fault(fault.Path, fault.Message, fault.Warning || missing)
+	}
 }
 
 // checkAuth asks the two packages behind the section auth.
