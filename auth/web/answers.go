@@ -59,21 +59,22 @@ type tokens struct {
 
 // grant answers with the tokens of a grant, in cookies and body as d says. The
 // refresh token is in one of the two, never in both.
-func (h *Handler) grant(w http.ResponseWriter, g auth.Grant, d delivery) {
+func (h *Handler) grant(w http.ResponseWriter, r *http.Request, g auth.Grant, d delivery) {
 	h.put(w, g, d)
 	body := tokens{AccessToken: g.AccessToken, TokenType: "Bearer", ExpiresIn: int64(g.AccessTTL.Seconds()), User: accountOf(g.Account)}
 	if !d.refreshCookie {
 		body.RefreshToken = g.RefreshToken
 	}
-	writeJSON(w, http.StatusOK, body)
+	writeJSON(w, r, body)
 }
 
 // writeJSON answers with a value of this package's types.
-func writeJSON(w http.ResponseWriter, status int, value any) {
+func writeJSON(w http.ResponseWriter, r *http.Request, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(value) // plain values: only the client's going away can fail
+	if r.Method != http.MethodHead {
+		_ = json.NewEncoder(w).Encode(value) // plain values: only the client's going away can fail
+	}
 }
 
 // fail answers r with the refusal that err stands for, and logs what was no

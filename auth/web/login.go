@@ -28,7 +28,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
 		h.put(w, g, d)
 		redirect(w, http.StatusSeeOther, h.rd.target(rdOf(r, in)))
 	default:
-		h.grant(w, g, d)
+		h.grant(w, r, g, d)
 	}
 }
 

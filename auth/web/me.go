@@ -39,7 +39,7 @@ func (h *Handler) me(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, gone(err))
 		return
 	}
-	writeJSON(w, http.StatusOK, profileOf(a))
+	writeJSON(w, r, profileOf(a))
 }
 
 // changeProfile changes the name and the fields that their owner may edit.
@@ -62,7 +62,7 @@ func (h *Handler) changeProfile(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, gone(err))
 		return
 	}
-	writeJSON(w, http.StatusOK, profileOf(a))
+	writeJSON(w, r, profileOf(a))
 }
 
 // profileChangeOf reads a change: {"name": .., "fields": {"phone": ..}}. A form
@@ -117,7 +117,7 @@ func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request) {
 		h.put(w, g, d)
 		redirect(w, http.StatusSeeOther, h.rd.target(rdOf(r, in)))
 	default:
-		h.grant(w, g, d)
+		h.grant(w, r, g, d)
 	}
 }
 
@@ -146,7 +146,7 @@ func (h *Handler) sessions(w http.ResponseWriter, r *http.Request) {
 	for _, s := range live {
 		list = append(list, session{s.ID, s.UserAgent, s.Address, s.Created, s.LastSeen, s.ID == caller.Session})
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"sessions": list})
+	writeJSON(w, r, map[string]any{"sessions": list})
 }
 
 // endSession ends one of the caller's sessions. Somebody else's is not told

@@ -33,7 +33,7 @@ func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
 			h.fail(w, r, err)
 			return
 		}
-		h.grant(w, g, d)
+		h.grant(w, r, g, d)
 		return
 	}
 	g, err := h.spendCookie(r)
@@ -47,7 +47,7 @@ func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
 		d.accessCookie = len(r.CookiesNamed(h.cookies.access)) > 0
 	}
 	d.refreshCookie = true // what came in a cookie is never put where a script can read it
-	h.grant(w, g, d)
+	h.grant(w, r, g, d)
 }
 
 // refreshAndReturn is the silent refresh: the gateway has sent a browser here

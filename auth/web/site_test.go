@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -29,7 +30,7 @@ type site struct {
 	handler *Handler
 	service *auth.Service
 	store   *sqlstore.Store
-	address string       // of the client
+	address string // of the client
 	log     *strings.Builder
 	ahead   atomic.Int64 // nanoseconds by which the service's clock is ahead
 }
@@ -135,7 +136,7 @@ func (s *site) ask(method, target string, changes ...with) answer {
 	for _, change := range changes {
 		change(r)
 	}
-	r.RemoteAddr = s.address + ":0"
+	r.RemoteAddr = net.JoinHostPort(s.address, "0")
 	r.Header.Set("X-Request-Id", "req-1")
 	r = r.WithContext(auth.WithPresented(r.Context(), s.present(r)))
 	w := httptest.NewRecorder()
