@@ -69,16 +69,10 @@ func (c *Config) validateFront(f *faults) {
 	if c.Admin.Listen != "" {
 		validateListen(f, "admin.listen", c.Admin.Listen, false)
 	}
-	if c.Admin.Listen != "" && c.Admin.Listen == c.Listen {
+	if c.Admin.Listen != "" && c.Admin.Listen == c.Listen && !strings.HasSuffix(c.Listen, ":0") { // port 0 is another one each time
 		f.add("admin.listen", "is the public listener's address; metrics and probes do not belong there")
 	}
-	u, err := url.Parse(c.PublicURL)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || !validHost(u.Host):
-		f.add("public_url", "%q is no URL of a site; write https://app.example.com", c.PublicURL)
-	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.User != nil || u.Fragment != "":
-		f.add("public_url", "%q must end after the host: the gateway stands at the root of its site", u.Redacted())
-	}
+	c.validatePublicURL(f)
 	for i, h := range c.Hosts {
 		if !validHost(h) {
 			f.add(fmt.Sprintf("hosts[%d]", i), "%q is no host name", h)
@@ -90,6 +84,21 @@ func (c *Config) validateFront(f *faults) {
 	f.refuse(len(c.TLS.ACME.Domains) > 0 || c.TLS.ACME.Email != "" || c.TLS.ACME.CacheDir != "", "tls.acme")
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	f.oneOf("log.format", c.Log.Format, "auto", "json", "text")
+}
+
+func (c *Config) validatePublicURL(f *faults) {
+	u, err := url.Parse(c.PublicURL)
+	switch {
+	case err != nil || !isSite(u):
+		f.add("public_url", "%q is no URL of a site; write https://app.example.com", c.PublicURL)
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.User != nil || u.Fragment != "":
+		f.add("public_url", "%q must end after the host: the gateway stands at the root of its site", u.Redacted())
+	}
+}
+
+// isSite tells whether a URL has a scheme and a host that HTTP can be spoken to.
+func isSite(u *url.URL) bool {
+	return (u.Scheme == "http" || u.Scheme == "https") && validHost(u.Host)
 }
 
 func validateListen(f *faults, path, address string, unix bool) {
@@ -123,19 +132,7 @@ func (u *Upstream) validate(f *faults, path string) {
 	if u.Name == "" {
 		f.add(path+".name", "is missing")
 	}
-	switch len(u.URLs) {
-	case 0:
-		f.add(path+".urls", "is missing; write the application's address: [http://127.0.0.1:3000]")
-	case 1:
-		t, err := url.Parse(u.URLs[0])
-		if err != nil || t.Host == "" || t.Scheme != "http" && t.Scheme != "https" || !validHost(t.Host) {
-			f.add(path+".urls[0]", "is no http or https URL of an application")
-		} else if t.RawQuery != "" || t.User != nil || t.Fragment != "" || !plainBase(t) {
-			f.add(path+".urls[0]", "must be scheme, host and at most a plain path")
-		}
-	default:
-		f.add(path+".urls", "more than one address %s", later)
-	}
+	u.validateURL(f, path+".urls")
 	f.oneOf(path+".authorization", u.Authorization, "strip", "pass")
 	f.oneOf(path+".host", u.Host, "keep", "rewrite")
 	f.oneOf(path+".router", u.Router, "any", "exact", "express", "spring", "django", "tomcat", "iis")
@@ -151,8 +148,26 @@ func (u *Upstream) validate(f *faults, path string) {
 	if (u.TLS.CertFile == "") != (u.TLS.KeyFile == "") {
 		f.add(path+".tls", "cert_file and key_file belong together")
 	}
-	if u.Timeouts.Dial < 0 || u.Timeouts.ResponseHeader < 0 || u.Timeouts.Idle < 0 {
+	if min(u.Timeouts.Dial, u.Timeouts.ResponseHeader, u.Timeouts.Idle) < 0 {
 		f.add(path+".timeouts", "must not be negative")
+	}
+}
+
+func (u *Upstream) validateURL(f *faults, path string) {
+	switch len(u.URLs) {
+	case 0:
+		f.add(path, "is missing; write the application's address: [http://127.0.0.1:3000]")
+		return
+	case 1:
+	default:
+		f.add(path, "more than one address %s", later)
+		return
+	}
+	t, err := url.Parse(u.URLs[0])
+	if err != nil || !isSite(t) {
+		f.add(path+"[0]", "is no http or https URL of an application")
+	} else if t.RawQuery != "" || t.User != nil || t.Fragment != "" || !plainBase(t) {
+		f.add(path+"[0]", "must be scheme, host and at most a plain path")
 	}
 }
 

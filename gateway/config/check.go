@@ -25,6 +25,20 @@ func Check(src Source) (*File, []Finding) {
 	return file, findings
 }
 
+// CheckAccounts is Check for the commands that work on the store alone: they
+// need no upstream and no route, but must not work on another store, or under
+// other rules for accounts, than the gateway.
+func CheckAccounts(src Source) (*File, []Finding) {
+	file, d := load(src)
+	d.checkStore(file.Store)
+	d.checkAuth(file)
+	findings := sortFindings(d.findings)
+	if Failed(findings) {
+		return nil, findings
+	}
+	return file, findings
+}
+
 // fault adds what a package says of the value of a key, unless that value, or
 // something inside it, could not be read: then the package judged a gap.
 func (d *decoder) fault(path, message string, warning bool) {

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/posternhq/postern/gateway/config"
+)
+
+func configCommand(sys *system) *cobra.Command {
+	cmd := &cobra.Command{Use: "config", Short: "Check gateway.yaml, or print its schema"}
+	cmd.AddCommand(configCheckCommand(sys), configSchemaCommand(sys))
+	return group(cmd)
+}
+
+// group makes a command that only holds others fail on a word it does not know.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef("unknown command %q; '%s --help' lists the commands", args[0], cmd.CommandPath())
+		}
+		return cmd.Help()
+	}
+	return cmd
+}
+
+func configCheckCommand(sys *system) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Read, check, print errors and warnings",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := configPath(sys, cmd)
+			if len(args) == 1 {
+				path, err = args[0], nil
+			}
+			if err != nil {
+				return usageError{err}
+			}
+			if path == "" {
+				return usagef("there is no %s here; name a file, or write one with 'postern init'", defaultConfigFile)
+			}
+			src, err := source(sys, path, nil)
+			if err != nil {
+				return err
+			}
+			file, err := check(sys.stderr, src)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(sys.stdout, "%s: good, %d routes\n", path, len(file.Routes))
+			return err
+		},
+	}
+}
+
+func configSchemaCommand(sys *system) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON Schema of gateway.yaml, for editors",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := sys.stdout.Write(config.Schema())
+			return err
+		},
+	}
+}
+
+func initCommand(sys *system) *cobra.Command {
+	return &cobra.Command{
+		Use:   "init [FILE]",
+		Short: "Write a commented gateway.yaml; overwrites nothing",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path := defaultConfigFile
+			if flag, _ := cmd.Flags().GetString("config"); flag != "" {
+				path = flag
+			}
+			if len(args) == 1 {
+				path = args[0]
+			}
+			file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+			if err != nil {
+				return fmt.Errorf("init overwrites nothing: %w", err)
+			}
+			if _, err := file.Write(config.Reference()); err != nil {
+				file.Close()
+				return fmt.Errorf("init: %w", err)
+			}
+			if err := file.Close(); err != nil {
+				return fmt.Errorf("init: %w", err)
+			}
+			_, err = fmt.Fprintf(sys.stdout, "wrote %s: name your application under upstreams, then run 'postern serve'\n", path)
+			return err
+		},
+	}
+}

@@ -1,0 +1,32 @@
+// Package main is the postern command: it reads flags, environment and files,
+// wires the packages together and owns the process.
+//
+// Each command stands in a file of its own; program.go is the wiring of the
+// gateway from top to bottom. Nothing else in the project reads the
+// environment, opens a configuration or ends the process.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+)
+
+// system is what a command may touch of the world. Tests make their own.
+type system struct {
+	ctx    context.Context
+	env    []string // os.Environ's form
+	stdin  io.Reader
+	stdout io.Writer // results and log lines
+	stderr io.Writer // words for a person
+}
+
+func main() {
+	os.Exit(run(&system{
+		ctx:    context.Background(),
+		env:    os.Environ(),
+		stdin:  os.Stdin,
+		stdout: os.Stdout,
+		stderr: os.Stderr,
+	}, os.Args[1:]))
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+
+	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/auth/sqlstore"
+	"github.com/posternhq/postern/auth/web"
+	"github.com/posternhq/postern/gateway"
+	"github.com/posternhq/postern/gateway/config"
+	"github.com/posternhq/postern/policy"
+)
+
+// drainTimeout is how long requests under way may take when the gateway stops.
+const drainTimeout = 25 * time.Second
+
+// program is the gateway as a process: every part, wired. newProgram makes it,
+// Listen binds its addresses, Run serves until the context ends.
+type program struct {
+	sys     *system
+	load    func() (*config.File, error)
+	file    *config.File
+	log     *slog.Logger
+	store   *sqlstore.Store
+	auth    *auth.Service
+	gateway *gateway.Gateway
+	public  *gateway.Server
+	admin   *gateway.Server // nil where admin.listen is empty
+}
+
+// newProgram wires the gateway from a configuration. load is called again at
+// each reload.
+func newProgram(ctx context.Context, sys *system, load func() (*config.File, error)) (*program, error) {
+	file, err := load()
+	if err != nil {
+		return nil, err
+	}
+	p := &program{sys: sys, load: load, file: file, log: newLogger(sys, file.Log)}
+	store, master, err := openStore(ctx, file.Store)
+	if err != nil {
+		return nil, err
+	}
+	p.store = store
+	if err := p.wire(ctx, master); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return p, nil
+}
+
+// wire builds the parts on the opened store, from the leaves up.
+func (p *program) wire(ctx context.Context, master auth.MasterKey) (err error) {
+	conf := p.file.GatewayConfig()
+	p.auth, err = auth.New(ctx, auth.Options{
+		Store: p.store, Master: master, Config: p.file.AuthConfig(), Audit: p.audit,
+	})
+	if err != nil {
+		return err
+	}
+	p.gateway = gateway.New(gateway.Options{Auth: p.auth, Log: p.log})
+	snap, err := p.snapshot(p.file)
+	if err != nil {
+		return err
+	}
+	p.gateway.Swap(snap)
+	p.public = gateway.NewServer(conf, p.gateway, p.log)
+	if conf.Admin.Listen != "" {
+		p.admin = gateway.NewAdminServer(conf, p.gateway.Admin(), p.log)
+	}
+	return nil
+}
+
+// audit hands the auth service's events to the gateway's audit log.
+func (p *program) audit(ctx context.Context, e auth.Event) {
+	if p.gateway == nil { // before the gateway stands
+		logAudit(ctx, p.log, e)
+		return
+	}
+	p.gateway.Audit(ctx, e)
+}
+
+// snapshot compiles all that a file can change.
+func (p *program) snapshot(file *config.File) (*gateway.Snapshot, error) {
+	table, findings := policy.Compile(file.Policy())
+	if table == nil {
+		return nil, fmt.Errorf("policy: %v", findings) // Check has refused such a file before
+	}
+	public, err := url.Parse(file.PublicURL)
+	if err != nil {
+		return nil, fmt.Errorf("public_url: %w", err)
+	}
+	conf := file.WebConfig()
+	own, err := web.New(web.Options{Service: p.auth, Config: conf, PublicURL: public, Hosts: file.Hosts, Log: p.log})
+	if err != nil {
+		return nil, err
+	}
+	access, refresh := web.CookieNames(conf, public)
+	return p.gateway.Build(gateway.Parts{
+		Config:       file.GatewayConfig(),
+		Table:        table,
+		Routes:       file.RouteOptions(),
+		Own:          own,
+		Prefix:       conf.Prefix,
+		Cookies:      gateway.Cookies{Access: access, Refresh: refresh},
+		TokenSources: conf.TokenSources,
+		CORSOrigins:  conf.CORS.Origins,
+	})
+}
+
+// Listen binds the addresses, so that a taken port fails the start.
+func (p *program) Listen() error {
+	if err := p.public.Listen(); err != nil {
+		return err
+	}
+	if p.admin != nil {
+		return p.admin.Listen()
+	}
+	return nil
+}
+
+// Run serves until ctx ends or a part fails, then drains and closes all.
+func (p *program) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(p.public.Serve)
+	if p.admin != nil {
+		group.Go(p.admin.Serve)
+	}
+	group.Go(func() error { return untilDone(ctx, p.auth.Follow(ctx)) })
+	changed := make(chan struct{}, 1)
+	group.Go(func() error { return p.reloads(ctx, changed) })
+	group.Go(func() error { return p.watchFile(ctx, changed) })
+	group.Go(func() error {
+		<-ctx.Done()
+		return p.shutdown()
+	})
+	p.log.Info("serving", "listen", p.public.Addr(), "public_url", p.file.PublicURL, "config", p.file.Path, "version", thisBuild().Version)
+	return errors.Join(group.Wait(), p.store.Close())
+}
+
+// untilDone drops the error of a part that ended because ctx did.
+func untilDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// shutdown lets requests under way end. The admin listener stays up meanwhile
+// and says that the gateway is draining.
+func (p *program) shutdown() error {
+	p.log.Info("draining", "timeout", drainTimeout.String())
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	p.gateway.Drain()
+	err := p.public.Shutdown(ctx)
+	if p.admin != nil {
+		err = errors.Join(err, p.admin.Shutdown(ctx))
+	}
+	return err
+}
+
+// Close gives back what newProgram opened, where Run never ran.
+func (p *program) Close() error { return p.store.Close() }
+
+// newLogger writes log lines to standard output: as text for a person at a
+// terminal, as JSON for everything else.
+func newLogger(sys *system, conf gateway.Log) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(conf.Level)) // Validate has seen it
+	options := &slog.HandlerOptions{Level: level}
+	file, isFile := sys.stdout.(*os.File)
+	onTerminal := isFile && term.IsTerminal(int(file.Fd()))
+	if conf.Format == "text" || conf.Format == "auto" && onTerminal {
+		return slog.New(slog.NewTextHandler(sys.stdout, options))
+	}
+	return slog.New(slog.NewJSONHandler(sys.stdout, options))
+}

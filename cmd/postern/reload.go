@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/posternhq/postern/gateway"
+	"github.com/posternhq/postern/gateway/config"
+)
+
+// reloads reads the configuration again on SIGHUP and whenever the file has
+// changed, until ctx ends.
+func (p *program) reloads(ctx context.Context, changed <-chan struct{}) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hup:
+		case <-changed:
+		}
+		p.reload(ctx)
+	}
+}
+
+// watchFile tells changed of every change of the file. Where the machine
+// cannot watch, SIGHUP remains.
+func (p *program) watchFile(ctx context.Context, changed chan<- struct{}) error {
+	if p.file.Path == "" {
+		return nil
+	}
+	err := config.Watch(ctx, p.file.Path, func() {
+		select {
+		case changed <- struct{}{}:
+		default: // a reload is due already
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		p.log.Warn("the configuration is no longer watched, use SIGHUP", "error", err.Error())
+	}
+	return nil
+}
+
+// reload reads the file again and swaps the snapshot, or keeps the old one.
+// The gateway logs and counts either outcome.
+func (p *program) reload(ctx context.Context) {
+	_ = p.gateway.Reload(ctx, func() (*gateway.Snapshot, error) { // refused: audited, and the old one stays
+		file, err := p.load()
+		if err != nil {
+			return nil, err
+		}
+		return p.rebuild(ctx, file)
+	})
+}
+
+// rebuild makes the next snapshot from file. Everything that can be refused is
+// built before anything that is in force changes.
+func (p *program) rebuild(ctx context.Context, file *config.File) (*gateway.Snapshot, error) {
+	snap, err := p.snapshot(file)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.auth.Reconfigure(ctx, file.AuthConfig()); err != nil {
+		return nil, err
+	}
+	for _, key := range restartOnly(p.file, file) {
+		p.log.Warn("this key changed, and takes effect at the next start", "key", key)
+	}
+	return snap, nil
+}
+
+// restartOnly lists the keys that differ and that a reload cannot apply.
+func restartOnly(old, next *config.File) []string {
+	var keys []string
+	differs := func(key string, changed bool) {
+		if changed {
+			keys = append(keys, key)
+		}
+	}
+	differs("listen", old.Listen != next.Listen)
+	differs("admin.listen", old.Admin.Listen != next.Admin.Listen)
+	differs("tls", old.TLS.CertFile != next.TLS.CertFile || old.TLS.KeyFile != next.TLS.KeyFile)
+	differs("store", old.Store != next.Store)
+	differs("log", old.Log != next.Log)
+	return keys
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit statuses, as interface.md section 1 gives them.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2 // wrong usage or configuration
+)
+
+// usageError is a mistake in how Postern was called or configured.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+// errShown ends a command whose findings are on standard error already.
+var errShown = errors.New("shown")
+
+// run carries out one command line and returns the exit status.
+func run(sys *system, args []string) int {
+	root := newRoot(sys)
+	root.SetArgs(args)
+	root.SetIn(sys.stdin)
+	root.SetOut(sys.stdout)
+	root.SetErr(sys.stderr)
+	cmd, err := root.ExecuteContextC(sys.ctx)
+	if err == nil {
+		return exitDone
+	}
+	if !errors.Is(err, errShown) {
+		fmt.Fprintf(sys.stderr, "postern: %v\n", err)
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	if isCobraUsage(err) {
+		fmt.Fprintf(sys.stderr, "See '%s --help'.\n", cmd.CommandPath())
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// isCobraUsage recognises the errors that cobra and pflag make before a
+// command runs; they have no type of their own.
+func isCobraUsage(err error) bool {
+	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand", "flag needs an argument", "invalid argument", "required flag", "accepts ", "requires "} {
+		if strings.HasPrefix(err.Error(), start) {
+			return true
+		}
+	}
+	return false
+}
+
+func newRoot(sys *system) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "postern",
+		Short: "A reverse-proxy auth gateway: login, roles per path and identity headers in front of any application",
+		Long: `Postern stands in front of an application that has no login worth the name.
+It logs users in, decides every request by the roles in gateway.yaml, and
+forwards what it allows with headers that say who is asking.
+
+  postern demo                                    try it, with a sample application and users
+  postern serve --upstream http://127.0.0.1:3000  protect one application, now
+  postern init && postern serve                   write gateway.yaml, then run it`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q; 'postern --help' lists the commands", args[0])
+			}
+			return cmd.Help()
+		},
+		Args: cobra.ArbitraryArgs,
+	}
+	root.PersistentFlags().StringP("config", "c", "", "the configuration file (default gateway.yaml, or POSTERN_CONFIG)")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(
+		serveCommand(sys), demoCommand(sys), initCommand(sys), configCommand(sys),
+		userCommand(sys), sessionCommand(sys), tokenCommand(sys),
+		healthcheckCommand(sys), versionCommand(sys),
+	)
+	return root
+}

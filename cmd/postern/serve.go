@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/gateway/config"
+)
+
+func serveCommand(sys *system) *cobra.Command {
+	var upstream, listen string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the gateway",
+		Long: `Runs the gateway from gateway.yaml. With --upstream and no file it protects that
+one application: every path needs a login.
+
+SIGHUP reads the file again, SIGTERM and SIGINT let requests under way end.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.Flags().StringVar(&upstream, "upstream", "", "URL of the one application to protect")
+	cmd.Flags().StringVar(&listen, "listen", "", "address to listen on, over the file's")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		path, err := configPath(sys, cmd)
+		if err != nil {
+			return usageError{err}
+		}
+		if path == "" && upstream == "" {
+			return usagef("there is no %s here: write one with 'postern init', or protect an application at once with 'postern serve --upstream http://127.0.0.1:3000'", defaultConfigFile)
+		}
+		flags := map[string]string{}
+		if upstream != "" {
+			flags["upstream"] = upstream
+		}
+		if listen != "" {
+			flags["listen"] = listen
+		}
+		return serve(cmd.Context(), sys, path, flags)
+	}
+	return cmd
+}
+
+func serve(ctx context.Context, sys *system, path string, flags map[string]string) error {
+	ctx, stop := untilSignal(ctx)
+	defer stop()
+	load := func() (*config.File, error) {
+		src, err := source(sys, path, flags)
+		if err != nil {
+			return nil, err
+		}
+		return check(sys.stderr, src)
+	}
+	p, err := newProgram(ctx, sys, load)
+	if err != nil {
+		return err
+	}
+	if err := p.Listen(); err != nil {
+		return errors.Join(err, p.Close())
+	}
+	if err := p.firstAdmin(ctx); err != nil {
+		return errors.Join(err, p.Close())
+	}
+	return p.Run(ctx)
+}
+
+// untilSignal ends the context on SIGINT or SIGTERM. A second signal finds the
+// default handling back in place and quits at once.
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// firstAdmin makes the administrator of an empty store. The random password is
+// printed once, to standard error and never to the log.
+func (p *program) firstAdmin(ctx context.Context) error {
+	n, err := p.store.CountAccounts(ctx)
+	if err != nil || n > 0 {
+		return err
+	}
+	account := auth.NewAccount{Username: "admin", Password: p.sys.getenv("POSTERN_ADMIN_PASSWORD")}
+	if slices.Contains(p.file.AuthConfig().Roles, "admin") {
+		account.Roles = []string{"admin"}
+	}
+	given := account.Password != ""
+	if !given {
+		account.Password = newPassword()
+	}
+	_, err = p.auth.AddAccount(ctx, account, "first-start")
+	var taken *auth.ConflictError
+	if errors.As(err, &taken) { // another instance was faster
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("make the first administrator (POSTERN_ADMIN_PASSWORD): %w", explain(err))
+	}
+	if !given {
+		fmt.Fprintf(p.sys.stderr, "\nThe store was empty. An administrator was made:\n\n  user      admin\n  password  %s\n\nIt is not shown again. Change it with 'postern user passwd admin'.\n\n", account.Password)
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/posternhq/postern/auth"
+)
+
+func sessionCommand(sys *system) *cobra.Command {
+	cmd := &cobra.Command{Use: "session", Short: "The sessions: list, revoke"}
+	cmd.AddCommand(sessionListCommand(sys), sessionRevokeCommand(sys))
+	return group(cmd)
+}
+
+// sessionRow is a session as the commands print it; its id is the token's sid.
+type sessionRow struct {
+	ID        string    `json:"id"`
+	User      string    `json:"user"`
+	Address   string    `json:"address"`
+	UserAgent string    `json:"user_agent"`
+	Created   time.Time `json:"created"`
+	LastSeen  time.Time `json:"last_seen"`
+}
+
+func sessionListCommand(sys *system) *cobra.Command {
+	var user string
+	cmd := &cobra.Command{Use: "list", Short: "List the live sessions, of everyone or of one user", Args: cobra.NoArgs}
+	cmd.Flags().StringVar(&user, "user", "", "only this user's")
+	output := outputFlag(cmd)
+	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, _ []string) error {
+		rows, err := sessionRows(d, cmd, user)
+		if err != nil {
+			return err
+		}
+		columns := []string{"ID", "USER", "ADDRESS", "LAST SEEN", "CREATED", "USER AGENT"}
+		return printList(sys.stdout, *output, rows, columns, func(s sessionRow) []string {
+			return []string{s.ID, s.User, s.Address, s.LastSeen.Format(time.RFC3339), s.Created.Format(time.RFC3339), s.UserAgent}
+		})
+	})
+	return cmd
+}
+
+func sessionRows(d *desk, cmd *cobra.Command, user string) ([]sessionRow, error) {
+	id := ""
+	if user != "" {
+		a, err := d.find(cmd.Context(), user)
+		if err != nil {
+			return nil, err
+		}
+		id = a.ID
+	}
+	sessions, err := d.Sessions(cmd.Context(), id)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]string{}
+	accounts, err := d.Accounts(cmd.Context())
+	for _, a := range accounts {
+		names[a.ID] = a.Username
+	}
+	rows := make([]sessionRow, len(sessions))
+	for i, s := range sessions {
+		rows[i] = sessionRow{s.ID, names[s.AccountID], s.Address, s.UserAgent, s.Created, s.LastSeen}
+	}
+	return rows, err
+}
+
+func sessionRevokeCommand(sys *system) *cobra.Command {
+	var user string
+	cmd := &cobra.Command{
+		Use:   "revoke [ID]",
+		Short: "End one session, or with --user all of a user's",
+		Args:  cobra.MaximumNArgs(1),
+	}
+	cmd.Flags().StringVar(&user, "user", "", "end every session of this user")
+	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {
+		if (user == "") == (len(args) == 0) {
+			return usagef("name one session, or a user with --user; 'postern session list' shows them")
+		}
+		if user == "" {
+			return revokeOne(sys, d, cmd, args[0])
+		}
+		a, err := d.find(cmd.Context(), user)
+		if err != nil {
+			return err
+		}
+		if err := d.RevokeSessions(cmd.Context(), a.ID, commandLine); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(sys.stdout, "ended every session of %s\n", a.Username)
+		return err
+	})
+	return cmd
+}
+
+func revokeOne(sys *system, d *desk, cmd *cobra.Command, id string) error {
+	err := d.RevokeSession(cmd.Context(), "", id, commandLine, auth.Client{})
+	if errors.Is(err, auth.ErrNotFound) {
+		return fmt.Errorf("there is no session %q; 'postern session list' shows them", id)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(sys.stdout, "ended session %s\n", id)
+	return err
+}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// maxTokenInput bounds what is read from standard input as a token.
+const maxTokenInput = 16 << 10
+
+func tokenCommand(sys *system) *cobra.Command {
+	cmd := &cobra.Command{Use: "token", Short: "The access tokens: verify"}
+	cmd.AddCommand(tokenVerifyCommand(sys))
+	return group(cmd)
+}
+
+func tokenVerifyCommand(sys *system) *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify TOKEN",
+		Short: "Verify an access token and print its claims; - reads it from standard input",
+		Args:  cobra.ExactArgs(1),
+		RunE: withDesk(sys, openExistingStore, func(d *desk, _ *cobra.Command, args []string) error {
+			token := args[0]
+			if token == "-" {
+				text, err := io.ReadAll(io.LimitReader(sys.stdin, maxTokenInput))
+				if err != nil {
+					return fmt.Errorf("read the token: %w", err)
+				}
+				token = strings.TrimSpace(string(text))
+			}
+			if _, err := d.Verify(token); err != nil {
+				return fmt.Errorf("refused: %w", err)
+			}
+			return printClaims(sys.stdout, token)
+		}),
+	}
+}
+
+// printClaims prints the payload of a token that has been verified.
+func printClaims(w io.Writer, token string) error {
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		return fmt.Errorf("decode the claims: %w", err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, payload, "", "  "); err != nil {
+		return fmt.Errorf("decode the claims: %w", err)
+	}
+	_, err = fmt.Fprintln(w, out.String())
+	return err
+}

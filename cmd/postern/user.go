@@ -1,0 +1,232 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/posternhq/postern/auth"
+)
+
+func userCommand(sys *system) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "user",
+		Short: "The accounts: add, list, show, set, passwd, disable, enable, delete",
+		Long: `The accounts of the store. These commands work on the store directly, also
+while a gateway serves from it, and take effect there within a second.`,
+	}
+	cmd.AddCommand(
+		userAddCommand(sys), userListCommand(sys), userShowCommand(sys), userSetCommand(sys), userPasswdCommand(sys),
+		userDisableCommand(sys, "disable", "Refuse the user's logins and end their sessions", true),
+		userDisableCommand(sys, "enable", "Let the user log in again", false),
+		userDeleteCommand(sys),
+	)
+	return group(cmd)
+}
+
+// userRow is an account as the commands print it: never with the hash.
+type userRow struct {
+	ID       string              `json:"id"`
+	Username string              `json:"username"`
+	Email    string              `json:"email"`
+	Name     string              `json:"name"`
+	Roles    []string            `json:"roles"`
+	Fields   map[string][]string `json:"fields,omitempty"`
+	Disabled bool                `json:"disabled"`
+	Created  time.Time           `json:"created"`
+	Updated  time.Time           `json:"updated"`
+}
+
+func rowOf(a auth.Account) userRow {
+	roles := a.Roles
+	if roles == nil {
+		roles = []string{}
+	}
+	return userRow{a.ID, a.Username, a.Email, a.Name, roles, a.Fields, a.Disabled, a.Created, a.Updated}
+}
+
+func (u userRow) state() string {
+	if u.Disabled {
+		return "disabled"
+	}
+	return "active"
+}
+
+func printUsers(sys *system, form outputForm, rows []userRow) error {
+	return printList(sys.stdout, form, rows, []string{"ID", "USERNAME", "EMAIL", "NAME", "ROLES", "STATE"}, func(u userRow) []string {
+		return []string{u.ID, u.Username, u.Email, u.Name, strings.Join(u.Roles, ","), u.state()}
+	})
+}
+
+func userAddCommand(sys *system) *cobra.Command {
+	var input auth.NewAccount
+	cmd := &cobra.Command{
+		Use:   "add NAME",
+		Short: "Make an account; the password comes from the terminal or one line of standard input",
+		Args:  cobra.ExactArgs(1),
+	}
+	cmd.Flags().StringVar(&input.Email, "email", "", "e-mail address")
+	cmd.Flags().StringVar(&input.Name, "name", "", "name as a person writes it")
+	cmd.Flags().StringSliceVar(&input.Roles, "role", nil, "role; may be given several times")
+	cmd.RunE = withDesk(sys, openStore, func(d *desk, cmd *cobra.Command, args []string) error {
+		password, err := readPassword(sys)
+		if err != nil {
+			return err
+		}
+		input.Username, input.Password = args[0], password
+		a, err := d.AddAccount(cmd.Context(), input, commandLine)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(sys.stdout, "added %s (%s)\n", a.Username, a.ID)
+		return err
+	})
+	return cmd
+}
+
+func userListCommand(sys *system) *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List the accounts", Args: cobra.NoArgs}
+	output := outputFlag(cmd)
+	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, _ []string) error {
+		accounts, err := d.Accounts(cmd.Context())
+		if err != nil {
+			return err
+		}
+		rows := make([]userRow, len(accounts))
+		for i, a := range accounts {
+			rows[i] = rowOf(a)
+		}
+		return printUsers(sys, *output, rows)
+	})
+	return cmd
+}
+
+func userShowCommand(sys *system) *cobra.Command {
+	cmd := &cobra.Command{Use: "show NAME", Short: "Show one account, by username, e-mail or id", Args: cobra.ExactArgs(1)}
+	output := outputFlag(cmd)
+	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {
+		a, err := d.find(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if *output == "json" {
+			return writeJSON(sys.stdout, rowOf(a))
+		}
+		return printUsers(sys, *output, []userRow{rowOf(a)})
+	})
+	return cmd
+}
+
+func userSetCommand(sys *system) *cobra.Command {
+	var email, name string
+	var roles, fields []string
+	cmd := &cobra.Command{
+		Use:   "set NAME",
+		Short: "Change an account: --email, --name, --role (they replace), --field NAME=VALUE",
+		Args:  cobra.ExactArgs(1),
+	}
+	cmd.Flags().StringVar(&email, "email", "", "e-mail address")
+	cmd.Flags().StringVar(&name, "name", "", "name as a person writes it")
+	cmd.Flags().StringSliceVar(&roles, "role", nil, "the roles from now on; --role= takes all away")
+	cmd.Flags().StringArrayVar(&fields, "field", nil, "NAME=VALUE of a profile field; an empty value removes it")
+	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {
+		change := auth.AccountChange{}
+		changed := cmd.Flags().Changed
+		if changed("email") {
+			change.Email = &email
+		}
+		if changed("name") {
+			change.Name = &name
+		}
+		if changed("role") {
+			change.Roles = &roles
+		}
+		if err := parseFields(&change, fields); err != nil {
+			return err
+		}
+		if !changed("email") && !changed("name") && !changed("role") && !changed("field") {
+			return usagef("nothing to set: give --email, --name, --role or --field")
+		}
+		return apply(sys, d, cmd, args[0], change)
+	})
+	return cmd
+}
+
+// parseFields reads NAME=VALUE; a name given several times makes a list.
+func parseFields(change *auth.AccountChange, fields []string) error {
+	for _, field := range fields {
+		name, value, ok := strings.Cut(field, "=")
+		if !ok || name == "" {
+			return usagef("--field %q: write NAME=VALUE", field)
+		}
+		if change.Fields == nil {
+			change.Fields = map[string][]string{}
+		}
+		list := change.Fields[name]
+		if value != "" {
+			list = append(list, value)
+		}
+		change.Fields[name] = list
+	}
+	return nil
+}
+
+// apply changes the account called name.
+func apply(sys *system, d *desk, cmd *cobra.Command, name string, change auth.AccountChange) error {
+	a, err := d.find(cmd.Context(), name)
+	if err != nil {
+		return err
+	}
+	if _, err = d.SetAccount(cmd.Context(), a.ID, change, commandLine); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(sys.stdout, "changed %s\n", a.Username)
+	return err
+}
+
+func userPasswdCommand(sys *system) *cobra.Command {
+	return &cobra.Command{
+		Use:   "passwd NAME",
+		Short: "Set a new password; every session of the user ends",
+		Args:  cobra.ExactArgs(1),
+		RunE: withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {
+			password, err := readPassword(sys)
+			if err != nil {
+				return err
+			}
+			return apply(sys, d, cmd, args[0], auth.AccountChange{Password: &password})
+		}),
+	}
+}
+
+func userDisableCommand(sys *system, verb, short string, disabled bool) *cobra.Command {
+	return &cobra.Command{
+		Use:   verb + " NAME",
+		Short: short,
+		Args:  cobra.ExactArgs(1),
+		RunE: withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {
+			return apply(sys, d, cmd, args[0], auth.AccountChange{Disabled: &disabled})
+		}),
+	}
+}
+
+func userDeleteCommand(sys *system) *cobra.Command {
+	return &cobra.Command{
+		Use:   "delete NAME",
+		Short: "Delete the account and end its sessions",
+		Args:  cobra.ExactArgs(1),
+		RunE: withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {
+			a, err := d.find(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if err := d.DeleteAccount(cmd.Context(), a.ID, commandLine); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(sys.stdout, "deleted %s\n", a.Username)
+			return err
+		}),
+	}
+}
