@@ -70,8 +70,8 @@ var errBodyTooLarge = errors.New("request body too large")
 type requestBody struct {
 	conn   *http.ResponseController
 	body   io.ReadCloser
-	now    func() time.Time
-	limit  int64 // zero: none
+	grace  time.Duration // bodyGrace, but in tests
+	limit  int64         // zero: none
 	bytes  int64
 	waited time.Duration // for the client; an upstream that takes its time is not the client's fault
 	ended  bool
@@ -82,11 +82,11 @@ type requestBody struct {
 // the body: net/http watches the connection from then on, and would take a
 // deadline that passes during a long answer for a client that has gone.
 func (b *requestBody) Read(p []byte) (int, error) {
-	began := b.now()
-	allowed := bodyGrace + time.Duration(b.bytes/bodyRate)*time.Second - b.waited
+	began := time.Now()
+	allowed := b.grace + time.Duration(b.bytes/bodyRate)*time.Second - b.waited
 	_ = b.conn.SetReadDeadline(began.Add(allowed)) // not supported: only in tests without a connection
 	n, err := b.body.Read(p)
-	b.waited += b.now().Sub(began)
+	b.waited += time.Since(began)
 	b.bytes += int64(n)
 	if b.limit > 0 && b.bytes > b.limit {
 		b.err = errBodyTooLarge

@@ -86,17 +86,13 @@ func (x *exchange) choose(a Authenticator, list []auth.Presented) (auth.Presente
 	if len(list) == 0 {
 		return auth.Presented{}, nil
 	}
+	if !oneSession(list) {
+		return auth.Presented{}, errAmbiguous
+	}
 	open := x.rt != nil && x.match.OpenToAnyone()
-	chosen, session := list[0], ""
-	for _, p := range list {
-		sid := p.Principal.Session
-		if sid != "" && session != "" && sid != session {
-			return auth.Presented{}, errAmbiguous
-		}
-		if sid != "" {
-			session = sid
-		}
-		if chosen.Err != nil && p.Err == nil && (open || sid == chosen.Principal.Session) {
+	chosen := list[0]
+	for _, p := range list[1:] {
+		if chosen.Err != nil && p.Err == nil && (open || p.Principal.Session == chosen.Principal.Session) {
 			chosen = p
 		}
 	}
@@ -104,6 +100,23 @@ func (x *exchange) choose(a Authenticator, list []auth.Presented) (auth.Presente
 	x.foreignBearer = open && list[0].Kind == auth.BearerCredential && list[0].Err != nil &&
 		list[0].Token != "" && !a.Issued(list[0].Token)
 	return chosen, nil
+}
+
+// oneSession tells whether all credentials with a genuine signature belong to
+// one session, whether or not they are still good.
+func oneSession(list []auth.Presented) bool {
+	session := ""
+	for i := range list {
+		sid := list[i].Principal.Session
+		if sid == "" {
+			continue
+		}
+		if session != "" && sid != session {
+			return false
+		}
+		session = sid
+	}
+	return true
 }
 
 // parseBearer reads an Authorization field: the scheme in any case, one space,

@@ -89,7 +89,7 @@ func (g *Gateway) begin(s *Snapshot, w http.ResponseWriter, r *http.Request) *ex
 	r.Header["X-Request-Id"] = []string{x.id}
 	x.trace = continueTrace(r.Header["Traceparent"])
 	x.answer = answer{ResponseWriter: w, id: r.Header["X-Request-Id"]}
-	x.body = requestBody{conn: http.NewResponseController(w), body: r.Body, now: g.now}
+	x.body = requestBody{conn: http.NewResponseController(w), body: r.Body, grace: g.bodyGrace}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &x.body
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,14 +46,15 @@ type Options struct {
 // Gateway is an http.Handler that carries requests to the applications behind
 // it. Before the first Swap it answers every request as unavailable.
 type Gateway struct {
-	auth     Authenticator
-	log      *slog.Logger
-	now      func() time.Time
-	metrics  *metrics
-	streams  streams
-	buffers  bufferPool
-	snap     atomic.Pointer[Snapshot]
-	draining atomic.Bool
+	auth      Authenticator
+	log       *slog.Logger
+	now       func() time.Time
+	metrics   *metrics
+	streams   streams
+	buffers   bufferPool
+	snap      atomic.Pointer[Snapshot]
+	draining  atomic.Bool
+	bodyGrace time.Duration // tests cannot wait for the constant
 
 	mu     sync.Mutex // guards the following, and orders Swap and Reload
 	builds int        // how many snapshots were built, for their names
@@ -63,7 +65,7 @@ func New(o Options) *Gateway {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	g := &Gateway{auth: o.Auth, log: o.Log, now: o.Now, metrics: newMetrics(o.Auth)}
+	g := &Gateway{auth: o.Auth, log: o.Log, now: o.Now, bodyGrace: bodyGrace, metrics: newMetrics(o.Auth)}
 	o.Auth.OnRevoke(g.streams.revoke)
 	return g
 }
@@ -85,7 +87,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.refuse(p)
 		return
 	}
-	if s.own.Owns(x.path.String()) {
+	if s.own.Owns(r.URL.Path) {
 		g.serveOwn(x)
 		return
 	}
@@ -111,10 +113,20 @@ func (g *Gateway) serveOwn(x *exchange) {
 		x.refuse(problem.Of(problem.CrossOrigin))
 		return
 	}
+	if !x.snap.handlesTokens(x.r.URL.Path) && x.silentRefresh(policy.Decision{Effect: policy.Challenge}) {
+		return
+	}
 	x.decision, x.reason = decisionAllow, labelOwn
 	r := x.r.WithContext(auth.WithPresented(x.r.Context(), x.presented))
 	r.RemoteAddr = x.remoteAddr()
 	x.snap.own.ServeHTTP(&x.answer, r)
+}
+
+// handlesTokens tells whether an own endpoint is one that takes stale tokens
+// as they are: to send it through a refresh first would be a detour or a loop.
+func (s *Snapshot) handlesTokens(path string) bool {
+	rest, ok := strings.CutPrefix(path, s.prefix)
+	return !ok || rest == "/login" || rest == "/refresh" || rest == "/logout"
 }
 
 // route finds the route of the request by host and path alone.

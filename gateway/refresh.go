@@ -2,8 +2,7 @@ package gateway
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -15,17 +14,12 @@ import (
 	"github.com/posternhq/postern/policy"
 )
 
-// RetryCookie marks, for ten seconds, that a browser was just given a fresh
-// access cookie. Its value is TokenMark of that cookie's token. A request that
-// carries the mark, but not the token, comes from a browser that did not keep
-// what it was given.
-const RetryCookie = "postern_retry"
-
-// TokenMark is what RetryCookie says of a token: enough to know it again, and
-// nothing that could be used in its place.
-func TokenMark(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return hex.EncodeToString(sum[:8])
+// retryMark names a stale access token without telling it. The refresh endpoint
+// sets it in a cookie, for ten seconds, when it gives the browser another one:
+// see auth/web.RetryMark, which a test compares with this.
+func retryMark(token string) string {
+	digest := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(digest[:])[:16]
 }
 
 // maxRefreshBody is how much a browser is made to send twice.
@@ -37,13 +31,11 @@ const maxRefreshBody = 1 << 20
 // false when the request goes on as it is.
 func (x *exchange) silentRefresh(d policy.Decision) bool {
 	p := &x.presented
-	stale := p.Kind == auth.CookieCredential &&
-		(errors.Is(p.Err, auth.ErrTokenExpired) || errors.Is(p.Err, auth.ErrTokenOutdated))
-	if !stale || x.websocket || x.r.ContentLength < 0 || x.r.ContentLength > maxRefreshBody {
+	if !isStale(p) || d.Effect == policy.Deny || !x.canRepeat() {
 		return false
 	}
 	open, navigation := d.Effect == policy.Allow, problem.IsNavigation(x.r)
-	if open && !navigation || d.Effect == policy.Deny || !navigation && !x.isSameOrigin() {
+	if !navigation && (open || !x.isSameOrigin()) {
 		return false
 	}
 	if x.cookiesDoNotStick(p.Token) {
@@ -61,12 +53,23 @@ func (x *exchange) silentRefresh(d policy.Decision) bool {
 	return true
 }
 
-// cookiesDoNotStick tells whether the browser was given a fresh cookie just now
-// and sends a stale one all the same. To send it through a refresh again would
-// be a loop.
+// isStale tells whether a cookie brought a token that a refresh would replace.
+func isStale(p *auth.Presented) bool {
+	return p.Kind == auth.CookieCredential && (errors.Is(p.Err, auth.ErrTokenExpired) || errors.Is(p.Err, auth.ErrTokenOutdated))
+}
+
+// canRepeat tells whether a browser can send the request a second time: a
+// handshake or a long upload cannot be had again.
+func (x *exchange) canRepeat() bool {
+	return !x.websocket && x.r.ContentLength >= 0 && x.r.ContentLength <= maxRefreshBody
+}
+
+// cookiesDoNotStick tells whether the browser was given another token for this
+// one just now, and sends the old one all the same. To send it through a
+// refresh again would be a loop.
 func (x *exchange) cookiesDoNotStick(stale string) bool {
-	mark, n := findCookie(x.r.Header["Cookie"], RetryCookie)
-	return n > 0 && subtle.ConstantTimeCompare([]byte(mark), []byte(TokenMark(stale))) == 0
+	mark, n := findCookie(x.r.Header["Cookie"], x.snap.retryCookie)
+	return n > 0 && mark == retryMark(stale)
 }
 
 // refuseCookies ends a loop: at the login page, which says why, or for anything

@@ -57,6 +57,7 @@ type Snapshot struct {
 	bearer, cookie bool     // token sources
 	tokenHeaders   []string // canonical names
 	cookies        Cookies
+	retryCookie    string   // set by the refresh endpoint, see retryMark
 	ownCookies     []string // every spelling of the names, for cutting
 
 	warned   atomic.Bool // of a scheme that public_url does not have
@@ -76,6 +77,9 @@ type route struct {
 // Build makes a Snapshot, or says everything that is wrong with its parts.
 // Nothing is served from it before Swap.
 func (g *Gateway) Build(p Parts) (*Snapshot, error) {
+	if p.Table == nil || p.Own == nil || p.Cookies.Access == "" || p.Cookies.Refresh == "" {
+		return nil, errors.New("the policy, the own endpoints and the cookies' names are missing")
+	}
 	if err := faultsError(p.Config.Validate(p.Routes)); err != nil {
 		return nil, err
 	}
@@ -169,13 +173,20 @@ func (s *Snapshot) buildSources(p Parts) error {
 			return fmt.Errorf("auth.token_sources: %q is no source; there are bearer, cookie and header:NAME", source)
 		}
 	}
-	for _, name := range []string{p.Cookies.Access, p.Cookies.Refresh, RetryCookie} {
-		base := strings.TrimPrefix(strings.TrimPrefix(name, "__Host-"), "__Secure-")
-		if base != "" {
-			s.ownCookies = append(s.ownCookies, base, "__Host-"+base, "__Secure-"+base)
-		}
+	access := unprefixed(p.Cookies.Access)
+	s.retryCookie = access + "_retry"
+	if access != p.Cookies.Access { // with https
+		s.retryCookie = "__Host-" + s.retryCookie
+	}
+	for _, base := range []string{access, unprefixed(p.Cookies.Refresh), access + "_retry"} {
+		s.ownCookies = append(s.ownCookies, base, "__Host-"+base, "__Secure-"+base)
 	}
 	return nil
+}
+
+// unprefixed is a cookie's name without the prefix that https gives it.
+func unprefixed(name string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(name, "__Host-"), "__Secure-")
 }
 
 func (s *Snapshot) buildCrossOrigin(origins []string) error {
