@@ -47,7 +47,7 @@ func newRig(t *testing.T, change ...func(*auth.Config)) *rig {
 	r.opts = auth.Options{Store: r.store, Master: auth.MasterKey{1, 2, 3}, Config: conf, Audit: r.record}
 	r.svc = r.restart()
 	r.alice = r.add(auth.NewAccount{Username: "alice", Email: "alice@example.com", Name: "Alice", Password: password, Roles: []string{"user"}})
-	r.root = r.add(auth.NewAccount{Username: "root", Password: password + " of root", Roles: []string{"admin"}})
+	r.root = r.add(auth.NewAccount{Username: "root", Roles: []string{"admin"}})
 	return r
 }
 
