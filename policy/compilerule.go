@@ -1,0 +1,317 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// rules compiles what a route allows and denies.
+func (c *compiler) rules(r *route, in *Route, p pattern) {
+	if len(in.Allow) == 0 {
+		c.fault(in.Pos, "route %s allows nobody: give it `allow`, with anyone, authenticated or a list of rules", r.info.Label)
+	}
+	if in.Deny != nil && len(in.Deny) == 0 {
+		c.fault(in.Pos, "`deny` is empty; leave it out")
+	}
+	for i := range in.Allow {
+		r.allow = append(r.allow, c.rule(in, &in.Allow[i], p))
+	}
+	for i := range in.Deny {
+		r.deny = append(r.deny, c.rule(in, &in.Deny[i], p))
+	}
+	c.unreachable(r)
+	for i := range r.allow {
+		rule := &r.allow[i]
+		if !rule.anyone && !rule.identity && len(rule.networks) == 0 && len(rule.methods) > 0 {
+			c.warn(rule.pos, "this rule names only methods, so it lets everyone in for %s; add `role` or another condition if a login is meant", strings.Join(rule.methods, ", "))
+		}
+	}
+}
+
+// unreachable warns of rules that come after one that covers them.
+func (c *compiler) unreachable(r *route) {
+	for _, list := range [][]rule{r.allow, r.deny} {
+		for i := range list {
+			for j := range list[:i] {
+				if list[j].covers(&list[i]) {
+					c.warn(list[i].pos, "this rule is never needed: whoever it is for is covered by the rule before it (%s)", list[j].describe())
+					break
+				}
+			}
+		}
+	}
+}
+
+// covers reports whether whoever the other rule is for is surely covered by
+// this one. It may miss cases; it never claims one.
+func (r *rule) covers(other *rule) bool {
+	if r.anyone {
+		return true
+	}
+	plain := len(r.methods) == 0 && len(r.networks) == 0 && r.maxAge == 0
+	return plain && r.onlyAuthenticated() && other.identity || r.text() == other.text()
+}
+
+// onlyAuthenticated reports whether the rule asks for a login and no more.
+func (r *rule) onlyAuthenticated() bool {
+	return r.identity && r.role == "" && len(r.anyRole) == 0 && len(r.allRoles) == 0 &&
+		r.user == "" && len(r.anyUser) == 0 && r.self == nil && r.field == nil
+}
+
+// rule compiles one rule and notes what is wrong with it.
+func (c *compiler) rule(in *Route, from *Rule, p pattern) rule {
+	pos := from.Pos
+	if pos == (Pos{}) {
+		pos = in.Pos
+	}
+	r := rule{
+		pos: pos, anyone: from.Anyone,
+		role: from.Role, anyRole: from.AnyRole, allRoles: from.AllRoles,
+		user: from.User, anyUser: from.AnyUser, methods: from.Methods,
+	}
+	c.later(pos, from)
+	c.names(pos, from)
+	c.methods(pos, from.Methods)
+	r.self = c.self(pos, from.Self, p)
+	r.field = c.field(pos, from.Field, p)
+	r.networks = c.networks(pos, from.CIDR)
+	r.maxAge = c.maxAge(pos, from.MaxAge)
+	who := r.role != "" || len(r.anyRole) > 0 || len(r.allRoles) > 0 || r.user != "" || len(r.anyUser) > 0 || from.Self != nil || from.Field != nil
+	r.identity = who || from.Authenticated || from.MaxAge != "" || from.MFA || from.ClientCert != nil
+	if !r.anyone && !r.identity && from.CIDR == nil && from.Methods == nil && from.empty() {
+		c.fault(pos, "a rule without any condition; write `anyone` where everyone is meant")
+	}
+	if r.anyone && (r.identity || from.CIDR != nil || from.Methods != nil) {
+		c.fault(pos, "`anyone` stands alone: it has no further conditions")
+	}
+	return r
+}
+
+// empty reports whether no list of the rule is there, not even an empty one:
+// those are reported by themselves.
+func (r *Rule) empty() bool {
+	return r.AnyRole == nil && r.AllRoles == nil && r.AnyUser == nil
+}
+
+// later refuses the conditions that do not work yet. A condition that is read
+// and not enforced would be a hole.
+func (c *compiler) later(pos Pos, from *Rule) {
+	if from.MFA {
+		c.fault(pos, "`mfa` comes with a later version of Postern; leave it out")
+	}
+	if from.ClientCert != nil {
+		c.fault(pos, "`client_cert` comes with a later version of Postern; leave it out")
+	}
+}
+
+// names checks the roles and users that a rule names.
+func (c *compiler) names(pos Pos, from *Rule) {
+	if from.Role != "" {
+		c.role(pos, from.Role)
+	}
+	for name, list := range map[string][]string{"any_role": from.AnyRole, "all_roles": from.AllRoles} {
+		for _, role := range list {
+			c.role(pos, role)
+		}
+		if list != nil && len(list) == 0 {
+			c.fault(pos, "`%s` is empty", name)
+		}
+	}
+	if from.AnyUser != nil && len(from.AnyUser) == 0 {
+		c.fault(pos, "`any_user` is empty")
+	}
+	if slices.Contains(from.AnyUser, "") {
+		c.fault(pos, "`any_user` has an empty name")
+	}
+}
+
+// role checks that a role exists.
+func (c *compiler) role(pos Pos, role string) {
+	if !contains(c.config.Roles, role) {
+		c.fault(pos, "unknown role %q%s; the roles are %s (auth.roles)", role, suggest(role, c.config.Roles), strings.Join(c.config.Roles, ", "))
+	}
+}
+
+// self compiles a self condition.
+func (c *compiler) self(pos Pos, from *SelfRule, p pattern) *selfCondition {
+	if from == nil {
+		return nil
+	}
+	switch from.Is {
+	case "", "id", "username", "email":
+	default:
+		c.fault(pos, "self: unknown `is: %s`%s; it is id, username or email", from.Is, suggest(from.Is, []string{"id", "username", "email"}))
+	}
+	name := strings.TrimSuffix(strings.TrimPrefix(from.Name, "{"), "}")
+	return &selfCondition{segment: c.segment(pos, "self", name, p), is: from.Is}
+}
+
+// segment finds the segment that a rule names.
+func (c *compiler) segment(pos Pos, condition, name string, p pattern) int {
+	index := -1
+	if name != "" {
+		index = p.index(name)
+	}
+	if index < 0 && p.text != "" {
+		var names []string
+		for _, s := range p.segments {
+			if s.name != "" {
+				names = append(names, s.name)
+			}
+		}
+		c.fault(pos, "%s: the path %s has no {%s}%s", condition, p.text, name, suggest(name, names))
+	}
+	return index
+}
+
+// field compiles a field condition.
+func (c *compiler) field(pos Pos, from *FieldRule, p pattern) *fieldCondition {
+	if from == nil {
+		return nil
+	}
+	var names []string
+	found := false
+	for _, f := range c.config.Fields {
+		names = append(names, f.Name)
+		if f.Name != from.Name {
+			continue
+		}
+		found = true
+		if f.Editable {
+			c.fault(pos, "field %q may be edited by its owner, so no rule can rest on it: set `editable: false`", f.Name)
+		}
+	}
+	if !found {
+		c.fault(pos, "unknown field %q%s; auth.profile.fields has them", from.Name, suggest(from.Name, names))
+	}
+	condition := &fieldCondition{name: from.Name, value: from.Equals, segment: -1}
+	inner, open := strings.CutPrefix(from.Equals, "{")
+	inner, closed := strings.CutSuffix(inner, "}")
+	switch {
+	case from.Equals == "":
+		c.fault(pos, "field %q: `equals` is empty; nothing is equal to nothing", from.Name)
+	case open && closed:
+		condition.segment = c.segment(pos, "field", inner, p)
+	case strings.ContainsAny(from.Equals, "{}"):
+		c.fault(pos, "field %q: `equals` is a value, or {NAME} of the path and nothing beside it", from.Name)
+	}
+	return condition
+}
+
+// networks compiles a cidr condition. A single address is a network of one.
+func (c *compiler) networks(pos Pos, list []string) []netip.Prefix {
+	if list != nil && len(list) == 0 {
+		c.fault(pos, "`cidr` is empty")
+	}
+	var networks []netip.Prefix
+	for _, text := range list {
+		prefix, err := parseNetwork(text)
+		if err != nil {
+			c.fault(pos, "cidr: %v", err)
+			continue
+		}
+		networks = append(networks, prefix)
+	}
+	return networks
+}
+
+// parseNetwork reads an address or a network. Bits beyond the mask are refused:
+// 10.1.2.3/8 is more likely a slip than a wish for all of 10.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%q is no network such as 10.0.0.0/8 or fd00::/8", text)
+	}
+	if prefix != prefix.Masked() {
+		return netip.Prefix{}, fmt.Errorf("%q has bits beyond its mask; is %s meant, or %s/%d?", text, prefix.Masked(), prefix.Addr(), prefix.Addr().BitLen())
+	}
+	if prefix.Addr().Is4In6() {
+		return netip.Prefix{}, fmt.Errorf("%q is an IPv4 network in IPv6 clothes; write it as IPv4", text)
+	}
+	return prefix, nil
+}
+
+// maxAge compiles a max_age condition.
+func (c *compiler) maxAge(pos Pos, text string) time.Duration {
+	if text == "" {
+		return 0
+	}
+	d, err := parseAge(text)
+	if err != nil || d <= 0 {
+		c.fault(pos, "max_age %q is no duration such as 10m, 12h or 7d", text)
+		return 0
+	}
+	return d
+}
+
+// parseAge reads a duration of Go, or days.
+func parseAge(text string) (time.Duration, error) {
+	days, ok := strings.CutSuffix(text, "d")
+	if !ok {
+		return time.ParseDuration(text)
+	}
+	n, err := strconv.ParseUint(days, 10, 16)
+	return time.Duration(n) * 24 * time.Hour, err
+}
+
+// describe is the rule in a few words for a message: its conditions as they
+// are written in a file.
+func (r *rule) describe() string {
+	text := r.text()
+	if r.pos.Line > 0 {
+		return fmt.Sprintf("line %d, %s", r.pos.Line, text)
+	}
+	return text
+}
+
+// text lists the conditions of a rule as they are written in a file. Two rules
+// of one route with the same text are the same.
+func (r *rule) text() string {
+	if r.anyone {
+		return "anyone"
+	}
+	var parts []string
+	add := func(name, value string) {
+		if value != "" {
+			parts = append(parts, name+": "+value)
+		}
+	}
+	list := func(words []string) string {
+		if len(words) == 0 {
+			return ""
+		}
+		return "[" + strings.Join(words, ", ") + "]"
+	}
+	add("role", r.role)
+	add("any_role", list(r.anyRole))
+	add("all_roles", list(r.allRoles))
+	add("user", r.user)
+	add("any_user", list(r.anyUser))
+	if r.self != nil {
+		add("self", fmt.Sprintf("segment %d is %s", r.self.segment+1, r.self.is))
+	}
+	if r.field != nil && r.field.segment >= 0 {
+		add("field", fmt.Sprintf("%s is segment %d", r.field.name, r.field.segment+1))
+	} else if r.field != nil {
+		add("field", fmt.Sprintf("%s is %q", r.field.name, r.field.value))
+	}
+	add("methods", list(r.methods))
+	if len(r.networks) > 0 {
+		add("cidr", fmt.Sprint(r.networks))
+	}
+	if r.maxAge > 0 {
+		add("max_age", r.maxAge.String())
+	}
+	if len(parts) == 0 {
+		return "authenticated"
+	}
+	return strings.Join(parts, ", ")
+}

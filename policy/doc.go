@@ -1,0 +1,2 @@
+// Package policy decides whether a caller may make a request.
+package policy
