@@ -49,16 +49,14 @@ func step(ctx context.Context, db *sql.DB, name string) (done bool, err error) {
 			err = errors.Join(err, rolled)
 		}
 	}()
-	application, version, err := identity(ctx, tx)
+	found, err := identify(ctx, tx)
 	if err != nil {
 		return false, err
 	}
-	if application != 0 || version != 0 {
-		if err := accept(name, application, version); err != nil {
-			return false, err
-		}
+	if err := found.accept(name); err != nil { // again: now we hold the lock
+		return false, err
 	}
-	names := migrations()
+	names, version := migrations(), found.version
 	if version == int64(len(names)) {
 		return true, nil
 	}

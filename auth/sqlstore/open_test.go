@@ -199,6 +199,27 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
+func TestADatabaseWithNothingInItBecomesAStore(t *testing.T) {
+	path := file(t)
+	db := raw(t, path)
+	run(t, db, `PRAGMA journal_mode(WAL)`) // as another process leaves it before it migrates
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+		t.Fatalf("the file is empty: %v", err)
+	}
+	add(t, openAt(t, path), "1")
+}
+
+func TestTheTablesOfAnotherProgramAreSeenWhileTheyAreOnlyInTheLog(t *testing.T) {
+	path := file(t)
+	db := raw(t, path)
+	run(t, db, `PRAGMA journal_mode(WAL)`)
+	run(t, db, `CREATE TABLE dashboards (id)`)
+	refuse(t, path, "postern.db is the database of another program")
+}
+
 func TestANewerSchemaIsSeenWhileItIsOnlyInTheLog(t *testing.T) {
 	path := file(t)
 	s := openAt(t, path)

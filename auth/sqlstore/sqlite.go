@@ -132,7 +132,7 @@ func inspect(ctx context.Context, path string, wait time.Duration) error {
 	case info.Size() == 0:
 		return nil
 	}
-	application, version, err := header(path)
+	found, err := header(path)
 	if err != nil {
 		return err
 	}
@@ -144,44 +144,56 @@ func inspect(ctx context.Context, path string, wait time.Duration) error {
 			return err
 		}
 		defer db.Close()
-		if application, version, err = identity(ctx, db); err != nil {
+		if found, err = identify(ctx, db); err != nil {
 			return err
 		}
 	}
-	return accept(filepath.Base(path), application, version)
+	return found.accept(filepath.Base(path))
 }
 
-// header reads a database file's application id and schema version.
+// identity says whose database a file is.
+type identity struct {
+	application int64 // applicationID: ours
+	version     int64 // of the schema, 0 before the first migration
+	pages       int64 // of the file; the first table takes the second page
+}
+
+// header reads a database file's identity without opening the database.
 // The layout: https://www.sqlite.org/fileformat2.html#the_database_header
-func header(path string) (application, version int64, err error) {
+func header(path string) (identity, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return 0, 0, err
+		return identity{}, err
 	}
 	defer file.Close()
 	var page [100]byte
 	if _, err := io.ReadFull(file, page[:]); err != nil || string(page[:16]) != "SQLite format 3\x00" {
-		return 0, 0, fmt.Errorf("%s is not a database; name another store.path, or move the file away", path)
+		return identity{}, fmt.Errorf("%s is not a database; name another store.path, or move the file away", path)
 	}
-	return int64(binary.BigEndian.Uint32(page[68:])), int64(binary.BigEndian.Uint32(page[60:])), nil
+	at := func(offset int) int64 { return int64(binary.BigEndian.Uint32(page[offset:])) }
+	return identity{application: at(68), version: at(60), pages: at(28)}, nil
 }
 
-// identity is what header reads, as a connection sees it.
-func identity(ctx context.Context, q querier) (application, version int64, err error) {
+// identify reads a database's identity through a connection.
+func identify(ctx context.Context, q querier) (i identity, err error) {
 	err = errors.Join(
-		q.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&application),
-		q.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version))
-	return application, version, err
+		q.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&i.application),
+		q.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&i.version),
+		q.QueryRowContext(ctx, `PRAGMA page_count`).Scan(&i.pages))
+	return i, err
 }
 
-// accept says whether a file with this identity may be used. name is the
-// file's, for the message.
-func accept(name string, application, version int64) error {
+// accept refuses a database that is not for us. One with nothing in it is: so
+// it looks between another process' making the file and its first migration.
+// name is the file's, for the message.
+func (i identity) accept(name string) error {
 	switch newest := int64(len(migrations())); {
-	case application != applicationID:
+	case i.application == 0 && i.version == 0 && i.pages <= 1:
+		return nil
+	case i.application != applicationID:
 		return fmt.Errorf("%s is the database of another program; name another store.path", name)
-	case version > newest:
-		return fmt.Errorf("%s was written by a newer Postern (schema %d, this one knows %d)", name, version, newest)
+	case i.version > newest:
+		return fmt.Errorf("%s was written by a newer Postern (schema %d, this one knows %d)", name, i.version, newest)
 	}
 	return nil
 }
