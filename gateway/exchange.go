@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/posternhq/postern/auth"
@@ -74,6 +75,7 @@ type exchange struct {
 	reason   string
 
 	// set by forward
+	wire          *url.URL // what the upstream is asked for
 	upstreamStart time.Time
 	upstreamTime  time.Duration
 	stream        *stream

@@ -224,15 +224,15 @@ func lastElement(values []string) string {
 // links from the Host.
 func validHost(host string) bool {
 	name := host
-	if h, port, err := net.SplitHostPort(host); err == nil {
+	if _, port, err := net.SplitHostPort(host); err == nil {
 		if port == "" || len(port) > 5 || strings.Trim(port, "0123456789") != "" {
 			return false
 		}
-		name = h
+		name = strings.TrimSuffix(host, ":"+port)
 	}
-	if strings.Contains(name, ":") {
-		_, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(name, "["), "]"))
-		return err == nil
+	if inner, ok := strings.CutPrefix(name, "["); ok {
+		addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+		return err == nil && addr.Is6() && addr.Zone() == "" && strings.HasSuffix(inner, "]")
 	}
 	for i := range len(name) {
 		if c := name[i]; !isAlnum(c) && c != '-' && c != '.' && c != '_' {

@@ -78,7 +78,11 @@ func (g *Gateway) forward(x *exchange) {
 		return
 	}
 	x.body.limit = int64(o.MaxBody)
-	if _, ok := x.upstreamPath(); !ok {
+	path, ok := x.upstreamPath()
+	if ok {
+		x.wire, ok = x.rt.upstream.wireURL(path, x.query, x.hasQuery)
+	}
+	if !ok {
 		x.refuse(problem.Of(problem.BadPath))
 		return
 	}
@@ -118,8 +122,7 @@ func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
 	delete(h, "Expect") // the transport would wait for an answer to it; net/http gives the client its own
 	out.Trailer = nil   // ReverseProxy would announce the client's trailers, identity headers among them
 
-	path, _ := x.upstreamPath()
-	out.URL = u.wireURL(path, x.query, x.hasQuery)
+	out.URL = x.wire
 	out.Host = u.target.Host
 	if u.keepHost && x.r.Host != "" {
 		out.Host = x.r.Host
@@ -129,13 +132,15 @@ func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
 // wireURL is the URL whose request target is, byte for byte, the base path,
 // the path and the query as they came: Opaque is written as it is, where Path
 // would be encoded anew, and ReverseProxy would drop what it cannot parse of
-// the query. A target that begins with two slashes cannot be Opaque.
-func (u *upstream) wireURL(path, query string, hasQuery bool) *url.URL {
-	w := &url.URL{Scheme: u.target.Scheme, Host: u.target.Host, Opaque: u.base + path, RawQuery: query, ForceQuery: hasQuery}
+// the query. A target that begins with two slashes cannot be Opaque; ok is
+// false for one that would not be sent as it is.
+func (u *upstream) wireURL(path, query string, hasQuery bool) (w *url.URL, ok bool) {
+	w = &url.URL{Scheme: u.target.Scheme, Host: u.target.Host, Opaque: u.base + path, RawQuery: query, ForceQuery: hasQuery}
 	if strings.HasPrefix(w.Opaque, "//") {
 		w.Path, w.RawPath, w.Opaque = unescapePath(w.Opaque), w.Opaque, ""
+		return w, w.EscapedPath() == w.RawPath
 	}
-	return w
+	return w, true
 }
 
 func unescapePath(raw string) string {
