@@ -184,7 +184,7 @@ func (c Config) validateTokens(f *faults) {
 	// Within the grace a stolen token that was already spent still answers, so
 	// it stays a matter of retries, not of minutes without end.
 	f.between("refresh_token.reuse_grace", c.RefreshToken.ReuseGrace, 0, 5*time.Minute)
-	if c.RefreshToken.ReuseGrace >= c.RefreshToken.TTL {
+	if c.RefreshToken.TTL > 0 && c.RefreshToken.ReuseGrace >= c.RefreshToken.TTL {
 		f.add("refresh_token.reuse_grace", "must be shorter than refresh_token.ttl (%s)", c.RefreshToken.TTL)
 	}
 	if c.IDFormat != formatUUID && c.IDFormat != formatInteger && c.IDFormat != formatObjectID {

@@ -51,7 +51,7 @@ func newRig(t *testing.T, change ...func(*auth.Config)) *rig {
 	return r
 }
 
-func openStore(t *testing.T, path string) *sqlstore.Store {
+func openStore(t testing.TB, path string) *sqlstore.Store {
 	t.Helper()
 	store, err := sqlstore.Open(t.Context(), path)
 	if err != nil {

@@ -82,11 +82,20 @@ const rotateTries = 4
 //
 // A wrong current password is an *InvalidError of the field current and counts
 // as a failed login (a *LockedError after too many): a stolen access token must
-// not be good for guessing at the password.
+// not be good for guessing at the password. A session that has ended is
+// ErrTokenRevoked.
 func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next string, c Client) (Grant, error) {
 	st := s.current.Load()
 	if msg := st.hasher.fault(next, st.config.Password.MinLength); msg != "" {
 		return Grant{}, &InvalidError{Fields: []FieldError{{"new", msg}}}
+	}
+	// Another instance may have ended the session a moment ago.
+	row, err := s.store.Session(ctx, p.Session)
+	if errors.Is(err, ErrNotFound) || err == nil && (row.AccountID != p.ID || !row.Revoked.IsZero()) {
+		return Grant{}, ErrTokenRevoked
+	}
+	if err != nil {
+		return Grant{}, unavailable("find a session", err)
 	}
 	old, err := s.proveCurrent(ctx, st, p, current, c)
 	if err != nil {

@@ -1,0 +1,98 @@
+package auth_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/posternhq/postern/auth"
+)
+
+// benchService is a Service on a real store, with alice logged in.
+func benchService(b *testing.B, algorithm string) (*auth.Service, auth.Options, auth.Grant) {
+	b.Helper()
+	conf := auth.DefaultConfig()
+	conf.Issuer, conf.AccessToken.Algorithm = issuer, algorithm
+	o := auth.Options{Store: openStore(b, filepath.Join(b.TempDir(), "postern.db")), Master: auth.MasterKey{1}, Config: conf}
+	svc, err := auth.New(b.Context(), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := svc.AddAccount(b.Context(), auth.NewAccount{Username: "alice", Password: password, Roles: []string{"user"}}, ""); err != nil {
+		b.Fatal(err)
+	}
+	g, err := svc.Login(b.Context(), auth.Credentials{Username: "alice", Password: password}, home())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return svc, o, g
+}
+
+func BenchmarkVerifyCached(b *testing.B) {
+	svc, _, g := benchService(b, "ES256")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := svc.Verify(g.AccessToken); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// The cache is emptied each time, so that each sight is the first.
+func BenchmarkVerifyCold(b *testing.B) {
+	for _, algorithm := range []string{"HS256", "RS256", "ES256", "EdDSA"} {
+		b.Run(algorithm, func(b *testing.B) {
+			svc, _, g := benchService(b, algorithm)
+			b.ReportAllocs()
+			for b.Loop() {
+				auth.ForgetTokens(svc)
+				if _, err := svc.Verify(g.AccessToken); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkRefresh(b *testing.B) {
+	svc, _, g := benchService(b, "ES256")
+	b.ReportAllocs()
+	token := g.RefreshToken
+	for b.Loop() {
+		next, err := svc.Refresh(b.Context(), token, home())
+		if err != nil {
+			b.Fatal(err)
+		}
+		token = next.RefreshToken
+	}
+}
+
+// A forged refresh token must cost its sender more than us.
+func BenchmarkRefreshForged(b *testing.B) {
+	svc, _, g := benchService(b, "ES256")
+	forged := g.RefreshToken[:len(g.RefreshToken)-2] + "AA"
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := svc.Refresh(b.Context(), forged, home()); err == nil {
+			b.Fatal("accepted")
+		}
+	}
+}
+
+// TestACachedVerificationAllocatesNothing holds the hot path to its word.
+func TestACachedVerificationAllocatesNothing(t *testing.T) {
+	r := newRig(t)
+	g := r.login()
+	r.verify(g.AccessToken, nil)
+	allocated := testing.AllocsPerRun(200, func() {
+		if _, err := r.svc.Verify(g.AccessToken); err != nil {
+			t.Error(err)
+		}
+	})
+	if allocated > 0 {
+		t.Errorf("%.1f allocations", allocated)
+	}
+	if left := time.Until(g.AccessExpires); left > 15*time.Minute {
+		t.Errorf("expires in %s", left)
+	}
+}
