@@ -144,7 +144,7 @@ func inspect(ctx context.Context, path string, wait time.Duration) error {
 			return err
 		}
 		defer db.Close()
-		if found, err = identify(ctx, db); err != nil {
+		if found, err = snapshot(ctx, db); err != nil {
 			return err
 		}
 	}
@@ -174,7 +174,18 @@ func header(path string) (identity, error) {
 	return identity{application: at(68), version: at(60), pages: at(28)}, nil
 }
 
-// identify reads a database's identity through a connection.
+// snapshot is identify in a transaction of its own.
+func snapshot(ctx context.Context, db *sql.DB) (identity, error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return identity{}, err
+	}
+	found, err := identify(ctx, tx)
+	return found, errors.Join(err, tx.Rollback())
+}
+
+// identify reads a database's identity through a connection. It wants a
+// transaction: a migration may be committed between two of its questions.
 func identify(ctx context.Context, q querier) (i identity, err error) {
 	err = errors.Join(
 		q.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&i.application),
