@@ -111,7 +111,7 @@ func (t *Table) reduce(f form, p Path) form {
 			f.fold = foldExact
 		}
 	}
-	if f.loose && f.change == changeNone && !t.slashes && (len(p.raw) == 1 || p.raw[len(p.raw)-1] != '/') {
+	if f.loose && f.change == changeNone && !t.slashes && p.raw[len(p.raw)-1] != '/' {
 		f.loose = false
 	}
 	return f
