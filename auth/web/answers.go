@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/gateway/problem"
@@ -102,7 +103,7 @@ func (h *Handler) problemOf(r *http.Request, err error) problem.Problem {
 		return p
 	case errors.As(err, &busy):
 		p := problem.Of(problem.Unavailable)
-		p.RetryAfter = max(busy.RetryAfter, 1)
+		p.RetryAfter = max(busy.RetryAfter, time.Second)
 		return p
 	case errors.As(err, &conflict):
 		p := problem.Of(problem.Conflict)

@@ -49,6 +49,8 @@ func read(w http.ResponseWriter, r *http.Request) (input, error) {
 	if r.ContentLength > maxBody { // before a byte of it is read
 		return input{}, refuse(problem.TooLarge, "")
 	}
+	// The type is judged even of an empty body: what a cross-site form can send
+	// stays out whatever is in it.
 	media, err := mediaType(r.Header)
 	if err != nil {
 		return input{}, err

@@ -71,6 +71,8 @@ func DefaultConfig() Config {
 
 // Shapes of what a user writes.
 var (
+	// Plain on purpose: a prefix with an escape would have two spellings, and
+	// one of them would pass for the application's.
 	segment  = regexp.MustCompile(`^[A-Za-z0-9_~-][A-Za-z0-9._~-]*$`)
 	token    = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$") // RFC 9110 section 5.6.2
 	hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
@@ -168,6 +170,8 @@ func sourceFault(source string) string {
 	return ""
 }
 
+// cookieNameFault demands a cookie-name (RFC 6265 section 4.1.1) that browsers
+// give no meaning of their own.
 func cookieNameFault(name string) string {
 	lower := strings.ToLower(name)
 	switch {

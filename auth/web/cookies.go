@@ -19,9 +19,9 @@ const retryTTL = 10 * time.Second
 // cookieJar knows how each cookie is named and set. Setting and clearing agree
 // on name, path and domain, or browsers would keep what is to go.
 type cookieJar struct {
-	access, refresh, retry string
+	access, refresh, retry string // names as browsers send them
 	config                 Cookie
-	secure                 bool
+	secure                 bool // the public URL is https
 	refreshPath            string
 }
 
@@ -59,6 +59,8 @@ func RetryMark(accessToken string) string {
 	return base64.RawURLEncoding.EncodeToString(digest[:])[:16]
 }
 
+// newCookieJar reads out of the configuration how cookies are set. The refresh
+// path is the one place that c.Prefix reaches a browser.
 func newCookieJar(c Config, publicURL *url.URL) cookieJar {
 	access, refresh := CookieNames(c, publicURL)
 	return cookieJar{
@@ -101,6 +103,8 @@ func (j cookieJar) life(d time.Duration) int {
 	return max(int(d/time.Second), 1)
 }
 
+// cookie makes one, out of reach of scripts. Domain is left out unless it was
+// configured: a cookie without one goes to this very host alone.
 func (j cookieJar) cookie(name, value, path string, maxAge int) *http.Cookie {
 	return &http.Cookie{Name: name, Value: value, Path: path, Domain: j.config.Domain, MaxAge: maxAge,
 		Secure: j.secure, HttpOnly: true, SameSite: j.config.sameSite()}

@@ -37,6 +37,7 @@ func loginOf(in input) (auth.Credentials, delivery, error) {
 	if err := in.check("username", "email", "password", "mode"); err != nil {
 		return auth.Credentials{}, delivery{}, err
 	}
+	// The username counts when both are given, as the page has one field.
 	c := auth.Credentials{Username: in.text("username"), Password: in.text("password")}
 	if c.Username == "" {
 		c.Username = in.text("email")
@@ -51,7 +52,7 @@ func loginOf(in input) (auth.Credentials, delivery, error) {
 	if !ok {
 		return c, d, refuseField("mode", "must be cookie or refresh_cookie, or be left out")
 	}
-	if in.form {
+	if in.form { // it comes from a page, which has nowhere else to keep tokens
 		d, _ = deliveryOf("cookie")
 	}
 	return c, d, nil

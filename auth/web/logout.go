@@ -20,6 +20,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = h.endBy(r, in.text("refresh_token"), all)
 	}
+	// A button was pressed: the answer is a place to be, not a status.
 	page := in.form || problem.WantsPage(r)
 	if err != nil {
 		p := h.problemOf(r, err)
@@ -71,12 +72,15 @@ func allOf(in input) (bool, error) {
 // endBy ends the session that the request proves: by its access token, an
 // expired one too, or by its refresh token, in the body or the cookie.
 func (h *Handler) endBy(r *http.Request, refreshToken string, all bool) error {
+	// The principal is filled for a genuine token of whatever age (auth.Presented).
 	presented := auth.PresentedIn(r.Context())
 	session := presented.Principal.Session
 	cookie, _ := h.cookies.value(r, h.cookies.refresh)
 	for _, token := range []string{refreshToken, cookie} {
 		sid, ok := h.service.RefreshSession(token)
 		switch {
+		// A bad refresh token beside a good access token proves nothing and
+		// changes nothing; alone it is the answer.
 		case !ok && token != "" && session == "":
 			return auth.ErrRefreshInvalid
 		case ok && session != "" && sid != session:

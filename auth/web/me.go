@@ -106,6 +106,8 @@ func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
+	// A caller by cookie has no use for a token in the body, and a script on the
+	// page no business with it.
 	if in.form || auth.PresentedIn(r.Context()).Kind == auth.CookieCredential {
 		d, _ = deliveryOf("cookie")
 	}

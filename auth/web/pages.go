@@ -34,6 +34,7 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, status int, name 
 		h.fail(w, r, err)
 		return
 	}
+	// The titles are constants: a page's heading is no place for what was typed.
 	title := "Log in"
 	if name == "logout.html" {
 		title = "Log out"

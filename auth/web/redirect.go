@@ -17,6 +17,8 @@ type returner struct {
 	origins []string // the same as origins, for the page's form-action
 }
 
+// newReturner reads out of the configuration who shares the login. Without a
+// cookie domain nobody does, whatever hosts says: the cookies would not follow.
 func newReturner(c Config, publicURL *url.URL, hosts []string) returner {
 	rt := returner{prefix: c.Prefix, scheme: publicURL.Scheme}
 	if c.Cookie.Domain == "" {

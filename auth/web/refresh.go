@@ -43,6 +43,8 @@ func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, r, p)
 		return
 	}
+	// Two cookies come from a page, the refresh cookie alone from an application
+	// that keeps its access token in memory.
 	if in.text("mode") == "" {
 		d.accessCookie = len(r.CookiesNamed(h.cookies.access)) > 0
 	}

@@ -16,6 +16,23 @@
 // state change and that there is one credential at most, and has authenticated
 // it (auth.PresentedIn). This package decides what an account may do to itself.
 //
+// # Promises
+//
+//   - An answer with a token is no-store, and no token is ever in a URL.
+//   - A refresh token that came in a cookie goes back in a cookie, never in a body.
+//   - By cookie, both tokens must be of one session: a planted one is refused.
+//   - rd leads to a path of this site, or with a cookie domain to a host that
+//     shares the login, and nowhere else.
+//   - An unknown name, a wrong password and a disabled account get one answer.
+//   - A fault of the store is 503. It clears no cookie and makes nobody anonymous.
+//   - A GET changes nothing, but for the rotation that a browser is sent to.
+//
+// # Where to look
+//
+// login.go, refresh.go, logout.go and me.go hold the endpoints; body.go reads
+// what is sent, answers.go writes what is answered; cookies.go and redirect.go
+// are the two places where a browser could be led astray.
+//
 // # Why
 //
 // The refresh endpoint answers every method. A legacy application's page knows
