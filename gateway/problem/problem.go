@@ -144,14 +144,14 @@ const drainable = 64 << 10
 // mustClose tells whether the connection ends with this refusal. What follows
 // on it could otherwise be the rest of a body, read as the next request
 // (CWE-444): so it ends unless the body is known to be empty or small enough
-// for net/http to drain, and always after a Transfer-Encoding. A client that
-// waits for "100 Continue" may send its body or not: nobody can tell what comes
-// next. Only HTTP/1 has this trouble.
+// for net/http to drain, and always after a Transfer-Encoding. (After an
+// unanswered "Expect: 100-continue" net/http ends it by itself.) Only HTTP/1 has
+// this trouble.
 func mustClose(r *http.Request) bool {
 	if r.ProtoMajor >= 2 {
 		return false
 	}
-	return r.Header.Get("Expect") != "" || len(r.TransferEncoding) > 0 || r.ContentLength < 0 || r.ContentLength > drainable
+	return len(r.TransferEncoding) > 0 || r.ContentLength < 0 || r.ContentLength > drainable
 }
 
 // write sends status and body; a HEAD gets the fields alone.

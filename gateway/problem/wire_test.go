@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// exchange sends raw bytes to a server that refuses everything, and answers
-// the responses that come back until the connection is closed or idle.
+// exchange sends raw bytes and then nothing more to a server that refuses
+// everything. It answers the statuses that come back, and whether the last
+// answer announces the end of the connection.
 func exchange(t *testing.T, raw string) (statuses []int, closed bool) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,20 +30,25 @@ func exchange(t *testing.T, raw string) (statuses []int, closed bool) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, raw); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
 	reader := bufio.NewReader(conn)
 	for {
 		res, err := http.ReadResponse(reader, nil)
 		if err != nil {
-			timeout, ok := err.(net.Error)
-			return statuses, !ok || !timeout.Timeout()
+			if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+				t.Fatal("the server keeps the connection for itself")
+			}
+			return statuses, closed
 		}
-		statuses = append(statuses, res.StatusCode)
+		statuses, closed = append(statuses, res.StatusCode), res.Close
 		if _, err := io.Copy(io.Discard, res.Body); err != nil {
 			t.Fatal(err)
 		}
