@@ -56,7 +56,7 @@ type Upstream struct {
 	Authorization  string      `yaml:"authorization"`   // strip (default) | pass: Authorization belongs to the application
 	MethodOverride bool        `yaml:"method_override"` // it heeds _method in a form, see policy.Upstream
 	KeepHeaders    []string    `yaml:"keep_headers"`    // names with _ or . to let through
-	Transport      string      `yaml:"transport"`       // standard (default)
+	Transport      string      `yaml:"transport"`       // lean (default) | standard; the same until a leaner one than net/http's is built
 	Health         Health      `yaml:"health"`
 	Timeouts       Timeouts    `yaml:"timeouts"`
 	Host           string      `yaml:"host"`          // keep (default) | rewrite

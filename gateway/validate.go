@@ -136,11 +136,7 @@ func (u *Upstream) validate(f *faults, path string) {
 	f.oneOf(path+".authorization", u.Authorization, "strip", "pass")
 	f.oneOf(path+".host", u.Host, "keep", "rewrite")
 	f.oneOf(path+".router", u.Router, "any", "exact", "express", "spring", "django", "tomcat", "iis")
-	if u.Transport == "lean" {
-		f.add(path+".transport", "lean %s", later)
-	} else {
-		f.oneOf(path+".transport", u.Transport, "standard")
-	}
+	f.oneOf(path+".transport", u.Transport, "lean", "standard")
 	f.refuse(u.Health != Health{}, path+".health")
 	if u.ForwardToken && u.Authorization == "pass" {
 		f.add(path+".forward_token", "goes into Authorization, which authorization: pass leaves to the application")

@@ -79,10 +79,7 @@ func (d *decoder) place(path string) policy.Pos {
 
 func (d *decoder) checkGateway(file *File) {
 	for _, fault := range file.Config.Validate(file.RouteOptions()) {
-		// To add a user, say, no upstream is needed; Build refuses to serve
-		// without one.
-		missing := fault.Path == "upstreams" && len(file.Upstreams) == 0
-		d.fault(fault.Path, fault.Message, fault.Warning || missing)
+		d.fault(fault.Path, fault.Message, fault.Warning)
 	}
 }
 

@@ -81,14 +81,26 @@ func TestMistakesOfEveryKindComeTogether(t *testing.T) {
 	}
 }
 
-// `user add` works on the store alone. Where there is nothing to forward to,
-// serving is refused by the gateway itself.
-func TestAFileWithoutAnUpstreamIsWarnedOf(t *testing.T) {
+// An empty file is no gateway. But `user add` works on the store alone, and
+// needs no upstream.
+func TestAFileWithoutAnUpstreamIsEnoughForAccountsAlone(t *testing.T) {
 	for _, yaml := range []string{"", "listen: :80\n"} {
-		file, findings := Check(Source{Path: "gateway.yaml", Data: []byte(yaml)})
-		if file == nil || len(findings) != 1 || !findings[0].Warning || !strings.HasPrefix(findings[0].String(), "gateway.yaml: warning: upstreams: there is none") {
+		src := Source{Path: "gateway.yaml", Data: []byte(yaml)}
+		file, findings := Check(src)
+		if file != nil || len(findings) != 1 || findings[0].Warning || !strings.HasPrefix(findings[0].String(), "gateway.yaml: upstreams: there is none") {
 			t.Errorf("%q: got %v", yaml, findings)
 		}
+		if file, findings := CheckAccounts(src); file == nil || len(findings) != 0 {
+			t.Errorf("%q for accounts: got %v", yaml, findings)
+		}
+	}
+}
+
+func TestTheCommandsOnAccountsHeedTheStoreAndTheRulesForAccounts(t *testing.T) {
+	yaml := "store: { driver: postgres }\nauth: { password: { min_length: -1 } }\nroutes: [{ path: nonsense }]\n"
+	file, findings := CheckAccounts(Source{Path: "gateway.yaml", Data: []byte(yaml)})
+	if file != nil || len(findings) != 2 {
+		t.Errorf("got %v", findings)
 	}
 }
 

@@ -13,7 +13,7 @@ func closedLists() map[string][]string {
 		"upstreams.router":            {"any", "exact", "express", "spring", "django", "tomcat", "iis"},
 		"upstreams.authorization":     {"strip", "pass"},
 		"upstreams.host":              {"keep", "rewrite"},
-		"upstreams.transport":         {"standard"},
+		"upstreams.transport":         {"lean", "standard"},
 		"identity.headers.value":      {"username", "id", "email", "name", "roles", "session"},
 		"auth.access_token.algorithm": {"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"},
 		"auth.id_format":              {"uuid", "integer", "objectid"},
