@@ -77,7 +77,7 @@ func (s *Service) AddAccount(ctx context.Context, n NewAccount, by string) (Acco
 		// must be ahead of the revocation of that one's tokens.
 		Version: now.UnixMilli(), Created: now, Updated: now,
 	}
-	faults := append(st.accountFaults(a), st.unknownFields(n.Fields)...)
+	faults := append(st.accountFaults(a), st.newFaults(n.Roles, n.Fields)...)
 	if n.ID != "" {
 		faults = appendFault(faults, "id", idFault(n.ID))
 	}
@@ -123,7 +123,11 @@ func (s *Service) create(ctx context.Context, st *state, a *Account) error {
 // end its sessions too. A username that is the old e-mail address follows it.
 func (s *Service) SetAccount(ctx context.Context, id string, ch AccountChange, by string) (Account, error) {
 	st := s.current.Load()
-	if err := invalid(st.unknownFields(ch.Fields)); err != nil {
+	var roles []string
+	if ch.Roles != nil {
+		roles = *ch.Roles
+	}
+	if err := invalid(st.newFaults(roles, ch.Fields)); err != nil {
 		return Account{}, err
 	}
 	hash := ""
@@ -247,8 +251,7 @@ func (st *state) accountFaults(a Account) []FieldError {
 		faults = appendFault(faults, "email", emailFault(a.Email))
 	}
 	faults = appendFault(faults, "name", nameFault(a.Name))
-	faults = append(faults, roleFaults(a.Roles, st.config.Roles)...)
-	return append(faults, st.fieldFaults(a.Fields)...)
+	return append(faults, fieldFaults(a.Fields)...)
 }
 
 // invalid is nil when there are no faults.
@@ -266,12 +269,14 @@ func appendFault(faults []FieldError, field, message string) []FieldError {
 	return append(faults, FieldError{Field: field, Message: message})
 }
 
-// unknownFields refuses to set fields that the configuration does not name;
-// removing one is always fine.
-func (st *state) unknownFields(change map[string][]string) []FieldError {
-	var faults []FieldError
-	for _, name := range slices.Sorted(maps.Keys(change)) {
-		if _, known := st.field(name); !known && len(change[name]) > 0 {
+// newFaults refuses roles and fields that the configuration does not name.
+// Only what is being set is judged: an account may have others from an earlier
+// configuration, and a change of something else must not fail for them.
+// Removing a field is always fine.
+func (st *state) newFaults(roles []string, fields map[string][]string) []FieldError {
+	faults := roleFaults(roles, st.config.Roles)
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if _, known := st.field(name); !known && len(fields[name]) > 0 {
 			faults = append(faults, FieldError{"fields." + truncate(name, maxRole), noField})
 		}
 	}
@@ -290,10 +295,8 @@ func (st *state) field(name string) (ProfileField, bool) {
 	return st.config.Profile.Fields[i], true
 }
 
-// fieldFaults checks the profile fields of an account. Fields that the
-// configuration does not know any more are left in peace: they came from an
-// earlier one, and a change of something else must not fail for them.
-func (st *state) fieldFaults(fields map[string][]string) []FieldError {
+// fieldFaults checks the values of an account's profile fields.
+func fieldFaults(fields map[string][]string) []FieldError {
 	var faults []FieldError
 	total := 0
 	for _, name := range slices.Sorted(maps.Keys(fields)) {

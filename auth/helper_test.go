@@ -112,6 +112,16 @@ func (r *rig) login() auth.Grant {
 	return g
 }
 
+// begin is a login without the cost of a password.
+func (r *rig) begin() auth.Grant {
+	r.t.Helper()
+	g, err := auth.Begin(r.t.Context(), r.svc, r.alice, home())
+	if err != nil {
+		r.t.Fatalf("begin: %v", err)
+	}
+	return g
+}
+
 func (r *rig) refresh(token string) auth.Grant {
 	r.t.Helper()
 	g, err := r.svc.Refresh(r.t.Context(), token, home())

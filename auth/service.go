@@ -140,8 +140,8 @@ func unavailable(doing string, err error) error {
 	switch {
 	case err == nil || errors.Is(err, ErrNotFound) || errors.As(err, &conflict) || errors.As(err, &invalid):
 		return err
-	case errors.Is(err, ErrUnavailable):
-		return fmt.Errorf("%s: %w", doing, err)
+	case errors.Is(err, ErrUnavailable) || errors.Is(err, context.Canceled):
+		return fmt.Errorf("%s: %w", doing, err) // a client that hung up is no fault
 	}
 	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
 }

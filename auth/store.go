@@ -8,24 +8,25 @@ import (
 // Store keeps accounts, sessions, revocations and sealed keys. Each verb is
 // one transaction. storetest says what every Store must do.
 //
-// An absent row is ErrNotFound; a taken name is a *ConflictError; any other
-// error wraps ErrUnavailable. Times come back in UTC with millisecond
-// precision.
+// An absent row is ErrNotFound; a taken name is a *ConflictError; a cancelled
+// context comes back as context.Canceled; any other error wraps ErrUnavailable.
+// Times come back in UTC with millisecond precision.
 type Store interface {
 	// CreateAccount adds an account. Id, username and e-mail share one
 	// namespace: each, folded by Fold, must not be any of another account's
-	// three names. The account's version is stored as it is given: it starts at
-	// a time, so that an account made again under a deleted one's id is ahead of
-	// what was revoked.
+	// three names. An account made again under a deleted one's id has a version
+	// that the revocation of the deleted one's tokens does not meet, so the
+	// stored version may be higher than the given one.
 	CreateAccount(ctx context.Context, a Account) error
 	// Account finds an account by its id.
 	Account(ctx context.Context, id string) (Account, error)
 	// FindAccount finds an account by id, username or e-mail, folded by Fold.
 	FindAccount(ctx context.Context, name string) (Account, error)
-	// Accounts lists all accounts, by username.
+	// Accounts lists all accounts, by folded username.
 	Accounts(ctx context.Context) ([]Account, error)
 	// UpdateAccount changes an account inside one transaction: change gets the
-	// row as it stands and may run again. When roles, password or disabled
+	// row as it stands, must not call the Store, and may run again; what it does
+	// to id, version and times counts for nothing. When roles, password or disabled
 	// differ afterwards the version is raised and a revocation of the older
 	// access tokens is recorded until the given time; when the password changed
 	// or the account became disabled, its sessions but `keep` are revoked too.
@@ -65,7 +66,8 @@ type Store interface {
 	// time. Ending an ended session does nothing.
 	RevokeSession(ctx context.Context, id string, until time.Time) error
 	// RevokeSessions ends all sessions of an account but `keep` ("" keeps none)
-	// and answers the ids that it ended.
+	// and answers the ids that it ended. An account that is not there is
+	// ErrNotFound.
 	RevokeSessions(ctx context.Context, accountID, keep string, until time.Time) ([]string, error)
 	// PruneSessions forgets sessions that cannot be used any more, and
 	// revocations that no living token can meet.
