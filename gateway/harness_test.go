@@ -91,6 +91,7 @@ func (s *stack) serve(conf *setup) {
 	conf.auth.Issuer = conf.gateway.PublicURL
 	store, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "postern.db"))
 	must(t, err)
+	store.Now = s.now
 	t.Cleanup(func() { _ = store.Close() })
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.service, err = auth.New(t.Context(), auth.Options{Store: store, Master: auth.MasterKey{7}, Config: conf.auth, Now: s.now})
@@ -400,3 +401,5 @@ func write(t testing.TB, conn net.Conn, text string) {
 }
 
 func clientForTest() auth.Client { return auth.Client{RequestID: "test"} }
+
+func roleChange(roles []string) auth.AccountChange { return auth.AccountChange{Roles: &roles} }
