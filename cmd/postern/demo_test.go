@@ -53,35 +53,49 @@ type demonstration struct {
 	stdout, stderr transcript
 }
 
+// start runs a command that serves until the test ends, in an empty folder.
+func start(t *testing.T, stdout, stderr *transcript, env []string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int, 1)
+	env = append(append(os.Environ(), "POSTERN_LISTEN=127.0.0.1:0", "POSTERN_ADMIN_LISTEN=127.0.0.1:0"), env...)
+	go func() {
+		done <- run(&system{ctx: ctx, env: env, stdin: strings.NewReader(""), stdout: stdout, stderr: stderr}, args)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if status := <-done; status != exitDone {
+			t.Errorf("%v ended with %d:\n%s", args, status, stderr.String())
+		}
+	})
+}
+
 func startDemo(t *testing.T) *demonstration {
 	t.Helper()
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	t.Chdir(t.TempDir())
 	d := &demonstration{}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan int, 1)
-	env := append(os.Environ(), "POSTERN_LISTEN=127.0.0.1:0", "POSTERN_ADMIN_LISTEN=127.0.0.1:0")
-	go func() {
-		done <- run(&system{ctx: ctx, env: env, stdin: strings.NewReader(""), stdout: &d.stdout, stderr: &d.stderr}, []string{"demo"})
-	}()
 	t.Cleanup(func() {
-		cancel()
-		if status := <-done; status != exitDone {
-			t.Errorf("the demonstration ended with %d:\n%s", status, d.stderr.String())
-		}
 		if left, _ := filepath.Glob(filepath.Join(tmp, "*")); len(left) > 0 {
 			t.Errorf("the demonstration left %v behind", left)
 		}
 	})
+	start(t, &d.stdout, &d.stderr, nil, "demo")
 	d.url = d.stderr.await(t, `In a browser:\s+(http://\S+)`)
 	return d
 }
 
 func (d *demonstration) login(t *testing.T, user string) string {
 	t.Helper()
-	body := `{"username":"` + user + `","password":"` + user + `-password"}`
-	resp, err := http.Post(d.url+"/auth/login", "application/json", strings.NewReader(body))
+	return login(t, d.url, user, user+"-password")
+}
+
+// login answers the access token.
+func login(t *testing.T, url, user, password string) string {
+	t.Helper()
+	body := `{"username":"` + user + `","password":"` + password + `"}`
+	resp, err := http.Post(url+"/auth/login", "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +111,12 @@ func (d *demonstration) login(t *testing.T, user string) string {
 
 func (d *demonstration) get(t *testing.T, path, token string) (int, string) {
 	t.Helper()
-	r, err := http.NewRequest("GET", d.url+path, nil)
+	return get(t, d.url+path, token)
+}
+
+func get(t *testing.T, url, token string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequest("GET", url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

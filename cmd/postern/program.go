@@ -141,8 +141,15 @@ func (p *program) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return p.shutdown()
 	})
-	p.log.Info("serving", "listen", p.public.Addr(), "public_url", p.file.PublicURL, "config", p.file.Path, "version", thisBuild().Version)
+	p.log.Info("serving", "listen", p.public.Addr(), "admin", p.adminAddr(), "public_url", p.file.PublicURL, "config", p.file.Path, "version", thisBuild().Version)
 	return errors.Join(group.Wait(), p.store.Close())
+}
+
+func (p *program) adminAddr() string {
+	if p.admin == nil {
+		return ""
+	}
+	return p.admin.Addr()
 }
 
 // untilDone drops the error of a part that ended because ctx did.
