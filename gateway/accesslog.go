@@ -20,12 +20,7 @@ func (g *Gateway) account(x *exchange) {
 	if fault != nil && fault != http.ErrAbortHandler {
 		g.log.Error("panic", "request_id", x.id, "fault", fault, "stack", string(debug.Stack()))
 		x.reason = reasonPanic
-		if x.answer.status == 0 {
-			p := problem.Of(problem.Unavailable)
-			p.Status = http.StatusInternalServerError
-			problem.Write(&x.answer, x.r, p)
-		}
-		fault = http.ErrAbortHandler // a half-sent answer must not look whole
+		fault = x.answerPanic()
 	}
 	elapsed := g.now().Sub(x.start)
 	status := x.answer.status
@@ -39,6 +34,18 @@ func (g *Gateway) account(x *exchange) {
 	if fault != nil {
 		panic(fault)
 	}
+}
+
+// answerPanic says that something went wrong, or where an answer is half sent,
+// tears it off: it must not look whole.
+func (x *exchange) answerPanic() any {
+	if x.answer.status != 0 {
+		return http.ErrAbortHandler
+	}
+	p := problem.Of(problem.Unavailable)
+	p.Status = http.StatusInternalServerError
+	problem.Write(&x.answer, x.r, p)
+	return nil
 }
 
 // logRequest writes the access log line. The query is left out: it is where

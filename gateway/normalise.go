@@ -75,18 +75,19 @@ func (x *exchange) checkMethod() (problem.Problem, bool) {
 	return problem.Problem{}, true
 }
 
-// checkHeader bounds the header, and refuses a Transfer-Encoding that net/http
-// did not act on: it ignores the field in HTTP/1.0, the next hop may not.
+// checkHeader bounds the header, and settles when the connection ends with the
+// answer because its next bytes may belong to this request:
 //
-// A request in chunks ends its connection. RFC 9112 section 6.1 demands that
-// of one with a Content-Length as well, and net/http removes that field before
-// anybody sees it: so any request in chunks may be one (CL.TE smuggling).
+// A request in chunks. RFC 9112 section 6.1 demands it of one that has a
+// Content-Length as well, and net/http removes that field before anybody sees
+// it: so any request in chunks may be one (CL.TE smuggling).
+//
+// An HTTP/1.0 request that may have a body: net/http removes and ignores a
+// Transfer-Encoding there, the program in front of us may not.
 func (x *exchange) checkHeader() (problem.Problem, bool) {
 	h := x.r.Header
-	if len(h["Transfer-Encoding"]) > 0 {
-		return badRequest("Transfer-Encoding needs HTTP/1.1."), false
-	}
-	if len(x.r.TransferEncoding) > 0 && x.r.ProtoMajor < 2 {
+	oldBody := !x.r.ProtoAtLeast(1, 1) && x.r.Method != http.MethodGet && x.r.Method != http.MethodHead
+	if oldBody || len(x.r.TransferEncoding) > 0 && x.r.ProtoMajor < 2 {
 		x.answer.Header().Set("Connection", "close")
 	}
 	lines := 0
