@@ -238,6 +238,7 @@ func (c *compiler) build() {
 			s.insert(t, p, e)
 		}
 	}
+	t.ordinary = !t.slashes && t.fixed == [foldCount]bool{true, true, true, true}
 	for host, s := range t.exact {
 		s.wider = t.widerThan(host)
 	}

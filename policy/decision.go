@@ -65,7 +65,7 @@ type Decision struct {
 
 // decide answers for this route and one reading. Denying rules go first; then
 // any one allowing rule is enough.
-func (r *route) decide(q question) Decision {
+func (r *route) decide(q *question) Decision {
 	d := r.enforce(q)
 	if r.observe && d.Effect != Allow {
 		d.Effect, d.Observed = Allow, true
@@ -74,7 +74,7 @@ func (r *route) decide(q question) Decision {
 }
 
 // enforce decides as if the route did not merely observe.
-func (r *route) enforce(q question) Decision {
+func (r *route) enforce(q *question) Decision {
 	for i := range r.deny {
 		if v := r.deny[i].verdict(q); v == holds || v == unclear {
 			return Decision{Effect: Deny, Reason: ReasonDenyRule, Rule: r.deny[i].pos}

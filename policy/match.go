@@ -12,7 +12,7 @@ type Match struct {
 
 	// The endpoints that the readings of the path lead to, the route's first.
 	// Few enough paths have more than fit that these may allocate.
-	few  [6]hit
+	few  [4]hit
 	n    int
 	more []hit
 }
@@ -37,33 +37,32 @@ func (t *Table) Match(method, host string, p Path) Match {
 		return m
 	}
 	s := t.site(host)
-	if s == nil || !m.choose(t, s, p) {
-		if p.doubts != 0 {
-			m.refusal = ReasonBadPath // no route admits them
-		}
-		return m
+	first, ok := m.choose(t, s, p)
+	switch {
+	case ok:
+		m.refusal = m.complete(t, s, p, first)
+	case p.doubts != 0:
+		m.refusal = ReasonBadPath // no route admits them
 	}
-	m.refusal = m.complete(t, s, p)
 	return m
 }
 
 // choose finds the route by the form that its own application's profile opens
 // with. Where profiles differ, a route is chosen by its own alone: an
 // exact look-up does not choose a route whose application folds case.
-func (m *Match) choose(t *Table, s *site, p Path) bool {
+// It returns what was found, for complete to go on from.
+func (m *Match) choose(t *Table, s *site, p Path) (first found, ok bool) {
 	for i := range t.openers {
 		o := &t.openers[i]
-		w, ok := t.look(s, t.reduce(o.form, p), p)
-		if !ok {
+		first.form = t.reduce(o.form, p)
+		if !t.look(s, p, &first) {
 			continue
 		}
-		for _, e := range [...]*endpoint{w.end, w.twin} {
-			if m.accept(o, e) {
-				return true
-			}
+		if m.accept(o, first.end) || m.accept(o, first.twin) {
+			return first, true
 		}
 	}
-	return false
+	return first, false
 }
 
 // accept takes the first route at the endpoint that the opener may choose. A
@@ -94,7 +93,7 @@ func (m *Match) accept(o *opener, e *endpoint) bool {
 
 // complete collects what the readings lead to, and says what refuses the
 // request whoever asks: the strictest of the readings, so the first fault.
-func (m *Match) complete(t *Table, s *site, p Path) Reason {
+func (m *Match) complete(t *Table, s *site, p Path, first found) Reason {
 	if len(m.allowed) > 0 && p.doubts == 0 {
 		return ReasonMethodNotAllowed
 	}
@@ -102,14 +101,14 @@ func (m *Match) complete(t *Table, s *site, p Path) Reason {
 		return ReasonBadPath
 	}
 	if p.doubts == 0 {
-		return m.read(t, s, p)
+		return m.read(t, s, p, first)
 	}
 	all, ok := readings(p, m.route.admitted)
 	if !ok {
 		return ReasonBadPath
 	}
 	for _, reading := range all {
-		if refusal := m.read(t, s, reading); refusal != ReasonNone {
+		if refusal := m.read(t, s, reading, found{}); refusal != ReasonNone {
 			return refusal
 		}
 	}
@@ -117,30 +116,39 @@ func (m *Match) complete(t *Table, s *site, p Path) Reason {
 }
 
 // read collects what one text leads to under the forms of the route's profile.
-func (m *Match) read(t *Table, s *site, p Path) Reason {
-	var seen [8]form // distinct forms, reduced; a profile has five at most
+// What was found already, for the same text, is not looked for again.
+func (m *Match) read(t *Table, s *site, p Path, done found) Reason {
+	var seen [profileCount]form // distinct forms, reduced; a profile has five at most
 	n := 0
-next:
-	for _, f := range t.forms[m.route.profile] {
-		f = t.reduce(f, p)
-		for _, done := range seen[:n] {
-			if f == done {
-				continue next
-			}
+	if done.end != nil {
+		seen[0], n = done.form, 1
+		if refusal := m.addBoth(&done); refusal != ReasonNone || t.single(p) {
+			return refusal
 		}
-		seen[n] = f
+	}
+	for _, f := range t.forms[m.route.profile] {
+		next := found{form: t.reduce(f, p)}
+		if hasForm(seen[:n], next.form) {
+			continue
+		}
+		seen[n] = next.form
 		n++
-		w, ok := t.look(s, f, p)
-		if !ok {
+		if !t.look(s, p, &next) {
 			return ReasonNoRoute
 		}
-		for _, e := range [...]*endpoint{w.end, w.twin} {
-			if refusal := m.add(e, w.text); refusal != ReasonNone {
-				return refusal
-			}
+		if refusal := m.addBoth(&next); refusal != ReasonNone {
+			return refusal
 		}
 	}
 	return ReasonNone
+}
+
+// addBoth notes what a search found.
+func (m *Match) addBoth(f *found) Reason {
+	if refusal := m.add(f.end, f.text); refusal != ReasonNone {
+		return refusal
+	}
+	return m.add(f.twin, f.text)
 }
 
 // add notes an endpoint, unless it lacks a method that the request may be.
@@ -156,8 +164,8 @@ func (m *Match) add(e *endpoint, text string) Reason {
 	if len(e.routes) == 0 || m.has(hit{e, text}) {
 		return ReasonNone
 	}
-	for _, method := range m.methods() {
-		if method != "" && e.route(method) == nil {
+	for i := range m.methods() {
+		if e.route(m.methodAt(i)) == nil {
 			m.allowed = e.allowed
 			return ReasonMethodNotAllowed
 		}
@@ -173,26 +181,45 @@ func (m *Match) add(e *endpoint, text string) Reason {
 
 // has reports whether the hit was noted.
 func (m *Match) has(h hit) bool {
-	for i := range m.few[:m.n] {
-		if m.few[i] == h {
-			return true
-		}
-	}
-	for i := range m.more {
-		if m.more[i] == h {
+	for i := range m.hits() {
+		if m.hitAt(i) == h {
 			return true
 		}
 	}
 	return false
 }
 
-// methods returns what the application may take the request's method for;
-// empty strings are none. A POST may carry any of these in _method.
-func (m *Match) methods() [4]string {
-	if m.route.override && m.method == "POST" {
-		return [...]string{"POST", "PUT", "PATCH", "DELETE"}
+// hits is how many there are.
+func (m *Match) hits() int { return m.n + len(m.more) }
+
+// hitAt returns one of them; the route's own is the first.
+func (m *Match) hitAt(i int) hit {
+	if i < m.n {
+		return m.few[i]
 	}
-	return [4]string{m.method}
+	return m.more[i-m.n]
+}
+
+// methods is how many methods the application may take the request's for: a
+// POST may carry another one in _method.
+func (m *Match) methods() int {
+	if m.method == "POST" && m.route.override {
+		return 4
+	}
+	return 1
+}
+
+// methodAt returns one of them.
+func (m *Match) methodAt(i int) string {
+	switch i {
+	case 1:
+		return "PUT"
+	case 2:
+		return "PATCH"
+	case 3:
+		return "DELETE"
+	}
+	return m.method
 }
 
 // Route returns the index into Config.Routes of the route that answers, or -1.
@@ -223,11 +250,15 @@ func (m *Match) OpenToAnyone() bool {
 	if m.Refusal() != ReasonNone {
 		return false
 	}
-	open := true
-	m.each(func(h hit, method string) {
-		open = open && h.end.route(method).open(method)
-	})
-	return open
+	for i := range m.hits() {
+		for j := range m.methods() {
+			method := m.methodAt(j)
+			if !m.hitAt(i).end.route(method).open(method) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Decide says whether the caller may make the request. The strictest decision
@@ -237,35 +268,25 @@ func (m *Match) Decide(c Caller) Decision {
 	if refusal := m.Refusal(); refusal != ReasonNone {
 		return Decision{Effect: Deny, Reason: refusal}
 	}
-	var strictest Decision
-	first := true
-	m.each(func(h hit, method string) {
-		r := h.end.route(method)
-		d := r.decide(question{caller: &c, method: method, raw: m.raw, text: h.text})
-		if first || stricter(d, strictest) {
-			if r != m.route && d.Effect == Deny && !first {
+	q := question{caller: &c, method: m.method, raw: m.raw, text: m.few[0].text}
+	strictest := m.few[0].end.route(m.method).decide(&q)
+	for i := range m.hits() {
+		h := m.hitAt(i)
+		q.text = h.text
+		for j := range m.methods() {
+			if i+j == 0 {
+				continue
+			}
+			q.method = m.methodAt(j)
+			d := h.end.route(q.method).decide(&q)
+			if !stricter(d, strictest) {
+				continue
+			}
+			if d.Effect == Deny {
 				d.Reason = ReasonReading
 			}
 			strictest = d
 		}
-		first = false
-	})
-	return strictest
-}
-
-// each calls do for every endpoint and method that the request may be.
-func (m *Match) each(do func(hit, string)) {
-	for i := range m.n + len(m.more) {
-		h := hit{}
-		if i < m.n {
-			h = m.few[i]
-		} else {
-			h = m.more[i-m.n]
-		}
-		for _, method := range m.methods() {
-			if method != "" {
-				do(h, method)
-			}
-		}
 	}
+	return strictest
 }

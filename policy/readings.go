@@ -117,11 +117,26 @@ func (t *Table) reduce(f form, p Path) form {
 	return f
 }
 
-// look walks the table under a form that was reduced.
-func (t *Table) look(s *site, f form, p Path) (walk, bool) {
-	w := walk{text: f.change.apply(p.raw), fold: f.fold, loose: f.loose}
-	w.plain = f.fold == foldExact && p.traits&traitEscape == 0
-	return w, w.find(s)
+// single reports whether every form reads the path alike in this table.
+func (t *Table) single(p Path) bool {
+	return t.ordinary && p.traits|trait(p.doubts) == 0 && p.raw[len(p.raw)-1] != '/'
+}
+
+// hasForm reports whether the form is in the list.
+func hasForm(list []form, f form) bool {
+	for _, known := range list {
+		if known == f {
+			return true
+		}
+	}
+	return false
+}
+
+// look searches the table under a form that was reduced.
+func (t *Table) look(s *site, p Path, f *found) bool {
+	f.text = f.form.change.apply(p.raw)
+	f.plain = f.form.fold == foldExact && p.traits&traitEscape == 0
+	return f.find(s)
 }
 
 // readings returns every path that a program may make of this one where it

@@ -58,7 +58,7 @@ const (
 
 // verdict tries the conditions. Those that no identity can change come first,
 // so that nobody is sent to log in for nothing.
-func (r *rule) verdict(q question) verdict {
+func (r *rule) verdict(q *question) verdict {
 	if len(r.methods) > 0 && !namesMethod(r.methods, q.method) {
 		return never
 	}
@@ -148,7 +148,7 @@ func (r *rule) users(s *Subject) bool {
 // pathClear reports whether the path's values that the rule rests on are the
 // same in this reading as in the path that was sent. Where they are not, the
 // application may see a third.
-func (r *rule) pathClear(q question) bool {
+func (r *rule) pathClear(q *question) bool {
 	if r.self != nil && !q.clear(r.self.segment) {
 		return false
 	}
@@ -157,7 +157,7 @@ func (r *rule) pathClear(q question) bool {
 
 // path checks the conditions that compare something with the caller exactly:
 // no case is folded, and nothing empty is equal to anything.
-func (r *rule) path(s *Subject, q question) bool {
+func (r *rule) path(s *Subject, q *question) bool {
 	if r.self != nil && !q.segmentIs(r.self.segment, s.named(r.self.is)) {
 		return false
 	}
@@ -187,7 +187,7 @@ func (s *Subject) named(is string) string {
 }
 
 // clear reports whether a segment reads as it was sent.
-func (q question) clear(index int) bool {
+func (q *question) clear(index int) bool {
 	segment, ok := segmentAt(q.text, index)
 	if !ok || len(q.text) == len(q.raw) && q.text == q.raw {
 		return ok
@@ -197,7 +197,7 @@ func (q question) clear(index int) bool {
 }
 
 // segmentIs reports whether a segment decodes to the value.
-func (q question) segmentIs(index int, value string) bool {
+func (q *question) segmentIs(index int, value string) bool {
 	segment, ok := segmentAt(q.text, index)
 	return ok && value != "" && decodesTo(segment, value)
 }

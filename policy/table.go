@@ -15,10 +15,11 @@ type Table struct {
 	everyHost *site
 
 	// What readings need to know: see readings.go.
-	openers []opener             // the readings that choose the route, in order
-	forms   [profileCount][]form // how each profile in use reads a path
-	fixed   [foldCount]bool      // folding changes no literal of this table
-	slashes bool                 // some pattern ends in a slash
+	openers  []opener             // the readings that choose the route, in order
+	forms    [profileCount][]form // how each profile in use reads a path
+	fixed    [foldCount]bool      // folding changes no literal of this table
+	slashes  bool                 // some pattern ends in a slash
+	ordinary bool                 // neither: every profile reads an ordinary path alike
 }
 
 // site is what one host answers: a tree for each folding. A folding that
@@ -126,22 +127,20 @@ func contains(list []string, word string) bool {
 	return false
 }
 
-// walk is one search of a tree. The tree is as deep as its longest pattern, so
-// a long path costs no more than a short one.
-type walk struct {
+// found is one search of a tree: under which form, and what it came to.
+type found struct {
+	form  form
 	text  string
-	fold  fold
 	plain bool // no segment needs folding: look up the text as it is
-	loose bool // a trailing slash does not matter
 
-	end, twin *endpoint // what was found; the twin differs by a trailing slash
+	end, twin *endpoint // the twin differs by a trailing slash
 }
 
 // find looks for the path in the sites from here on, the most specific first:
 // a host without a route for this path leaves it to a less specific one.
-func (w *walk) find(s *site) bool {
+func (w *found) find(s *site) bool {
 	for ; s != nil; s = s.wider {
-		if root := s.trees[w.fold]; root != nil && w.descend(root, 0) {
+		if root := s.trees[w.form.fold]; root != nil && w.descend(root, 0) {
 			return true
 		}
 	}
@@ -151,7 +150,10 @@ func (w *walk) find(s *site) bool {
 // descend matches text[at:], which is empty or begins with a slash, against
 // what may follow n. The order of the attempts is the order of precedence, from
 // left to right: literal, {name} or *, the end, **.
-func (w *walk) descend(n *node, at int) bool {
+//
+// The tree is as deep as its longest pattern, so a long path costs no more
+// than a short one.
+func (w *found) descend(n *node, at int) bool {
 	if len(w.text)-at <= 1 {
 		if w.finish(n, at) {
 			return true
@@ -167,7 +169,7 @@ func (w *walk) descend(n *node, at int) bool {
 }
 
 // step goes on with the segment at text[at+1:].
-func (w *walk) step(n *node, at int) bool {
+func (w *found) step(n *node, at int) bool {
 	end := segmentEnd(w.text, at)
 	if next := w.literal(n, w.text[at+1:end]); next != nil && w.descend(next, end) {
 		return true
@@ -176,13 +178,13 @@ func (w *walk) step(n *node, at int) bool {
 }
 
 // finish takes the endpoint at n for a path that ends here.
-func (w *walk) finish(n *node, at int) bool {
+func (w *found) finish(n *node, at int) bool {
 	w.end, w.twin = n.end, nil
 	other := n.slash
 	if at < len(w.text) {
 		w.end, other = n.slash, n.end
 	}
-	if w.loose {
+	if w.form.loose {
 		w.twin = other
 	}
 	if w.end == nil {
@@ -192,7 +194,7 @@ func (w *walk) finish(n *node, at int) bool {
 }
 
 // literal returns the node that the segment leads to as a literal.
-func (w *walk) literal(n *node, segment string) *node {
+func (w *found) literal(n *node, segment string) *node {
 	if n.literals == nil {
 		return nil
 	}
@@ -200,7 +202,7 @@ func (w *walk) literal(n *node, segment string) *node {
 		return n.literals[segment]
 	}
 	var buffer [literalMax]byte
-	folded, ok := w.fold.apply(&buffer, segment)
+	folded, ok := w.form.fold.apply(&buffer, segment)
 	if !ok {
 		return nil
 	}
