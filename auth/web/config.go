@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"net/textproto"
 	"net/url"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -136,8 +135,6 @@ func prefixFault(prefix string) string {
 		return "must be a path such as /auth"
 	case strings.HasSuffix(prefix, "/"):
 		return "must not end with a slash: " + strings.TrimRight(prefix, "/")
-	case prefix == "/.well-known" || path.Clean(prefix) != prefix:
-		return "must be a plain path such as /auth"
 	}
 	for s := range strings.SplitSeq(prefix[1:], "/") {
 		if !segment.MatchString(s) {

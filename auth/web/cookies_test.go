@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 )
@@ -105,4 +106,15 @@ func TestTheClientsAddressIsReadFromTheRequest(t *testing.T) {
 			t.Errorf("%q is %v", remote, got)
 		}
 	}
+}
+
+func FuzzClaimedSession(f *testing.F) {
+	f.Add("a.eyJzaWQiOiJ4In0.c")
+	f.Add("a.eyJzaWQiOiJ4Iiwic2lkIjoieSJ9.c")
+	f.Add("..")
+	f.Fuzz(func(t *testing.T, token string) {
+		if claimedSession(token) != "" && strings.Count(token, ".") != 2 {
+			t.Errorf("%q claims a session", token)
+		}
+	})
 }
