@@ -189,15 +189,30 @@ func sameKey(public any, k map[string]string) bool {
 	}
 	switch key := public.(type) {
 	case *ecdsa.PublicKey:
-		curve := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384()}[k["crv"]]
-		size := (key.Curve.Params().BitSize + 7) / 8 * 4 / 3
-		return k["kty"] == "EC" && curve == key.Curve && len(k["x"]) >= size && key.Equal(&ecdsa.PublicKey{Curve: curve, X: n("x"), Y: n("y")})
+		return k["kty"] == "EC" && k["crv"] == key.Curve.Params().Name && key.Equal(ecKey(key.Curve, k["x"], k["y"]))
 	case *rsa.PublicKey:
 		return k["kty"] == "RSA" && k["e"] == "AQAB" && key.Equal(&rsa.PublicKey{N: n("n"), E: int(n("e").Int64())})
 	case ed25519.PublicKey:
 		return k["kty"] == "OKP" && k["crv"] == "Ed25519" && key.Equal(ed25519.PublicKey(n("x").FillBytes(make([]byte, 32))))
 	}
 	return false
+}
+
+// ecKey makes a public key of a JWK's coordinates, which have their full width.
+func ecKey(curve elliptic.Curve, x, y string) *ecdsa.PublicKey {
+	point := []byte{4}
+	for _, coordinate := range []string{x, y} {
+		b, err := base64.RawURLEncoding.DecodeString(coordinate)
+		if err != nil {
+			return nil
+		}
+		point = append(point, b...)
+	}
+	key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
+	if err != nil {
+		return nil
+	}
+	return key
 }
 
 func FuzzParseRefresh(f *testing.F) {

@@ -9,14 +9,14 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // maxToken is the longest access token that is looked at, in bytes. It fits
 // into a cookie's neighbourhood and into every server's header limit.
 const maxToken = 8 << 10
 
-// maxDepth is how deep the JSON of a token may nest: claims, fields, values.
+// maxDepth is how deep the JSON of a token may nest: claims, fields, a list of
+// values, and one more.
 const maxDepth = 4
 
 // tokenHeader is all that the header of an own token holds. It is decoded with
@@ -193,75 +193,70 @@ func (c claims) principal() Principal {
 	}
 }
 
-// decodeStrict decodes one JSON object that has one reading: no member twice,
-// none that differs from another or from its lower-case form by case alone
-// (encoding/json matches names without regard to case and lets the last one
-// win, so {"roles":["user"],"ROLES":["admin"]} would make an administrator),
-// bounded nesting, nothing after it. closed refuses unknown members.
+// maxMembers is how many members one object of a token may have: names are
+// compared with each other, and a stranger chooses those of a header.
+const maxMembers = 64
+
+// decodeStrict decodes one JSON object that has one reading. closed refuses
+// members that into does not have.
 func decodeStrict(text []byte, into any, closed bool) error {
-	walk := json.NewDecoder(bytes.NewReader(text))
-	if err := walkValue(walk, 0); err != nil {
-		return err
+	if !json.Valid(text) || text[0] != '{' || text[len(text)-1] != '}' || !unambiguous(text) {
+		return errors.New("not a JSON object with one reading")
 	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if closed {
 		dec.DisallowUnknownFields()
 	}
-	if err := dec.Decode(into); err != nil {
-		return err
-	}
-	if dec.InputOffset() != int64(len(text)) {
-		return errors.New("text after the JSON object")
-	}
-	return nil
+	return dec.Decode(into)
 }
 
-// walkValue reads one value and judges the names of its members. The outermost
-// value has depth 0 and must be an object.
-func walkValue(dec *json.Decoder, depth int) error {
-	token, err := dec.Token()
-	if err != nil {
-		return err
-	}
-	open, nested := token.(json.Delim)
-	if depth == 0 && open != '{' {
-		return errors.New("not a JSON object")
-	}
-	if !nested {
-		return nil
-	}
-	if depth == maxDepth {
-		return errors.New("nested too deeply")
-	}
-	seen := map[string]bool{}
-	for dec.More() {
-		if open == '{' {
-			if err := walkName(dec, seen, depth); err != nil {
-				return err
+// unambiguous reports whether valid JSON means the same to everybody: it is not
+// nested deeply, and no object has a member twice or two that differ by case
+// alone. encoding/json matches names without regard to case and lets the last
+// one win, so {"roles":["user"],"ROLES":["admin"]} would make an administrator.
+// Outermost names are lower-case, all are ASCII without escapes: there are
+// letters that fold to others (the Kelvin sign to k).
+func unambiguous(text []byte) bool {
+	var open [maxDepth + 1][][]byte // the names so far of each object around
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return false
 			}
-		}
-		if err := walkValue(dec, depth+1); err != nil {
-			return err
+			open[depth] = open[depth][:0]
+		case '}', ']':
+			depth--
+		case '"':
+			start := i + 1
+			for i = start; text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+			// In valid JSON a string before a colon is a name, and only that.
+			if !bytes.HasPrefix(bytes.TrimLeft(text[i+1:], " \t\r\n"), []byte(":")) {
+				continue
+			}
+			if !plainName(text[start:i], depth == 1) || containsFold(open[depth], text[start:i]) || len(open[depth]) == maxMembers {
+				return false
+			}
+			open[depth] = append(open[depth], text[start:i])
 		}
 	}
-	_, err = dec.Token() // the closing one
-	return err
+	return true
 }
 
-// walkName reads the name of a member and refuses one that could be another's.
-func walkName(dec *json.Decoder, seen map[string]bool, depth int) error {
-	token, err := dec.Token()
-	if err != nil {
-		return err
+func plainName(name []byte, lower bool) bool {
+	for _, b := range name {
+		if b < ' ' || b > '~' || b == '\\' || lower && 'A' <= b && b <= 'Z' {
+			return false
+		}
 	}
-	name, _ := token.(string)
-	folded := strings.ToLower(name)
-	// Outside ASCII there are letters that fold to others (the Kelvin sign to
-	// k); no member of ours is named with any.
-	foreign := strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII })
-	if foreign || seen[folded] || depth == 0 && folded != name {
-		return errors.New("a member that could be read as another")
-	}
-	seen[folded] = true
-	return nil
+	return true
+}
+
+func containsFold(names [][]byte, name []byte) bool {
+	return slices.ContainsFunc(names, func(other []byte) bool { return bytes.EqualFold(other, name) })
 }

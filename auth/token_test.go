@@ -194,9 +194,15 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		"TK-47 claims by case": {
 			f.sign(head, with(good, "ROLES", []string{"admin"})), f.sign(head, with(good, "Sub", "root")),
 			f.sign(head, with(good, "iſs", "x")), f.sign(head, with(without(good, "sub"), "SUB", "root"))},
-		"TK-49 sub":            {f.sign(head, with(good, "sub", "")), f.sign(head, with(good, "sub", 1)), f.sign(head, with(good, "sub", nil)), f.sign(head, with(good, "sub", "alice\r\nX-Auth-Roles: admin")), f.sign(head, with(good, "sub", "alice\x00"))},
-		"TK-50 roles":          {f.sign(head, with(good, "roles", "admin")), f.sign(head, with(good, "roles", map[string]bool{"admin": true})), f.sign(head, with(good, "roles", [][]string{{"admin"}})), f.sign(head, with(good, "roles", nil)), f.sign(head, with(good, "roles", []any{"user", 1}))},
-		"TK-51 other claims":   {f.sign(head, without(good, "sid")), f.sign(head, with(good, "sid", "")), f.sign(head, with(good, "sid", 7)), f.sign(head, with(good, "ver", "1")), f.sign(head, without(good, "ver")), f.sign(head, with(good, "username", "")), f.sign(head, with(good, "name", "a\nb")), f.sign(head, with(good, "fields", "x"))},
+		"TK-49 sub":          {f.sign(head, with(good, "sub", "")), f.sign(head, with(good, "sub", 1)), f.sign(head, with(good, "sub", nil)), f.sign(head, with(good, "sub", "alice\r\nX-Auth-Roles: admin")), f.sign(head, with(good, "sub", "alice\x00"))},
+		"TK-50 roles":        {f.sign(head, with(good, "roles", "admin")), f.sign(head, with(good, "roles", map[string]bool{"admin": true})), f.sign(head, with(good, "roles", [][]string{{"admin"}})), f.sign(head, with(good, "roles", nil)), f.sign(head, with(good, "roles", []any{"user", 1}))},
+		"TK-51 other claims": {f.sign(head, without(good, "sid")), f.sign(head, with(good, "sid", "")), f.sign(head, with(good, "sid", 7)), f.sign(head, with(good, "ver", "1")), f.sign(head, without(good, "ver")), f.sign(head, with(good, "username", "")), f.sign(head, with(good, "name", "a\nb")), f.sign(head, with(good, "fields", "x"))},
+		"TK-48 names with escapes": {
+			f.sign(head, strings.Replace(string(claimsText), `"roles"`, `"r\u006fles"`, 1)),
+			f.sign(head, strings.TrimSuffix(string(claimsText), "}")+`,"r\u006fles":["admin"]}`),
+			f.sign(head, strings.TrimSuffix(string(claimsText), "}")+`,"fields":{"a":["1"],"A":["2"]}}`),
+			f.sign(head, strings.TrimSuffix(string(claimsText), "}")+`,"roles" : ["admin"]}`),
+			f.sign(head, strings.TrimSuffix(string(claimsText), "}")+",\n\"roles\"\t\n:[\"admin\"]}")},
 		"TK-53 deep nesting":   {f.sign(head, deep), f.sign(head, with(good, "a", json.RawMessage("[[[[[1]]]]]"))), f.sign(deep, good)},
 		"TK-54 not an object":  {f.sign(head, "[]"), f.sign(head, `"x"`), f.sign(head, "null"), f.sign(head, ""), f.sign(head, string(claimsText)+"{}"), f.sign(head, string(claimsText)+" "), f.sign("null", good), f.sign("[]", good)},
 		"TK-41 refresh tokens": {"AAAAAAAAAAAAAAAAAAAAAA.1.1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"},
@@ -219,6 +225,62 @@ func jsonText(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// A header is a stranger's text: comparing its names must not become work.
+func TestAHeaderOfManyNamesIsCheap(t *testing.T) {
+	var names []string
+	for i := range 2 * maxMembers {
+		names = append(names, fmt.Sprintf(`"a%d":1`, i))
+	}
+	text := []byte("{" + strings.Join(names, ",") + "}")
+	if unambiguous(text) {
+		t.Error("as many members as one likes")
+	}
+	if !unambiguous([]byte("{" + strings.Join(names[:maxMembers], ",") + "}")) {
+		t.Error("too few members")
+	}
+}
+
+// The names that unambiguous finds are those that encoding/json finds.
+func FuzzUnambiguous(f *testing.F) {
+	f.Add(`{"a":{"b":["c:",{"d":"\":"}]},"e" : 1}`)
+	f.Add(`{"a":1,"A":2}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if !json.Valid([]byte(text)) || !unambiguous([]byte(text)) {
+			return
+		}
+		var walk func(v any, dec *json.Decoder)
+		walk = func(v any, dec *json.Decoder) {
+			seen := map[string]bool{}
+			for (v == json.Delim('{') || v == json.Delim('[')) && dec.More() {
+				if v == json.Delim('{') {
+					name, err := dec.Token()
+					if folded := Fold(fmt.Sprint(name)); err != nil || seen[folded] {
+						t.Fatalf("%q has %q twice (%v)", text, name, err)
+					} else {
+						seen[folded] = true
+					}
+				}
+				inner, err := dec.Token()
+				if err != nil {
+					t.Fatal(err)
+				}
+				walk(inner, dec)
+			}
+			if v == json.Delim('{') || v == json.Delim('[') {
+				if _, err := dec.Token(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		dec := json.NewDecoder(strings.NewReader(text))
+		first, err := dec.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		walk(first, dec)
+	})
 }
 
 // What differs from the good token by nothing but the tested claim must be

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"encoding/base64"
@@ -129,7 +128,7 @@ func (k wycheproofKey) key(alg algorithm) (signKey, error) {
 		if curve != alg.curve {
 			return signKey{}, fmt.Errorf("curve %s is not for %s", k.Crv, alg.name)
 		}
-		public = &ecdsa.PublicKey{Curve: curve, X: n(k.X), Y: n(k.Y)}
+		public = ecKey(curve, k.X, k.Y)
 	default:
 		return signKey{}, fmt.Errorf("key type %q", k.Kty)
 	}
