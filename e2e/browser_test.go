@@ -46,9 +46,12 @@ func startBrowser(t *testing.T) *browser {
 // call sends one command; value is where its result goes.
 func (b *browser) call(method, path string, body, value any) {
 	b.t.Helper()
-	text, err := json.Marshal(body)
-	if err != nil {
-		b.t.Fatal(err)
+	var text []byte
+	if method == http.MethodPost {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			b.t.Fatal(err)
+		}
 	}
 	req, err := http.NewRequest(method, b.session+path, bytes.NewReader(text))
 	if err != nil {

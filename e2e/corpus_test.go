@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"regexp"
@@ -55,6 +56,7 @@ func stricter() map[string]struct {
 		"PC-040": noRoute,
 		"PC-042": noRoute,
 		"PC-099": noRoute,
+		"PC-070": {421, "a host that is not answered, also in the request line"},
 		"PC-086": {421, "a host that is not answered"},
 		"MC-16":  {405, "the path has routes, none for this method"},
 		"MC-17":  {405, "the path has routes, none for this method"},
@@ -87,6 +89,9 @@ routes:
   - { path: "/api/users/{id}", methods: [GET], allow: { any_role: [user, admin] } }
   - { path: "/api/users/{id}", methods: [DELETE], allow: { role: admin } }
 `
+
+// maxHeaderBytes is more than the gateway reads of a request's head.
+const maxHeaderBytes = 64 << 10
 
 // firingRange is where the corpus is run: a gateway with POLICY, what it protects,
 // and the words that stand for parts of it.
@@ -237,6 +242,9 @@ func (f *firingRange) fire(t *testing.T, a attack, token string) {
 			t.Logf("%s (%s; %s)\nsent %.600q\ngot  %.600q\nupstream saw %d requests: %.900q", a.Title, a.Class, a.Source, request, answer, len(seen), heads(seen))
 		}
 	}()
+	if len(request) > maxHeaderBytes { // refused before anybody reads what it says
+		a.Expect.Status, a.Expect.Recommended = append(a.Expect.Status, http.StatusRequestHeaderFieldsTooLarge), 0
+	}
 	f.judgeAnswer(t, a, answer)
 	judgeUpstream(t, a.Expect, f.words["CLIENT_IP"], seen)
 	f.judgeAlways(t, seen)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // recorder is an upstream that writes down what it is sent, byte by byte. It is
@@ -19,6 +20,7 @@ type recorder struct {
 	addr string
 	mu   sync.Mutex
 	seen []received
+	busy int // requests whose first byte is here and whose last is not
 	// answer, if set, is sent in place of the usual answer.
 	answer func(received) string
 }
@@ -65,32 +67,48 @@ func newRecorder(t testing.TB) *recorder {
 	return r
 }
 
-// take hands over what has been recorded and starts anew.
+// take hands over what has been recorded and starts anew. What the gateway has
+// sent may still be on its way: take gives it a moment, and waits for requests
+// that have begun.
 func (r *recorder) take() []received {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	seen := r.seen
-	r.seen = nil
-	return seen
+	time.Sleep(5 * time.Millisecond)
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		r.mu.Lock()
+		if r.busy == 0 || time.Now().After(deadline) {
+			seen := r.seen
+			r.seen = nil
+			r.mu.Unlock()
+			return seen
+		}
+		r.mu.Unlock()
+	}
 }
 
 func (r *recorder) serve(conn net.Conn) {
 	defer conn.Close()
 	in := bufio.NewReader(conn)
 	for {
-		req, err := readRequest(in)
-		if req.raw == "" {
+		if _, err := in.Peek(1); err != nil {
 			return
 		}
-		r.mu.Lock()
-		r.seen = append(r.seen, req)
-		r.mu.Unlock()
+		r.count(1, nil)
+		req, err := readRequest(in)
+		r.count(-1, &req)
 		if err != nil {
 			return // a body that ended early: nothing to answer
 		}
 		if _, err := io.WriteString(conn, r.reply(req)); err != nil || isUpgrade(req) {
 			return
 		}
+	}
+}
+
+func (r *recorder) count(change int, req *received) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.busy += change
+	if req != nil {
+		r.seen = append(r.seen, *req)
 	}
 }
 
