@@ -8,6 +8,7 @@ import (
 	"github.com/posternhq/postern/auth"
 )
 
+// accountPromises are about what an account is when it is read again.
 func accountPromises() []Promise {
 	return []Promise{
 		{Name: "an account comes back as it went in", Check: checkAccountRoundTrip},
@@ -18,6 +19,9 @@ func accountPromises() []Promise {
 	}
 }
 
+// checkAccountRoundTrip writes what a careless backend would spoil: quotes, commas
+// in a role, empty lists, numbers above 2^53, letters outside ASCII. The second
+// store reads it, so that no cache of the first one answers.
 func checkAccountRoundTrip(t testing.TB, s, other auth.Store) {
 	for _, a := range []auth.Account{
 		{ID: "bare", Username: "bare", Version: 1, Created: now(), Updated: now()},
@@ -51,6 +55,9 @@ func sameAccount(t testing.TB, got, want auth.Account) {
 	same(t, "account "+want.ID, got, want)
 }
 
+// checkTimes writes times of another zone and finer than a millisecond. A time
+// that came back an hour off, or rounded up into the future, would end sessions
+// or keep them.
 func checkTimes(t testing.TB, s, _ auth.Store) {
 	there := time.FixedZone("there", 5*3600+30*60)
 	at := time.Date(2031, 2, 3, 4, 5, 6, 789_999_999, there)
@@ -73,6 +80,8 @@ func checkTimes(t testing.TB, s, _ auth.Store) {
 	}
 }
 
+// checkAccountOrder lists capitals among small letters. Each engine collates in its
+// own way, and an operator who changes engines must not see the list change.
 func checkAccountOrder(t testing.TB, s, _ auth.Store) {
 	all, err := s.Accounts(context.Background())
 	must(t, "list none", err)
@@ -89,6 +98,8 @@ func checkAccountOrder(t testing.TB, s, _ auth.Store) {
 	same(t, "usernames in their order", names, []string{"alice", "bob", "Carol", "dave", "Älva"})
 }
 
+// checkCounts counts what a reload warns of: a role that is taken out of the
+// configuration while accounts still hold it.
 func checkCounts(t testing.TB, s, _ auth.Store) {
 	holders := func(want map[string]int) {
 		t.Helper()
@@ -112,6 +123,8 @@ func checkCounts(t testing.TB, s, _ auth.Store) {
 	same(t, "accounts", n, 3)
 }
 
+// checkDelete deletes an account that is logged in. What it held must end at
+// once: the refresh token with the session, the access token by the feed.
 func checkDelete(t testing.TB, s, _ auth.Store) {
 	a, b := account(t, s, "alice"), account(t, s, "bob")
 	session(t, s, a.ID, "hers")

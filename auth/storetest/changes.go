@@ -10,6 +10,8 @@ import (
 	"github.com/posternhq/postern/auth"
 )
 
+// changePromises are about a change and all that it brings with it, which stand or
+// fall together.
 func changePromises() []Promise {
 	return []Promise{
 		{Name: "a change is answered as it is stored", Check: checkChange},
@@ -29,6 +31,7 @@ func change(t testing.TB, s auth.Store, id string, u auth.AccountUpdate) auth.Ac
 	return a
 }
 
+// checkChange compares what a change was answered with what another store reads.
 func checkChange(t testing.TB, s, other auth.Store) {
 	old := account(t, s, "alice", func(a *auth.Account) { a.Updated = now().Add(-time.Hour) })
 	answered := change(t, s, old.ID, auth.AccountUpdate{Until: later(), Change: func(a *auth.Account) error {
@@ -47,6 +50,8 @@ func checkChange(t testing.TB, s, other auth.Store) {
 	}
 }
 
+// checkChangeErrs refuses from inside a change that has already written into the
+// row, with errors that a store might take for its own.
 func checkChangeErrs(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "alice")
 	session(t, s, a.ID, "alive")
@@ -69,6 +74,8 @@ func checkChangeErrs(t testing.TB, s, _ auth.Store) {
 	same(t, "entries in the feed", len(feed(t, s)), 0)
 }
 
+// checkChangeKeeps writes where only the store may. A lowered version would make
+// revoked tokens good again.
 func checkChangeKeeps(t testing.TB, s, _ auth.Store) {
 	old := account(t, s, "alice")
 	got := change(t, s, old.ID, auth.AccountUpdate{Until: later(), Change: func(a *auth.Account) error {
@@ -93,6 +100,8 @@ type outdating struct {
 	surviving []string // sessions
 }
 
+// checkOutdating goes through what a change can be. Too little revoked leaves a
+// removed role in force; too much logs people out for a new telephone number.
 func checkOutdating(t testing.TB, s, _ auth.Store) {
 	both := []string{"a", "b"}
 	for i, c := range []outdating{
@@ -144,6 +153,8 @@ func (c outdating) check(t testing.TB, s auth.Store, name string) {
 	same(t, c.name+": the bystander's session lives", stored(t, s, name+"-theirs").Revoked.IsZero(), true)
 }
 
+// checkInPlace writes into the slice that it was given. A store that compares
+// the row with itself sees no change then, and revokes nothing.
 func checkInPlace(t testing.TB, s, _ auth.Store) {
 	old := account(t, s, "alice")
 	got := change(t, s, old.ID, auth.AccountUpdate{Until: later(), Change: func(a *auth.Account) error {
@@ -154,6 +165,8 @@ func checkInPlace(t testing.TB, s, _ auth.Store) {
 	same(t, "older tokens revoked", revoked(feed(t, s), auth.RevokeAccountTokens, old.ID, old.Version), true)
 }
 
+// checkChangeRace lets many change one account, each adding to what it was given.
+// A store that reads before its transaction loses some of it.
 func checkChangeRace(t testing.TB, s, other auth.Store) {
 	old := account(t, s, "alice", func(a *auth.Account) { a.Roles = nil })
 	race(s, other, func(i int, s auth.Store) {

@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/auth"
 )
 
+// feedPromises are about what instances tell each other, and the keys they share.
 func feedPromises() []Promise {
 	return []Promise{
 		{Name: "the feed is read in order from any place in it", Check: checkFeedOrder},
@@ -20,6 +21,8 @@ func feedPromises() []Promise {
 	}
 }
 
+// checkFeedOrder reads the feed from each place. Followers remember the last number
+// and nothing else.
 func checkFeedOrder(t testing.TB, s, other auth.Store) {
 	a := account(t, s, "alice")
 	for _, id := range []string{"one", "two", "three", "four"} {
@@ -46,6 +49,9 @@ func checkFeedOrder(t testing.TB, s, other auth.Store) {
 	}
 }
 
+// checkFeedExpiry lets the highest number expire and be forgotten. Were it given
+// out again, every follower would take the new entry for one it has read: a
+// logout that nobody hears of.
 func checkFeedExpiry(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "alice")
 	for _, id := range []string{"past", "future", "next"} {
@@ -68,6 +74,7 @@ func checkFeedExpiry(t testing.TB, s, _ auth.Store) {
 	}
 }
 
+// checkFeedFollower follows the feed while others write to it.
 func checkFeedFollower(t testing.TB, s, other auth.Store) {
 	a := account(t, s, "alice")
 	for i := range racers {
@@ -104,6 +111,7 @@ func checkFeedFollower(t testing.TB, s, other auth.Store) {
 	}
 }
 
+// checkKeys adds keys out of order. The newest signs, so the order counts.
 func checkKeys(t testing.TB, s, other auth.Store) {
 	keys := []auth.SealedKey{
 		{ID: "k1", Use: "sign:ES256", Generation: 1, Sealed: []byte{0, 1, 0xff, 0}, Created: now().Add(-3 * time.Hour), Retired: now().Add(-time.Hour)},
@@ -120,6 +128,8 @@ func checkKeys(t testing.TB, s, other auth.Store) {
 	same(t, "keys", got, keys)
 }
 
+// checkSameKey adds a key twice. Two keys for one use would be two halves of the
+// instances that refuse each other's tokens.
 func checkSameKey(t testing.TB, s, _ auth.Store) {
 	first := auth.SealedKey{ID: "k1", Use: "refresh", Generation: 1, Sealed: []byte("first"), Created: now()}
 	second := auth.SealedKey{ID: "k2", Use: "refresh", Generation: 1, Sealed: []byte("second"), Created: now()}
@@ -133,6 +143,7 @@ func checkSameKey(t testing.TB, s, _ auth.Store) {
 	same(t, "keys", all, []auth.SealedKey{first})
 }
 
+// checkKeyRace is many instances at their first start on one empty store.
 func checkKeyRace(t testing.TB, s, other auth.Store) {
 	var got [racers]auth.SealedKey
 	race(s, other, func(i int, s auth.Store) {

@@ -10,6 +10,8 @@ import (
 	"github.com/posternhq/postern/auth"
 )
 
+// namePromises are about who may be called what. Two accounts that a person or a
+// program behind the gateway can take for one another are one account too many.
 func namePromises() []Promise {
 	return []Promise{
 		{Name: "id, username and e-mail share one namespace in every spelling", Check: checkNamespace},
@@ -54,6 +56,9 @@ func taken(t testing.TB, s auth.Store) auth.Account {
 	})
 }
 
+// checkNamespace tries each name of an account, in each spelling, as each of the
+// three names of another. If one passed, an application that is told usernames
+// would serve a stranger with somebody's data.
 func checkNamespace(t testing.TB, s, _ auth.Store) {
 	old := taken(t, s)
 	for _, name := range []string{old.ID, old.Username, old.Email} {
@@ -72,6 +77,8 @@ func checkNamespace(t testing.TB, s, _ auth.Store) {
 	account(t, s, "fi") // part of a name is not the name
 }
 
+// checkRefusedLeavesNothing looks for the halves of an account that was refused
+// at its last name: a name that nobody holds and nobody can have.
 func checkRefusedLeavesNothing(t testing.TB, s, _ auth.Store) {
 	old := taken(t, s)
 	conflict(t, "create", s.CreateAccount(context.Background(),
@@ -82,6 +89,8 @@ func checkRefusedLeavesNothing(t testing.TB, s, _ auth.Store) {
 	account(t, s, "second") // id and username were not claimed
 }
 
+// checkOwnNames has accounts with the same word in two of their places. It is how
+// accounts without a username are made: the e-mail is the username.
 func checkOwnNames(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "one", func(a *auth.Account) { a.Username = a.Email })
 	b := account(t, s, "two", func(a *auth.Account) { a.Username = strings.ToUpper(a.ID) })
@@ -94,6 +103,8 @@ func checkOwnNames(t testing.TB, s, _ auth.Store) {
 	}
 }
 
+// checkEmptyName keeps a missing e-mail from being a name. As one it would be
+// taken by the first account without, and found by whoever asks for nothing.
 func checkEmptyName(t testing.TB, s, _ auth.Store) {
 	for _, name := range []string{"one", "two"} {
 		account(t, s, name, func(a *auth.Account) { a.Email = "" })
@@ -102,6 +113,8 @@ func checkEmptyName(t testing.TB, s, _ auth.Store) {
 	want(t, "find the empty name", err, auth.ErrNotFound)
 }
 
+// checkFind looks an account up as people type names, and by its id as tokens
+// carry it.
 func checkFind(t testing.TB, s, _ auth.Store) {
 	account(t, s, "other")
 	a := taken(t, s)
@@ -120,6 +133,8 @@ func checkFind(t testing.TB, s, _ auth.Store) {
 	want(t, "read a username as an id", err, auth.ErrNotFound)
 }
 
+// checkRename follows a rename from both sides: who comes by the old name later
+// must be somebody else, and not land in the renamed account.
 func checkRename(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "old")
 	_, err := s.UpdateAccount(context.Background(), a.ID, auth.AccountUpdate{Until: later(), Change: func(a *auth.Account) error {
@@ -137,6 +152,8 @@ func checkRename(t testing.TB, s, _ auth.Store) {
 	account(t, s, "another", func(b *auth.Account) { b.Username, b.Email = a.Username, a.Email })
 }
 
+// checkRenameConflict mixes a refused name with changes that are fine. A store that
+// wrote some of them would have changed a password and told nobody.
 func checkRenameConflict(t testing.TB, s, _ auth.Store) {
 	old, a := taken(t, s), account(t, s, "alice")
 	session(t, s, a.ID, "alive")
@@ -163,6 +180,8 @@ func checkRenameConflict(t testing.TB, s, _ auth.Store) {
 	same(t, "found", got.ID, a.ID)
 }
 
+// checkDeleteFreesNames makes the same account again, as an import after a mistake
+// does.
 func checkDeleteFreesNames(t testing.TB, s, _ auth.Store) {
 	a := taken(t, s)
 	must(t, "delete", s.DeleteAccount(context.Background(), a.ID, later()))
@@ -173,6 +192,8 @@ func checkDeleteFreesNames(t testing.TB, s, _ auth.Store) {
 	taken(t, s)
 }
 
+// checkNameRace lets many take one name at once. Looking first and writing then
+// lets two in; only a constraint does not.
 func checkNameRace(t testing.TB, s, other auth.Store) {
 	var won, lost atomic.Int32
 	race(s, other, func(i int, s auth.Store) {

@@ -11,6 +11,8 @@ import (
 	"github.com/posternhq/postern/auth"
 )
 
+// rotationPromises are about the one statement on which the safety of refresh
+// tokens rests (RFC 9700 4.14).
 func rotationPromises() []Promise {
 	return []Promise{
 		{Name: "a rotation spends the counter and answers the row and the account", Check: checkRotate},
@@ -43,6 +45,8 @@ func rotate(t testing.TB, s auth.Store, r auth.Rotation) auth.Rotated {
 	return got
 }
 
+// checkRotate looks at every column that a rotation may touch, and at one row
+// that it may not.
 func checkRotate(t testing.TB, s, other auth.Store) {
 	a := account(t, s, "alice", func(a *auth.Account) { a.Fields = map[string][]string{"phone": {"1"}} })
 	past := now().Add(-time.Hour)
@@ -72,6 +76,9 @@ func checkRotate(t testing.TB, s, other auth.Store) {
 	same(t, "address of an unknown client", rotate(t, s, r).Session.Address, "")
 }
 
+// checkSpent presents counters that were spent. Each must be answered with the
+// row as it stands, for the caller to tell a repeat from a theft, and change
+// nothing: else a thief could move the session by failing.
 func checkSpent(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "alice")
 	session(t, s, a.ID, "s")
@@ -89,6 +96,9 @@ func checkSpent(t testing.TB, s, _ auth.Store) {
 	}
 }
 
+// checkRotationRace is a browser that restores its tabs, or a thief beside the
+// owner: all present one counter at once. Two that swapped would hold two good
+// tokens, and neither would ever look stolen.
 func checkRotationRace(t testing.TB, s, other auth.Store) {
 	a := account(t, s, "alice")
 	session(t, s, a.ID, "s")
@@ -109,6 +119,8 @@ func checkRotationRace(t testing.TB, s, other auth.Store) {
 	}
 }
 
+// checkLogoutRace logs out in the middle of refreshes. Whoever comes after the
+// logout was answered must not swap: the session would outlive it.
 func checkLogoutRace(t testing.TB, s, other auth.Store) {
 	a := account(t, s, "alice")
 	for round := range 5 {
@@ -138,6 +150,8 @@ func checkLogoutRace(t testing.TB, s, other auth.Store) {
 	}
 }
 
+// checkJump presents a genuine token that the row knows nothing of: the store is
+// a backup. What lies between was spent before the backup, so it stays spent.
 func checkJump(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "alice")
 	session(t, s, a.ID, "s")
@@ -147,6 +161,8 @@ func checkJump(t testing.TB, s, _ auth.Store) {
 	same(t, "what lies between is spent", rotate(t, s, rotation("s", 40)).Swapped, false)
 }
 
+// checkLastCounter keeps the counter from running over, into the negative or, in
+// SQLite, into floating point where n+1 is n.
 func checkLastCounter(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "alice")
 	row := session(t, s, a.ID, "s")
@@ -155,6 +171,7 @@ func checkLastCounter(t testing.TB, s, _ auth.Store) {
 	same(t, "the last but one swaps", rotate(t, s, rotation("s", math.MaxInt64-1)).Session.Counter, int64(math.MaxInt64))
 }
 
+// checkFloor is the rule of the grace as a table: see Rotation.Grace.
 func checkFloor(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "alice")
 	for i, c := range []struct {
@@ -187,6 +204,8 @@ func checkFloor(t testing.TB, s, _ auth.Store) {
 	}
 }
 
+// checkFloorOfBurst rotates twenty times at once, as restored tabs do, and follows
+// the floor all the way.
 func checkFloorOfBurst(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "alice")
 	session(t, s, a.ID, "s", func(n *auth.Session) { n.Rotated = now().Add(-time.Hour) })
@@ -197,6 +216,9 @@ func checkFloorOfBurst(t testing.TB, s, _ auth.Store) {
 	}
 }
 
+// checkNoSwap presents the right counter where no counter may be right. The row
+// must stay as it is, too: a token that is spent without an answer makes an honest
+// client look like a thief when the account is enabled again.
 func checkNoSwap(t testing.TB, s, _ auth.Store) {
 	a, disabled := account(t, s, "alice"), account(t, s, "dave")
 	made := func(rotated, created time.Duration) func(*auth.Session) {
@@ -222,6 +244,8 @@ func checkNoSwap(t testing.TB, s, _ auth.Store) {
 	}
 }
 
+// checkWithinLimits is the other side of checkNoSwap: a limit that ends sessions
+// too early logs people out.
 func checkWithinLimits(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "alice")
 	session(t, s, a.ID, "s", func(n *auth.Session) {

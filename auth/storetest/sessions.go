@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/auth"
 )
 
+// sessionPromises are about logins and their ends.
 func sessionPromises() []Promise {
 	return []Promise{
 		{Name: "a session comes back as it went in", Check: checkSessionRoundTrip},
@@ -20,6 +21,8 @@ func sessionPromises() []Promise {
 	}
 }
 
+// checkSessionRoundTrip writes different times in each place, so that two columns
+// which were mixed up show.
 func checkSessionRoundTrip(t testing.TB, s, other auth.Store) {
 	a := account(t, s, "alice")
 	n := auth.Session{
@@ -34,6 +37,8 @@ func checkSessionRoundTrip(t testing.TB, s, other auth.Store) {
 	same(t, "session after the second", stored(t, other, "s"), n)
 }
 
+// checkSessionNeedsAccount begins sessions for accounts that are not to have one.
+// Both states may have come about while the password was being checked.
 func checkSessionNeedsAccount(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "alice", func(a *auth.Account) { a.Disabled = true })
 	// Both may have come about while the password was being checked.
@@ -54,6 +59,8 @@ func listed(t testing.TB, s auth.Store, accountID string) []string {
 	return ids(all)
 }
 
+// checkSessionList lists what a person sees under "your devices": one's own, live,
+// the newest on top.
 func checkSessionList(t testing.TB, s, _ auth.Store) {
 	a, b := account(t, s, "alice"), account(t, s, "bob")
 	made := func(ago time.Duration) func(*auth.Session) {
@@ -75,6 +82,8 @@ func checkSessionList(t testing.TB, s, _ auth.Store) {
 	same(t, "live sessions", n, 4)
 }
 
+// checkRevokeSession ends a session twice. The second time must neither fail, since
+// a person may click twice, nor put another entry into everybody's feed.
 func checkRevokeSession(t testing.TB, s, other auth.Store) {
 	a := account(t, s, "alice")
 	session(t, s, a.ID, "s")
@@ -95,6 +104,8 @@ func checkRevokeSession(t testing.TB, s, other auth.Store) {
 	same(t, "live sessions", listed(t, other, a.ID), []string{"t"})
 }
 
+// checkRevokeSessions ends the sessions of one account in steps. The one to keep is
+// that of the person who asks; another account's id there keeps nothing.
 func checkRevokeSessions(t testing.TB, s, _ auth.Store) {
 	a, b := account(t, s, "alice"), account(t, s, "bob")
 	for _, id := range []string{"a1", "a2", "a3", "a4"} {
@@ -122,6 +133,8 @@ func checkRevokeSessions(t testing.TB, s, _ auth.Store) {
 	same(t, "ended when none is left", len(ended), 0)
 }
 
+// checkPrune forgets by last use and by age. A session forgotten too early is a
+// person logged out; one kept for ever is a table that grows for ever.
 func checkPrune(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "alice")
 	at := func(rotated, created time.Duration) func(*auth.Session) {

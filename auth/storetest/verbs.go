@@ -9,6 +9,8 @@ import (
 	"github.com/posternhq/postern/auth"
 )
 
+// verbPromises are about errors: absent, cancelled and unavailable must never be
+// taken for each other. An outage is not "no such user".
 func verbPromises() []Promise {
 	return []Promise{
 		{Name: "what is not there is ErrNotFound to every verb", Check: checkUnknown},
@@ -73,6 +75,7 @@ func verbs() []verb {
 	}...)
 }
 
+// checkUnknown asks every verb for what is not there.
 func checkUnknown(t testing.TB, s, _ auth.Store) {
 	account(t, s, "somebody")
 	for _, v := range lookups() {
@@ -81,6 +84,8 @@ func checkUnknown(t testing.TB, s, _ auth.Store) {
 	same(t, "entries in the feed", len(feed(t, s)), 0)
 }
 
+// checkCancelled calls every verb for somebody who has hung up. It is nobody's
+// fault, so health checks and logs must not see one.
 func checkCancelled(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "alice")
 	session(t, s, a.ID, "s")
@@ -99,6 +104,7 @@ func checkCancelled(t testing.TB, s, _ auth.Store) {
 	same(t, "sessions", listed(t, s, ""), []string{"s"}) // not pruned either
 }
 
+// checkDeadline is checkCancelled for a deadline.
 func checkDeadline(t testing.TB, s, _ auth.Store) {
 	ctx, cancel := context.WithDeadline(context.Background(), now().Add(-time.Second))
 	defer cancel()
@@ -107,6 +113,8 @@ func checkDeadline(t testing.TB, s, _ auth.Store) {
 	}
 }
 
+// checkClosed calls every verb of a store that was closed, as the last requests of
+// a process that is stopping do.
 func checkClosed(t testing.TB, s, _ auth.Store) {
 	must(t, "close", s.Close())
 	must(t, "close again", s.Close())
