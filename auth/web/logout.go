@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/gateway/problem"
@@ -104,14 +105,21 @@ func (h *Handler) endBy(r *http.Request, refreshToken string, all bool) error {
 }
 
 // endAll ends every session of the account. That takes an access token, and one
-// whose own session still lives: what was taken away from a thief cannot throw
-// out its owner.
+// that no longer opens anything only while its session lives: what was taken
+// away from a thief must not throw out its owner, not even once it has expired
+// and the revocation is forgotten.
 func (h *Handler) endAll(r *http.Request, p auth.Presented) error {
-	switch {
-	case p.Principal.ID == "":
+	if p.Principal.ID == "" {
 		return refuse(problem.TokenMissing, "To end every session, send an access token.")
-	case errors.Is(p.Err, auth.ErrTokenRevoked) && !errors.Is(p.Err, auth.ErrTokenOutdated):
-		return p.Err
+	}
+	if p.Err != nil {
+		live, err := h.service.Sessions(r.Context(), p.Principal.ID)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(live, func(s auth.Session) bool { return s.ID == p.Principal.Session }) {
+			return auth.ErrTokenRevoked
+		}
 	}
 	return h.service.LogoutAll(r.Context(), p.Principal.ID, client(r))
 }

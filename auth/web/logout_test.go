@@ -89,6 +89,12 @@ func TestATokenThatWasTakenAwayCannotEndTheOwnersSessions(t *testing.T) {
 	if !s.alive(owner.access) {
 		t.Error("the owner was thrown out")
 	}
+	s.later(16 * time.Minute) // the stolen token has expired, and its revocation may be forgotten
+	s.ask("POST", "/auth/logout", bearer(stolen.access), asJSON(`{"all":true}`)).want(t, 401, "token_revoked")
+	owner = s.refreshed(owner.refresh)
+	if !s.alive(owner.access) {
+		t.Error("the owner was thrown out")
+	}
 	s.ask("POST", "/auth/logout", bearer(stolen.access)).want(t, 204, "") // to end what has ended is no fault
 }
 
@@ -125,6 +131,16 @@ func TestTheLogoutButtonLeadsToTheLoginPage(t *testing.T) {
 	}
 	// Pressed again, or with cookies nobody knows: what was wanted is so.
 	s.ask("POST", "/auth/logout", navigation, cookie("postern", "garbage"), asForm()).want(t, 303, "")
+}
+
+func TestAnExpiredTokenOfALiveSessionEndsAll(t *testing.T) {
+	s := newSite(t)
+	here, there := s.alice(), s.alice()
+	s.later(16 * time.Minute)
+	s.ask("POST", "/auth/logout", bearer(here.access), asJSON(`{"all":true}`)).want(t, 204, "")
+	if a := s.ask("POST", "/auth/refresh", asJSON(`{"refresh_token":"`+there.refresh+`"}`)); a.StatusCode != 401 {
+		t.Errorf("the other session lives on: %d", a.StatusCode)
+	}
 }
 
 func TestTheCheckboxEndsEverySession(t *testing.T) {
