@@ -61,7 +61,7 @@ func at(pos policy.Pos, format string, args ...any) Finding {
 // suggest is ` (did you mean "role"?)` for the candidate that a typing slip
 // could have turned into name, or nothing.
 func suggest(name string, candidates []string) string {
-	best, distance := "", 1+max(1, len(name)/3)
+	best, distance := "", 1+min(max(1, len(name)/3), 4)
 	for _, candidate := range candidates {
 		if d := editDistance(name, candidate); d < distance {
 			best, distance = candidate, d
