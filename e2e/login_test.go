@@ -150,7 +150,13 @@ func TestLoginBodies(t *testing.T) {
 		{"an empty password", `{"username":"alice","password":""}`, asJSON, nil, []int{400, 401}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := g.client().do("POST", "/auth/login", test.body, append(test.more, test.kind)...)
+			r, err := g.client().try("POST", "/auth/login", test.body, append(test.more, test.kind)...)
+			if err != nil && len(test.body) > 64<<10 {
+				return // closed before the client had sent it all
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
 			for _, want := range test.want {
 				if r.StatusCode == want {
 					return
@@ -313,7 +319,7 @@ func TestIL09TokensAreNotStored(t *testing.T) {
 func TestIL03OneEventIsOneLine(t *testing.T) {
 	g, _ := startPolicy(t, "")
 	g.client().tryLogin("x\nlevel=info msg=\"login ok\" user=root\x1b[2J", "guess-guess")
-	g.client().get("/public/x", "User-Agent: \x1b[31mred", "X-Request-Id: a b\tc")
+	g.client().get("/public/x", "User-Agent: Mozilla\" msg=\"audit", "X-Request-Id: a b\tc")
 	eventually(t, "two access lines", func() bool { return len(g.entries("request")) >= 2 })
 	if log := g.stdout.String(); strings.Contains(log, "\x1b") {
 		t.Error("the log holds a raw escape")

@@ -111,6 +111,16 @@ func TestSessionEnds(t *testing.T) {
 		mustRun(t, g.dir, passwordOf("root")+"\n", "user", "passwd", "root", "--config", "gateway.yaml")
 		deadWithin(t, g, got)
 	})
+	t.Run("SE-13 a password changed by its owner", func(t *testing.T) {
+		g.addUser("carol", "user")
+		here, there := g.client().login("carol"), g.client().login("carol")
+		r := g.client().postJSON("/auth/me/password", map[string]string{"current": passwordOf("carol"), "new": "another-password"}, bearer(here.AccessToken))
+		next := g.client().tokens(r.want(t, 200, "the change"))
+		dead(t, there)
+		g.client().get("/app/home", bearer(next.AccessToken)).want(t, 200, "the session that made the change")
+		g.client().tryLogin("carol", passwordOf("carol")).want(t, 401, "the old password")
+		g.client().tryLogin("carol", "another-password").want(t, 200, "the new password")
+	})
 	t.Run("a disabled account", func(t *testing.T) {
 		got := g.client().login("root")
 		mustRun(t, g.dir, "", "user", "disable", "root", "--config", "gateway.yaml")
