@@ -1,3 +1,40 @@
+// Package auth answers one question: who is this? It logs people in, keeps
+// their sessions, and proves the tokens that requests present. What somebody may
+// do is another question, and another package's.
+//
+//	svc, err := auth.New(ctx, auth.Options{Store: store, Master: key, Config: conf})
+//	grant, err := svc.Login(ctx, auth.Credentials{Username: "alice", Password: pw}, client)
+//	who, err := svc.Verify(grant.AccessToken)   // memory alone, on each request
+//	grant, err = svc.Refresh(ctx, grant.RefreshToken, client)
+//
+// A login begins a session: one row in the Store. Its refresh token is
+// `session.counter.generation.MAC` and is spent by counting the row up; its
+// access token is a JWT (RFC 9068) that verifies without the store, against the
+// gateway's own keys, one configured algorithm and a view of what was revoked
+// within one lifetime of such tokens.
+//
+// # Why
+//
+// A refresh token is a MAC and not a random text with its digest in the store,
+// so that the row alone says which token is current: a client that lost an
+// answer gets the very same one again, a copy of the store replays nothing, and
+// a forged token costs no look-up.
+//
+// Grace and floor: a browser that restores sixteen tabs refreshes from all of
+// them at once. For a short while a spent token is answered with the current
+// one; after that it proves that somebody else has a copy, and the session ends.
+//
+// Revocations are kept in memory for one lifetime of an access token and
+// followed by polling: the store is not asked on each request, and while it is
+// away tokens verify on, with the revocations known so far.
+//
+// Tokens are proven by functions of this package over golang-jwt's signing
+// methods, not by its parser: the header is closed (no crit, jwk, jku, ...), a
+// member has one spelling, and an expired but genuine token is told apart from a
+// forged one. RFC 8725 is the list that they follow.
+//
+// A fault of the store is a third outcome beside yes and no: it wraps
+// ErrUnavailable and is never taken for "no such user".
 package auth
 
 import (
