@@ -35,7 +35,7 @@ lint:
 
 # The house budget: short files, short functions, comments, more tests than code.
 budget:
-	go run -C tools ./budget ..
+	go run -C tools ./budget "$(CURDIR)"
 
 # Nothing is skipped: a server or browser that is missing is a failure here.
 unit:

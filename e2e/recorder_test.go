@@ -159,17 +159,18 @@ func readRequest(in *bufio.Reader) (received, error) {
 		}
 		return req, err
 	}
-	for _, text := range req.values("Content-Length") {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return req, err
-		}
-		body := make([]byte, n)
-		_, err = io.ReadFull(in, body)
-		req.body = string(body)
+	length := strings.Join(req.values("Content-Length"), ",") // two lengths are no number
+	if length == "" {
+		return req, nil
+	}
+	n, err := strconv.Atoi(length)
+	if err != nil {
 		return req, err
 	}
-	return req, nil
+	body := make([]byte, n)
+	_, err = io.ReadFull(in, body)
+	req.body = string(body)
+	return req, err
 }
 
 // readFields reads up to and with the empty line.
