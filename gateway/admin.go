@@ -32,6 +32,7 @@ func (g *Gateway) Admin() http.Handler {
 	return mux
 }
 
+// answerJSON answers a probe, never from a cache.
 func answerJSON(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

@@ -89,8 +89,13 @@ func (s *Snapshot) mentionsCookie(line string) bool {
 	return slices.ContainsFunc(s.ownCookies, func(name string) bool { return strings.Contains(line, name) })
 }
 
+// ownsCookie tells whether a cookie is the gateway's, under whichever prefix:
+// a setting left over from the days of plain http is one as well.
 func (s *Snapshot) ownsCookie(name string) bool { return slices.Contains(s.ownCookies, name) }
 
+// cutCookie is cutCookies for one line. It splits where browsers join, at
+// semicolons, even inside quotes: a quoted semicolon is no part of a cookie
+// (RFC 6265 section 4.1.1).
 func (s *Snapshot) cutCookie(line string) string {
 	var b strings.Builder
 	cut, first := false, true

@@ -38,6 +38,8 @@ func newCORS(c *CORS, methods []string) *cors {
 	return made
 }
 
+// allows tells whether pages of an origin may use the route. Origins are
+// compared whole: a suffix would let evil-example.com in for example.com.
 func (c *cors) allows(origin string) bool {
 	return slices.Contains(c.origins, strings.ToLower(origin)) || slices.Contains(c.origins, "*")
 }
@@ -91,6 +93,8 @@ func (c *cors) grant(h http.Header, r *http.Request, method string) {
 	}
 }
 
+// origin names the origin that may, never "*": with credentials browsers want
+// the name, and caches are told by Vary.
 func (c *cors) origin(h http.Header, r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" || !c.allows(origin) {

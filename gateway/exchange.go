@@ -144,6 +144,7 @@ func requestID(given []string) string {
 	return hex.EncodeToString(b[:])
 }
 
+// wellFormedID admits what every log, header and URL takes as it is.
 func wellFormedID(id string) bool {
 	if id == "" || len(id) > maxRequestID {
 		return false
@@ -156,6 +157,7 @@ func wellFormedID(id string) bool {
 	return true
 }
 
+// isAlnum tells an ASCII letter or digit.
 func isAlnum(c byte) bool {
 	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
@@ -192,6 +194,8 @@ func validTraceparent(v string) bool {
 		v[3:35] != "00000000000000000000000000000000" && v[36:52] != "0000000000000000"
 }
 
+// lowerHex tells whether a text is hexadecimal in lower case, as the
+// specification demands of both ids.
 func lowerHex(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {

@@ -16,7 +16,7 @@ import (
 type identity struct {
 	headers  []identityHeader
 	stripped map[string]bool // folded names: true is stripped, false is kept though a prefix matches
-	prefixes []string        // folded
+	prefixes [256][]string   // folded, by their first byte: most names match none
 	own      map[string]bool // folded names of headers: an upstream may not echo them
 }
 
@@ -31,7 +31,10 @@ type identityHeader struct {
 // The first to name a header wins: what stands in the file counts before what
 // a preset brings along.
 func newIdentity(c Identity) *identity {
-	id := &identity{stripped: map[string]bool{}, own: map[string]bool{}, prefixes: strippedPrefixes()}
+	id := &identity{stripped: map[string]bool{}, own: map[string]bool{}}
+	for _, prefix := range strippedPrefixes() {
+		id.prefixes[prefix[0]] = append(id.prefixes[prefix[0]], prefix)
+	}
 	for _, h := range c.Headers {
 		id.add(h, ",")
 	}
@@ -54,6 +57,8 @@ func newIdentity(c Identity) *identity {
 	return id
 }
 
+// add takes a header up, unless one of the same name, to the most forgiving
+// reader, is there already.
 func (id *identity) add(h Header, separator string) {
 	folded := fold(h.Name)
 	id.stripped[folded] = true
@@ -75,6 +80,7 @@ func fold(name string) string {
 	return string(foldInto(&buf, name))
 }
 
+// foldInto is fold without an allocation, for the request's way.
 func foldInto(buf *[maxName]byte, name string) []byte {
 	n := min(len(name), maxName)
 	for i := range n {
@@ -104,12 +110,15 @@ func isPlain(name string) bool {
 // strips tells whether a client's header of this name is taken out. keep lists
 // names with other signs than dashes that the upstream wants, in lower case.
 func (id *identity) strips(name string, keep []string) bool {
+	if name == "" {
+		return true
+	}
 	var buf [maxName]byte
 	folded := foldInto(&buf, name)
 	if stripped, known := id.stripped[string(folded)]; known { // no allocation: the compiler sees a map index
 		return stripped || !isPlain(name)
 	}
-	for _, prefix := range id.prefixes {
+	for _, prefix := range id.prefixes[folded[0]] {
 		if len(folded) >= len(prefix) && string(folded[:len(prefix)]) == prefix {
 			return true
 		}

@@ -30,6 +30,8 @@ type metrics struct {
 // sessionCountTimeout bounds what a scrape waits for the store.
 const sessionCountTimeout = 2 * time.Second
 
+// newMetrics makes and registers all of them. The buckets reach from a cached
+// page to the longest default timeout.
 func newMetrics(a Authenticator) *metrics {
 	buckets := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 	m := &metrics{
@@ -58,6 +60,8 @@ func newMetrics(a Authenticator) *metrics {
 	return m
 }
 
+// countSessions asks the store at the time of a scrape. It answers NaN for
+// "not known": 0 would look like everybody was logged out.
 func countSessions(a Authenticator) float64 {
 	ctx, cancel := context.WithTimeout(context.Background(), sessionCountTimeout)
 	defer cancel()
@@ -77,10 +81,12 @@ func (m *metrics) request(x *exchange, status int, elapsed time.Duration) {
 	}
 }
 
+// handler answers a scrape. One metric that fails does not hide the others.
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
 
+// gaugeOf spells yes and no for Prometheus.
 func gaugeOf(yes bool) float64 {
 	if yes {
 		return 1

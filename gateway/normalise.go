@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/posternhq/postern/gateway/problem"
-	"github.com/posternhq/postern/policy"
 )
 
 // Limits on what net/http bounds only by the size of all headers together:
@@ -48,6 +47,8 @@ func (x *exchange) normalise() (problem.Problem, bool) {
 	return problem.Problem{}, true
 }
 
+// badRequest is the refusal of what no code of its own says better. The detail
+// is for the sender: it says what is wrong, and repeats nothing of the request.
 func badRequest(detail string) problem.Problem {
 	p := problem.Of(problem.BadRequest)
 	p.Detail = detail
@@ -153,28 +154,6 @@ func parseHop(s string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// splitTarget takes a request target apart: origin-form, or absolute-form with
-// its authority (RFC 9112 section 3.2). Asterisk and authority form are for
-// servers and tunnels, and other schemes are for nobody here.
-func splitTarget(raw string) (authority, target string, ok bool) {
-	if strings.HasPrefix(raw, "/") {
-		return "", raw, true
-	}
-	scheme, rest, found := strings.Cut(raw, "://")
-	if !found || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
-		return "", "", false
-	}
-	end := strings.IndexAny(rest, "/?#")
-	if end < 0 {
-		end = len(rest)
-	}
-	authority, target = rest[:end], rest[end:]
-	if !strings.HasPrefix(target, "/") {
-		target = "/" + target
-	}
-	return authority, target, authority != ""
-}
-
 // readHost settles the effective host and scheme, and answers only for hosts
 // that are ours. net/http replaces Host by the authority of an absolute-form
 // target without a word, so that one must always be a host known by name.
@@ -267,99 +246,6 @@ func canonicalHost(host, scheme string) string {
 		return name
 	}
 	return name + ":" + port
-}
-
-// readTarget parses the path, and keeps the query as it is.
-func (x *exchange) readTarget(target string) (problem.Problem, bool) {
-	for i := range len(target) {
-		// HTTP/2 can carry a space or a line end in :path, which would end the
-		// request line towards an HTTP/1 upstream (request splitting).
-		if c := target[i]; c <= ' ' || c == 0x7f || c == '#' {
-			return problem.Of(problem.BadPath), false
-		}
-	}
-	raw, query, hasQuery := strings.Cut(target, "?")
-	path, err := policy.ParsePath(raw)
-	if err != nil {
-		return problem.Of(problem.BadPath), false
-	}
-	if hasMethodOverride(query) {
-		return badRequest("A method in the query is not accepted: use the method itself."), false
-	}
-	x.path, x.query, x.hasQuery = path, query, hasQuery
-	return problem.Problem{}, true
-}
-
-// target is the request target as it came, for the way back after a login.
-func (x *exchange) target() string {
-	if !x.hasQuery {
-		return x.path.String()
-	}
-	return x.path.String() + "?" + x.query
-}
-
-// hasMethodOverride finds the parameter _method, by which several frameworks
-// let a POST be a DELETE, in every spelling that one of them reads as such:
-// encoded, in any case, as an array, and as PHP mends names (".method",
-// " _method", "[method"). The policy has decided on the method of the request line.
-func hasMethodOverride(query string) bool {
-	for len(query) >= len("_method") {
-		var pair string
-		if i := strings.IndexAny(query, "&;"); i >= 0 {
-			pair, query = query[:i], query[i+1:]
-		} else {
-			pair, query = query, ""
-		}
-		key, _, _ := strings.Cut(pair, "=")
-		if len(key) >= len("_method") && isMethodKey(key) {
-			return true
-		}
-	}
-	return false
-}
-
-func isMethodKey(key string) bool {
-	key = strings.TrimLeft(unescapeLoosely(key), " ")
-	if len(key) < len("_method") || !strings.EqualFold(key[1:len("_method")], "method") {
-		return false
-	}
-	if !strings.ContainsRune("_.[", rune(key[0])) {
-		return false
-	}
-	rest := key[len("_method"):]
-	return rest == "" || rest[0] == '[' || rest[0] == 0 || rest[0] == ' '
-}
-
-// unescapeLoosely decodes what is a percent-encoding and leaves the rest, as
-// lenient parsers do.
-func unescapeLoosely(s string) string {
-	if !strings.ContainsAny(s, "%+") {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '+':
-			b.WriteByte(' ')
-		case s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
-			b.WriteByte(unhex(s[i+1])<<4 | unhex(s[i+2]))
-			i += 2
-		default:
-			b.WriteByte(s[i])
-		}
-	}
-	return b.String()
-}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
-}
-
-func unhex(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c&^0x20 - 'A' + 10
 }
 
 // readUpgrade lets the handshake of a WebSocket through and no other upgrade.

@@ -57,6 +57,8 @@ func NewAdminServer(c Config, h http.Handler, log *slog.Logger) *Server {
 	return &Server{address: c.Admin.Listen, key: "admin.listen", http: newHTTPServer(h, log)}
 }
 
+// newHTTPServer has the limits. What net/http has to say, mostly of clients
+// that talk nonsense, goes to the log at level debug: anybody can make it talk.
 func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:                      h,

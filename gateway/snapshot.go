@@ -106,6 +106,7 @@ func (g *Gateway) Build(p Parts) (*Snapshot, error) {
 	return s, nil
 }
 
+// nextID names a snapshot that was given no name: by number, from 1.
 func (g *Gateway) nextID() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -124,6 +125,8 @@ func faultsError(faults []Fault) error {
 	return errors.Join(errs...)
 }
 
+// buildHosts collects the names that are ours. public_url's always is: a list
+// of hosts that forgets it would lock everybody out of the login.
 func (s *Snapshot) buildHosts(c Config) {
 	s.known = map[string]bool{hostname(s.publicURL.Host): true}
 	for _, h := range c.Hosts {
@@ -132,6 +135,8 @@ func (s *Snapshot) buildHosts(c Config) {
 	s.anyHost = len(c.Hosts) == 0
 }
 
+// buildTrust reads the list of those whose forwarding headers are believed.
+// An empty list trusts nobody.
 func (s *Snapshot) buildTrust(list []string) {
 	for _, item := range list {
 		if item == "unix" {
@@ -159,6 +164,9 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
+// buildSources settles where credentials are looked for, and which cookies
+// never pass. A query parameter is no source: queries end up in logs and in
+// Referer fields.
 func (s *Snapshot) buildSources(p Parts) error {
 	for _, source := range p.TokenSources {
 		name, isHeader := strings.CutPrefix(source, "header:")
@@ -189,6 +197,8 @@ func unprefixed(name string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(name, "__Host-"), "__Secure-")
 }
 
+// buildCrossOrigin trusts this site and the origins that the configuration
+// names. There are no exceptions by path: each would be a hole.
 func (s *Snapshot) buildCrossOrigin(origins []string) error {
 	s.crossOrigin = http.NewCrossOriginProtection()
 	for _, origin := range append([]string{s.publicURL.Scheme + "://" + s.publicHost}, origins...) {
@@ -199,6 +209,7 @@ func (s *Snapshot) buildCrossOrigin(origins []string) error {
 	return nil
 }
 
+// buildUpstreams makes all upstreams ready, and reports all that cannot be.
 func (s *Snapshot) buildUpstreams(g *Gateway, c Config) error {
 	var errs []error
 	for i := range c.Upstreams {
@@ -268,6 +279,7 @@ func (s *Snapshot) warnScheme(requestID string) {
 // a retired snapshot are closed when the last of its requests has ended.
 func (s *Snapshot) acquire() { s.requests.Add(1) }
 
+// release ends what acquire began.
 func (s *Snapshot) release() {
 	if s.requests.Add(-1) == 0 && s.retired.Load() {
 		s.closeIdle()
@@ -283,6 +295,7 @@ func (s *Snapshot) retire() {
 	}
 }
 
+// closeIdle lets go of the connections that no request uses.
 func (s *Snapshot) closeIdle() {
 	for _, u := range s.upstreams {
 		u.transport.CloseIdleConnections()

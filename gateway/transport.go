@@ -46,6 +46,7 @@ func newTransport(c *Upstream) (*http.Transport, error) {
 	}, nil
 }
 
+// orDefault fills in for a duration that was left out.
 func orDefault(d, def time.Duration) time.Duration {
 	if d > 0 {
 		return d

@@ -36,6 +36,8 @@ type upstream struct {
 // httputil.ReverseProxy.
 type exchangeKey struct{}
 
+// exchangeOf is the exchange that forward put into the context. Every request
+// that reaches the hooks has one.
 func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
 // newUpstream makes an upstream ready. Its name and URL have been validated.
@@ -143,6 +145,7 @@ func (u *upstream) wireURL(path, query string, hasQuery bool) (w *url.URL, ok bo
 	return w, true
 }
 
+// unescapePath is what url.URL wants beside RawPath to take it as it is.
 func unescapePath(raw string) string {
 	if p, err := url.PathUnescape(raw); err == nil {
 		return p

@@ -10,15 +10,18 @@ import (
 	"github.com/posternhq/postern/policy"
 )
 
+// later ends the refusal of a key whose time has not come.
 const later = "comes with a later version of Postern; leave it out"
 
 // faults collects what is wrong with a configuration.
 type faults []Fault
 
+// add says that something is wrong.
 func (f *faults) add(path, format string, args ...any) {
 	*f = append(*f, Fault{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
+// warn says that something is doubtful.
 func (f *faults) warn(path, format string, args ...any) {
 	*f = append(*f, Fault{Path: path, Message: fmt.Sprintf(format, args...), Warning: true})
 }
@@ -64,6 +67,7 @@ func (c Config) Validate(routes []RouteOptions) []Fault {
 	return f
 }
 
+// validateFront looks at what faces the clients.
 func (c *Config) validateFront(f *faults) {
 	validateListen(f, "listen", c.Listen, true)
 	if c.Admin.Listen != "" {
@@ -86,6 +90,8 @@ func (c *Config) validateFront(f *faults) {
 	f.oneOf("log.format", c.Log.Format, "auto", "json", "text")
 }
 
+// validatePublicURL wants a bare site: cookies, redirects and the issuer are
+// made from it, and none of them has a place for a path.
 func (c *Config) validatePublicURL(f *faults) {
 	u, err := url.Parse(c.PublicURL)
 	switch {
@@ -101,6 +107,7 @@ func isSite(u *url.URL) bool {
 	return (u.Scheme == "http" || u.Scheme == "https") && validHost(u.Host)
 }
 
+// validateListen accepts host:port, :port and, where unix is true, unix:path.
 func validateListen(f *faults, path, address string, unix bool) {
 	if socket, ok := strings.CutPrefix(address, "unix:"); ok && unix && socket != "" {
 		return
@@ -128,6 +135,8 @@ func (c *Config) validateTrust(f *faults) {
 	}
 }
 
+// validate looks at one upstream, but for keep_headers, which depend on the
+// identity headers as well.
 func (u *Upstream) validate(f *faults, path string) {
 	if u.Name == "" {
 		f.add(path+".name", "is missing")
@@ -149,6 +158,8 @@ func (u *Upstream) validate(f *faults, path string) {
 	}
 }
 
+// validateURL accepts one address, with a path at most. What it says repeats
+// none of the URL: there may be a password in it.
 func (u *Upstream) validateURL(f *faults, path string) {
 	switch len(u.URLs) {
 	case 0:
@@ -167,6 +178,8 @@ func (u *Upstream) validateURL(f *faults, path string) {
 	}
 }
 
+// plainBase tells whether the path before every request's own is as plain as
+// those must be.
 func plainBase(t *url.URL) bool {
 	base := strings.TrimSuffix(t.EscapedPath(), "/")
 	if base == "" {
@@ -194,6 +207,8 @@ func (c *Config) validateKept(f *faults, path string, names []string) {
 	}
 }
 
+// validate looks at the identity headers: each must be one to every reader,
+// and none may be part of the message.
 func (c *Identity) validate(f *faults) {
 	seen := map[string]bool{}
 	for i, h := range c.Headers {
@@ -230,10 +245,12 @@ func messageHeaders() []string {
 		"x-forwarded-prefix", "x-real-ip", "authorization"}
 }
 
+// identityValues are the words that Header.Value may be.
 func identityValues() []string {
 	return []string{"username", "id", "email", "name", "roles", "session"}
 }
 
+// presetNames are the words that Identity.Presets may hold.
 func presetNames() []string {
 	var names []string
 	for _, p := range presets() {
@@ -252,6 +269,7 @@ func validToken(s string) bool {
 	return s != ""
 }
 
+// validate looks at what a route asks of the gateway.
 func (o *RouteOptions) validate(f *faults, path string) {
 	f.refuse(o.Rewrite != "", path+".rewrite")
 	f.refuse(o.RateLimit != nil, path+".rate_limit")
@@ -272,6 +290,8 @@ func (o *RouteOptions) validate(f *faults, path string) {
 	}
 }
 
+// validate refuses what would let every site act as the user, and origins that
+// no browser would send.
 func (c *CORS) validate(f *faults, path string) {
 	if len(c.Origins) == 0 {
 		f.add(path+".origins", "is missing")

@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"testing"
+)
+
+// BenchmarkServe measures the gateway's own part of a request: everything from
+// ServeHTTP to the upstream's connection and back, without the client's.
+func BenchmarkServe(b *testing.B) {
+	s := newStack(b)
+	s.gateway.log = slog.New(slog.NewJSONHandler(io.Discard, nil))
+	token := s.token("alice")
+	b.Run("bare ReverseProxy", func(b *testing.B) { // what there is to compare with
+		b.ReportAllocs()
+		snap := s.gateway.snap.Load()
+		target := snap.upstreams[0].target
+		proxy := &httputil.ReverseProxy{Transport: snap.upstreams[0].transport, BufferPool: &s.gateway.buffers, Rewrite: func(pr *httputil.ProxyRequest) { pr.SetURL(target) }}
+		for b.Loop() {
+			proxy.ServeHTTP(httptest.NewRecorder(), benchRequest("/public/x", ""))
+		}
+	})
+	for _, bench := range []struct{ name, path, token string }{{"anyone", "/public/x", ""}, {"authenticated", "/app/x", token}, {"refused", "/app/x", ""}} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				w := httptest.NewRecorder()
+				s.gateway.ServeHTTP(w, benchRequest(bench.path, bench.token))
+				if w.Code != 200 && bench.name != "refused" {
+					b.Fatal(w.Code, w.Body)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkSteps measures the steps before the upstream alone.
+func BenchmarkSteps(b *testing.B) {
+	s := newStack(b)
+	snap, token := s.gateway.snap.Load(), s.token("alice")
+	b.Run("decide", func(b *testing.B) {
+		b.ReportAllocs()
+		r, w := benchRequest("/app/x", token), httptest.NewRecorder()
+		for b.Loop() {
+			x := s.gateway.begin(snap, w, r)
+			if _, ok := x.normalise(); !ok || !x.route() || !s.gateway.authenticate(x) || !s.gateway.decide(x) {
+				b.Fatal(x.reason)
+			}
+		}
+	})
+	b.Run("strip", func(b *testing.B) {
+		b.ReportAllocs()
+		h := benchRequest("/app/x", token).Header
+		for b.Loop() {
+			snap.identity.strip(h, nil)
+		}
+	})
+}
+
+// benchRequest is what a browser sends, as far as the gateway looks at it.
+func benchRequest(path, token string) *http.Request {
+	r := httptest.NewRequest("GET", path, nil)
+	r.RequestURI, r.Host = path, "gw.test"
+	for name, v := range map[string]string{"Accept": "application/json", "Accept-Language": "de,en", "Accept-Encoding": "gzip, br", "User-Agent": "Mozilla/5.0",
+		"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin", "Sec-Ch-Ua": "x", "Cookie": "app=1; theme=dark", "Referer": "http://gw.test/"} {
+		r.Header.Set(name, v)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return r
+}
