@@ -77,6 +77,7 @@ func (d *decoder) place(path string) policy.Pos {
 	return policy.Pos{File: d.file}
 }
 
+// checkGateway asks the package gateway about its keys and the routes' options.
 func (d *decoder) checkGateway(file *File) {
 	for _, fault := range file.Config.Validate(file.RouteOptions()) {
 		d.fault(fault.Path, fault.Message, fault.Warning)

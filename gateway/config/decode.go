@@ -83,6 +83,9 @@ func (d *decoder) empty(n *yaml.Node, path string) {
 	}
 }
 
+// list reads a list, or where the key allows it its only item. What the file
+// lists replaces the default whole: two lists are never merged, so that what
+// stands in the file is all that holds.
 func (d *decoder) list(s *shape, n *yaml.Node, v reflect.Value, path string) {
 	items := n.Content
 	switch {
@@ -105,6 +108,8 @@ func (d *decoder) list(s *shape, n *yaml.Node, v reflect.Value, path string) {
 	}
 }
 
+// object reads a mapping key by key, after it told those who want to know
+// where they stand: a policy's findings and explanations point at that place.
 func (d *decoder) object(s *shape, n *yaml.Node, v reflect.Value, path string) {
 	for _, index := range s.places {
 		pos := d.pos(n)
@@ -129,6 +134,7 @@ func (d *decoder) object(s *shape, n *yaml.Node, v reflect.Value, path string) {
 	}
 }
 
+// has tells whether the file has the key, rightly written or not.
 func (d *decoder) has(path string) bool {
 	_, ok := d.places[path]
 	return ok
@@ -151,7 +157,7 @@ func (d *decoder) key(s *shape, key, n *yaml.Node, v reflect.Value, path string)
 	case comesLater(below) != "":
 		d.places[below] = d.pos(n)
 		if !isOff(n) {
-			d.fail(d.pos(key), below, "%s", comesLater(below))
+			d.fail(d.pos(key), below, later)
 		}
 	default:
 		d.unknown[path], d.places[below] = true, d.pos(n)

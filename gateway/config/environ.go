@@ -103,6 +103,7 @@ func (d *decoder) overlay(src Source, file reflect.Value) {
 	}
 }
 
+// merge lays a layer over those that were merged before.
 func (d *decoder) merge(v *viper.Viper, layer map[string]any) {
 	if err := v.MergeConfigMap(layer); err != nil {
 		d.find(policy.Pos{File: d.file}, "%v", err)
@@ -212,7 +213,7 @@ func (d *decoder) warnUnknown(env map[string]string, keys []key, known []string)
 		switch {
 		case names[name], isIgnored(name, known):
 		case laterEnv(name) != "":
-			d.find(policy.Pos{File: name}, "%s", laterEnv(name))
+			d.find(policy.Pos{File: name}, "%s %s", laterEnv(name), later)
 		default:
 			warning := at(policy.Pos{File: name}, "no such setting%s", suggestEnv(name, all))
 			warning.Warning = true
@@ -241,11 +242,11 @@ func isIgnored(name string, known []string) bool {
 	return false
 }
 
-// laterEnv is the message for a name that a later version heeds.
+// laterEnv is the key behind a name that a later version heeds, or nothing.
 func laterEnv(name string) string {
 	for _, path := range laterKeys() {
 		if strings.HasPrefix(name, envName(path)) {
-			return comesLater(path)
+			return path
 		}
 	}
 	return ""
@@ -273,6 +274,7 @@ func readSecret(name string) (string, error) {
 	return secret, nil
 }
 
+// flagName is how a finding calls the flag of a key: --auth-prefix.
 func flagName(path string) string {
 	return "--" + strings.NewReplacer(".", "-", "_", "-").Replace(path)
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 
@@ -18,12 +17,16 @@ func laterKeys() []string {
 
 var listPosition = regexp.MustCompile(`\[\d+\]`)
 
-// comesLater is the message for a key of a later version, or nothing.
+// later is what is said of such a key, after its path.
+const later = "comes with a later version of Postern; leave it out"
+
+// comesLater is the key of a later version that path is, or lies below; or
+// nothing.
 func comesLater(path string) string {
 	bare := listPosition.ReplaceAllString(path, "")
 	for _, key := range laterKeys() {
 		if bare == key || strings.HasPrefix(bare, key+".") {
-			return fmt.Sprintf("%s comes with a later version of Postern; leave it out", key)
+			return key
 		}
 	}
 	return ""

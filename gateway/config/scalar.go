@@ -36,19 +36,22 @@ func setScalar(s *shape, raw string, v reflect.Value) error {
 	return fmt.Errorf("must be %s", s)
 }
 
+// setInteger takes decimal digits alone. Not 0x10, 010 or 1_000: YAML 1.1,
+// YAML 1.2 and the reader of the file make different numbers of them.
 func setInteger(raw string, v reflect.Value) error {
 	n, err := strconv.ParseInt(raw, 10, v.Type().Bits())
 	switch {
 	case errors.Is(err, strconv.ErrRange):
 		return fmt.Errorf("%s is too large", raw)
 	case err != nil || strconv.FormatInt(n, 10) != raw:
-		// Not even 0x10, 010 or 1_000: programs disagree about what they are.
 		return fmt.Errorf("must be a whole number in decimal digits, not %q", raw)
 	}
 	v.SetInt(n)
 	return nil
 }
 
+// setBoolean takes the two words that every version of YAML takes for the same.
+// yes and off are booleans in YAML 1.1 and texts in 1.2.
 func setBoolean(raw string, v reflect.Value) error {
 	switch raw {
 	case "true", "false":

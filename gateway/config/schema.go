@@ -51,6 +51,8 @@ func schemaOf(s *shape, path string, entry bool) node {
 	return described
 }
 
+// bareSchema describes a value that is there. path has no list positions:
+// entries of a list are all alike.
 func bareSchema(s *shape, path string, entry bool) node {
 	switch s.kind {
 	case list:
@@ -88,6 +90,8 @@ func bareSchema(s *shape, path string, entry bool) node {
 	return described
 }
 
+// objectSchema describes a mapping: its keys and no others, a secret or its
+// _file twin but not both, and the keys of later versions with nothing in them.
 func objectSchema(s *shape, path string, entry bool) node {
 	properties := node{}
 	described := node{"type": "object", "properties": properties, "additionalProperties": false}

@@ -121,6 +121,8 @@ func (d *decoder) duplicates(n *yaml.Node) {
 	}
 }
 
+// pos is where a node stands. The parser gives no place to what is not there,
+// such as the value of a key at the end of the file.
 func (d *decoder) pos(n *yaml.Node) policy.Pos {
 	return policy.Pos{File: d.file, Line: max(n.Line, 1), Column: max(n.Column, 1)}
 }
@@ -142,6 +144,7 @@ func describe(n *yaml.Node) string {
 	return "a text"
 }
 
+// invalidAt is the place of the first byte that is no UTF-8.
 func invalidAt(file string, data []byte) policy.Pos {
 	line, column := 1, 1
 	for len(data) > 0 {
@@ -167,6 +170,7 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
+// item is the path of an entry of a list, counted from 0.
 func item(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 
 // parent is the path without its last key or list position.

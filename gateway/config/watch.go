@@ -25,6 +25,7 @@ func Watch(ctx context.Context, path string, changed func()) error {
 	return w.run(ctx)
 }
 
+// watcher is one Watch. All its work is done by the goroutine that runs it.
 type watcher struct {
 	path    string
 	settle  time.Duration // a file is read when nothing happened for so long: editors write in steps
@@ -37,6 +38,8 @@ type watcher struct {
 	last   [sha256.Size]byte // digest of the content that is known
 }
 
+// run watches until ctx ends. The channels of a watcher that there is none of
+// are nil, and never ready.
 func (w *watcher) run(ctx context.Context) error {
 	w.last, _ = digest(w.path)
 	var events <-chan fsnotify.Event
@@ -93,6 +96,7 @@ func (w *watcher) follow() {
 	}
 }
 
+// digest identifies the content of a file, however many links lead to it.
 func digest(path string) ([sha256.Size]byte, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
