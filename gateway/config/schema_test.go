@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-func compileSchema(t *testing.T) *jsonschema.Schema {
+func compileSchema(t testing.TB) *jsonschema.Schema {
 	t.Helper()
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
 	if err != nil {
@@ -179,4 +179,36 @@ func TestTheSchemaShowsDefaultsAsAPersonWritesThem(t *testing.T) {
 			t.Errorf("got %v, want %v", test.got, test.want)
 		}
 	}
+}
+
+// FuzzSchema: an editor never marks as wrong what Postern takes.
+func FuzzSchema(f *testing.F) {
+	schema := compileSchema(f)
+	f.Add(reference)
+	f.Add(string(uncommented()))
+	for _, seed := range []string{"listen: :80\nhosts: [a]\n", "auth: { access_token: { ttl: 1d12h }, password: { memory_budget: 1GiB } }", "routes: [{ path: /, allow: [anyone, { self: id }] }]", "store:\ntests: []\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, data string) {
+		file, _ := Load(Source{Data: []byte(data)})
+		if file == nil || slices.ContainsFunc(file.Routes, func(r Route) bool { return r.Path == "" || r.Allow == nil }) {
+			return // refused, or lacks what Check and schema demand
+		}
+		var value any
+		if yaml.Unmarshal([]byte(data), &value) != nil {
+			return // a key that is no text in another reader's eyes
+		}
+		if problems := shapeFaults(schema.Validate(asJSON(t, data))); problems != "" {
+			t.Fatalf("%s\n%s", problems, data)
+		}
+	})
+}
+
+// shapeFaults is what a schema says, without the words and keys that only
+// Check judges.
+func shapeFaults(err error) string {
+	if err == nil || strings.Contains(err.Error(), "value must be one of") || strings.Contains(err.Error(), "missing propert") {
+		return ""
+	}
+	return err.Error()
 }
