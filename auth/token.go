@@ -230,11 +230,7 @@ func unambiguous(text []byte) bool {
 			depth--
 		case '"':
 			start := i + 1
-			for i = start; text[i] != '"'; i++ {
-				if text[i] == '\\' {
-					i++
-				}
-			}
+			i = endOfString(text, start)
 			// In valid JSON a string before a colon is a name, and only that.
 			if !bytes.HasPrefix(bytes.TrimLeft(text[i+1:], " \t\r\n"), []byte(":")) {
 				continue
@@ -246,6 +242,16 @@ func unambiguous(text []byte) bool {
 		}
 	}
 	return true
+}
+
+// endOfString is where the quote stands that ends a string of valid JSON.
+func endOfString(text []byte, i int) int {
+	for ; text[i] != '"'; i++ {
+		if text[i] == '\\' {
+			i++
+		}
+	}
+	return i
 }
 
 func plainName(name []byte, lower bool) bool {
