@@ -36,11 +36,9 @@ func (c *compiler) rules(r *route, in *Route, p pattern) {
 func (c *compiler) unreachable(r *route) {
 	for _, list := range [][]rule{r.allow, r.deny} {
 		for i := range list {
-			for j := range list[:i] {
-				if list[j].covers(&list[i]) {
-					c.warn(list[i].pos, "this rule is never needed: whoever it is for is covered by the rule before it (%s)", list[j].describe())
-					break
-				}
+			j := slices.IndexFunc(list[:i], func(before rule) bool { return before.covers(&list[i]) })
+			if j >= 0 {
+				c.warn(list[i].pos, "this rule is never needed: whoever it is for is covered by the rule before it (%s)", list[j].describe())
 			}
 		}
 	}
@@ -80,15 +78,21 @@ func (c *compiler) rule(in *Route, from *Rule, p pattern) rule {
 	r.field = c.field(pos, from.Field, p)
 	r.networks = c.networks(pos, from.CIDR)
 	r.maxAge = c.maxAge(pos, from.MaxAge)
-	who := r.role != "" || len(r.anyRole) > 0 || len(r.allRoles) > 0 || r.user != "" || len(r.anyUser) > 0 || from.Self != nil || from.Field != nil
-	r.identity = who || from.Authenticated || from.MaxAge != "" || from.MFA || from.ClientCert != nil
-	if !r.anyone && !r.identity && from.CIDR == nil && from.Methods == nil && from.empty() {
+	r.identity = from.Authenticated || from.MaxAge != "" || from.MFA || from.ClientCert != nil || from.who()
+	fixed := from.CIDR != nil || from.Methods != nil
+	if !r.anyone && !r.identity && !fixed && from.empty() {
 		c.fault(pos, "a rule without any condition; write `anyone` where everyone is meant")
 	}
-	if r.anyone && (r.identity || from.CIDR != nil || from.Methods != nil) {
+	if r.anyone && (r.identity || fixed) {
 		c.fault(pos, "`anyone` stands alone: it has no further conditions")
 	}
 	return r
+}
+
+// who reports whether the rule asks for somebody in particular.
+func (r *Rule) who() bool {
+	return r.Role != "" || len(r.AnyRole) > 0 || len(r.AllRoles) > 0 ||
+		r.User != "" || len(r.AnyUser) > 0 || r.Self != nil || r.Field != nil
 }
 
 // empty reports whether no list of the rule is there, not even an empty one:
