@@ -4,6 +4,7 @@
 #   chromium, chromedriver    the browser tests
 #   node, npm, express        a legacy application in JavaScript
 #   django, gunicorn          a legacy application in Python
+#   nginx, java, tomcat       whose routers the profiles are held against
 # Made for Debian 12. On another system it names what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,6 +21,9 @@ need chromedriver chromium-driver
 need node nodejs
 need npm npm
 need gunicorn gunicorn
+need nginx nginx-light
+need java default-jre-headless
+[ -e /usr/share/tomcat10/bin/bootstrap.jar ] || missing+=(tomcat10-common)
 # Debian's modules belong to Debian's interpreter; another python3 may come
 # first in PATH.
 /usr/bin/python3 -c 'import django' >/dev/null 2>&1 || missing+=(python3 python3-django)
@@ -50,8 +54,11 @@ if [ "${#missing[@]}" -gt 0 ]; then
 	done
 fi
 
-express=e2e/testdata/express
-if ! cmp -s "$express/package-lock.json" "$express/node_modules/.installed"; then
-	npm ci --prefix "$express" --no-audit --no-fund --loglevel=error
-	cp "$express/package-lock.json" "$express/node_modules/.installed"
-fi
+# Every Node application of the tests, from its lock file.
+find e2e -name package-lock.json -not -path '*/node_modules/*' | while read -r lock; do
+	dir=$(dirname "$lock")
+	if ! cmp -s "$lock" "$dir/node_modules/.installed"; then
+		npm ci --prefix "$dir" --no-audit --no-fund --loglevel=error
+		cp "$lock" "$dir/node_modules/.installed"
+	fi
+done
