@@ -1,21 +1,19 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // overlaps warns where a route does what its author may not have meant because
 // of another one.
 func (c *compiler) overlaps() {
 	for host, ends := range c.ends {
-		for _, outer := range ends {
-			if c.shapes[outer].tail != tailRest {
-				continue
+		for _, e := range ends {
+			if p := c.shapes[e]; host != "" && p.tail == tailRest && len(p.segments) == 0 {
+				c.hidden(e)
 			}
-			if host != "" && len(c.shapes[outer].segments) == 0 {
-				c.hidden(outer)
-			}
-			if len(c.shapes[outer].segments) > 0 {
-				c.holes(outer, ends)
-			}
+			c.hole(host, e)
 		}
 	}
 }
@@ -34,17 +32,20 @@ func (c *compiler) hidden(outer *endpoint) {
 	}
 }
 
-// holes warns of routes that are open to everyone inside a closed one.
-func (c *compiler) holes(outer *endpoint, ends []*endpoint) {
-	shape := strings.TrimSuffix(c.shapes[outer].shape(), "**")
-	for _, inner := range ends {
-		if inner == outer || !strings.HasPrefix(c.shapes[inner].shape()+"/", shape) {
-			continue
-		}
-		for _, r := range inner.routes {
-			if r.openToAll() && !outer.routes[0].openToAll() {
-				c.warn(r.info.Pos, "route %s is open to everyone and lies inside %s (%s), which is not", r.info.Label, outer.routes[0].info.Label, line(outer.routes[0]))
-			}
+// hole warns of a route that is open to everyone inside a closed one. It asks
+// for the patterns that could enclose it, not for all there are: a policy may
+// have a hundred thousand routes.
+func (c *compiler) hole(host string, inner *endpoint) {
+	i := slices.IndexFunc(inner.routes, (*route).openToAll)
+	if i < 0 {
+		return
+	}
+	open, p := inner.routes[i], c.shapes[inner]
+	for n := len(p.segments); n > 0; n-- {
+		outer := c.at[host+pattern{segments: p.segments[:n], tail: tailRest}.shape()]
+		if outer != nil && outer != inner && !slices.ContainsFunc(outer.routes, (*route).openToAll) {
+			c.warn(open.info.Pos, "route %s is open to everyone and lies inside %s (%s), which is not", open.info.Label, outer.routes[0].info.Label, line(outer.routes[0]))
+			return
 		}
 	}
 }
