@@ -163,6 +163,10 @@ func (c Config) Validate() []Fault {
 
 const day = 24 * time.Hour
 
+// maxAccessTTL is the longest life of an access token: what is revoked has to be
+// remembered for so long.
+const maxAccessTTL = 30 * day
+
 func (c Config) validateTokens(f *faults) {
 	if strings.ContainsFunc(c.Issuer, isControlOrSpace) {
 		f.add("issuer", "must not contain spaces or control characters")
@@ -178,7 +182,7 @@ func (c Config) validateTokens(f *faults) {
 	if _, ok := algorithmByName(c.AccessToken.Algorithm); !ok {
 		f.add("access_token.algorithm", "unknown algorithm %q; known are %s", c.AccessToken.Algorithm, strings.Join(algorithmNames(), ", "))
 	}
-	f.between("access_token.ttl", c.AccessToken.TTL, time.Second, 30*day)
+	f.between("access_token.ttl", c.AccessToken.TTL, time.Second, maxAccessTTL)
 	f.between("refresh_token.ttl", c.RefreshToken.TTL, time.Second, 3650*day)
 	f.between("refresh_token.session_ttl", c.RefreshToken.SessionTTL, time.Second, 3650*day)
 	// Within the grace a stolen token that was already spent still answers, so

@@ -24,19 +24,30 @@ func (s *Service) Login(ctx context.Context, cr Credentials, c Client) (Grant, e
 	if len(cr.Username) <= maxEmail {
 		name = Fold(cr.Username)
 	}
-	try, err := s.throttle.begin(st.config.Lockout, name, c.Address, s.now())
+	a, err := s.candidate(ctx, name)
 	if err != nil {
-		s.tell(ctx, Event{Name: EventLocked, User: name, Client: c})
 		return Grant{}, err
 	}
-	a, why, err := s.provePassword(ctx, st, name, cr.Password)
+	// An account counts as one, whichever of its names is tried.
+	counted := name
+	if a.ID != "" {
+		counted = a.ID
+	}
+	// What is told is the account's name: people type passwords into the field
+	// for the name, and those do not belong into a log.
+	try, err := s.throttle.begin(st.config.Lockout, counted, c.Address, s.now())
+	if err != nil {
+		s.tell(ctx, Event{Name: EventLocked, User: a.Username, Client: c})
+		return Grant{}, err
+	}
+	why, err := provePassword(ctx, st, a, cr.Password)
 	if err != nil {
 		try.cancelled()
 		return Grant{}, err
 	}
 	if why != "" {
 		try.failed(s.now())
-		s.tell(ctx, Event{Name: EventLoginFailed, User: name, Client: c, Detail: why})
+		s.tell(ctx, Event{Name: EventLoginFailed, User: a.Username, Client: c, Detail: why})
 		return Grant{}, ErrInvalidCredentials
 	}
 	try.succeeded()
@@ -49,35 +60,40 @@ func (s *Service) Login(ctx context.Context, cr Credentials, c Client) (Grant, e
 	return g, nil
 }
 
-// provePassword finds the account of a name and password, or says why there is
-// none: for the audit log alone, a client must not be able to tell the reasons
-// apart by the answer or by its time.
-func (s *Service) provePassword(ctx context.Context, st *state, name, password string) (a Account, why string, err error) {
+// candidate is the account that a folded name claims to be; the zero Account
+// when there is none.
+func (s *Service) candidate(ctx context.Context, name string) (Account, error) {
+	a, err := s.store.FindAccount(ctx, name)
+	if errors.Is(err, ErrNotFound) {
+		return Account{}, nil
+	}
+	return a, unavailable("find an account", err)
+}
+
+// provePassword says why a password does not prove a candidate, or nothing: for
+// the audit log alone, a client must not be able to tell the reasons apart by
+// the answer or by its time.
+func provePassword(ctx context.Context, st *state, a Account, password string) (why string, err error) {
 	if password == "" || len(password) > maxPassword {
 		// Whether there is such an account plays no part in this answer.
-		return Account{}, "a password has 1 to 1024 bytes", nil
-	}
-	a, err = s.store.FindAccount(ctx, name)
-	unknown := errors.Is(err, ErrNotFound)
-	if err != nil && !unknown {
-		return Account{}, "", unavailable("find an account", err)
+		return "a password has 1 to 1024 bytes", nil
 	}
 	same, err := st.hasher.compare(ctx, a.PasswordHash, password)
 	switch {
 	case errors.Is(err, errHash):
-		return Account{}, err.Error(), nil
+		return err.Error(), nil
 	case err != nil:
-		return Account{}, "", err
-	case unknown:
-		return Account{}, "unknown", nil
+		return "", err
+	case a.ID == "":
+		return "unknown", nil
 	case a.PasswordHash == "":
-		return Account{}, "no password", nil
+		return "no password", nil
 	case !same:
-		return Account{}, "wrong password", nil
+		return "wrong password", nil
 	case a.Disabled:
-		return Account{}, "disabled", nil
+		return "disabled", nil
 	}
-	return a, "", nil
+	return "", nil
 }
 
 // rehash keeps a proven password in the configured way. It may fail: the login

@@ -91,7 +91,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	}
 	// Another instance may have ended the session a moment ago.
 	row, err := s.store.Session(ctx, p.Session)
-	if errors.Is(err, ErrNotFound) || err == nil && (row.AccountID != p.ID || !row.Revoked.IsZero()) {
+	if errors.Is(err, ErrNotFound) || err == nil && (row.AccountID != p.ID || s.isOver(st, row)) {
 		return Grant{}, ErrTokenRevoked
 	}
 	if err != nil {
@@ -129,18 +129,22 @@ func wrongCurrent() error {
 
 // proveCurrent checks the current password and answers its hash.
 func (s *Service) proveCurrent(ctx context.Context, st *state, p Principal, current string, c Client) (string, error) {
-	name := Fold(p.Username)
-	try, err := s.throttle.begin(st.config.Lockout, name, c.Address, s.now())
+	// Counted together with logins: both guess at the same password.
+	try, err := s.throttle.begin(st.config.Lockout, p.ID, c.Address, s.now())
 	if err != nil {
 		s.tell(ctx, Event{Name: EventLocked, User: p.Username, Client: c})
 		return "", err
 	}
-	a, why, err := s.provePassword(ctx, st, Fold(p.ID), current)
+	a, err := s.candidate(ctx, Fold(p.ID))
+	why := ""
+	if err == nil {
+		why, err = provePassword(ctx, st, a, current)
+	}
 	if err != nil {
 		try.cancelled()
 		return "", err
 	}
-	if why != "" || a.ID != p.ID {
+	if why != "" {
 		try.failed(s.now())
 		s.tell(ctx, Event{Name: EventLoginFailed, User: p.Username, Client: c, Detail: "password change: " + why})
 		return "", wrongCurrent()
@@ -149,23 +153,46 @@ func (s *Service) proveCurrent(ctx context.Context, st *state, p Principal, curr
 	return a.PasswordHash, nil
 }
 
-// renew gives a session new tokens without being shown its refresh token.
+// isOver says whether a session can give no tokens any more.
+func (s *Service) isOver(st *state, row Session) bool {
+	conf, now := st.config.RefreshToken, s.now()
+	return !row.Revoked.IsZero() || now.Sub(row.Rotated) >= conf.TTL || now.Sub(row.Created) >= conf.SessionTTL
+}
+
+// renew gives a session new tokens without being shown its refresh token. It
+// rotates twice and without grace: a password is changed when somebody may have
+// a copy of the current token, and one step behind is what a lost answer or a
+// restart forgives.
 func (s *Service) renew(ctx context.Context, st *state, sid string, c Client) (Grant, error) {
+	if _, err := s.advance(ctx, st, sid, c); err != nil {
+		return Grant{}, err
+	}
+	found, err := s.advance(ctx, st, sid, c)
+	if err != nil {
+		return Grant{}, err
+	}
+	return s.grant(st, found.Account, found.Session)
+}
+
+// advance spends whatever refresh token a session has now.
+func (s *Service) advance(ctx context.Context, st *state, sid string, c Client) (Rotated, error) {
 	c.UserAgent = truncate(c.UserAgent, maxUserAgent)
 	for range rotateTries {
 		row, err := s.store.Session(ctx, sid)
 		if err != nil {
-			return Grant{}, unavailable("find a session", err)
+			return Rotated{}, unavailable("find a session", err)
 		}
-		found, err := s.store.RotateSession(ctx, st.rotation(sid, row.Counter, c))
+		rotation := st.rotation(sid, row.Counter, c)
+		rotation.Grace = 0
+		found, err := s.store.RotateSession(ctx, rotation)
 		switch {
 		case err != nil:
-			return Grant{}, unavailable("rotate a session", err)
+			return Rotated{}, unavailable("rotate a session", err)
 		case found.Swapped:
-			return s.grant(st, found.Account, found.Session)
-		case !found.Session.Revoked.IsZero() || found.Account.Disabled:
-			return Grant{}, ErrTokenRevoked
+			return found, nil
+		case s.isOver(st, found.Session) || found.Account.Disabled:
+			return Rotated{}, ErrTokenRevoked
 		}
 	}
-	return Grant{}, fmt.Errorf("rotate a session: %w: it is refreshed all the time", ErrUnavailable)
+	return Rotated{}, fmt.Errorf("rotate a session: %w: it is refreshed all the time", ErrUnavailable)
 }

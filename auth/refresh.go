@@ -161,7 +161,7 @@ func (s *Service) judgeRefresh(st *state, t refreshToken, found Rotated) refresh
 		return refreshConfused
 	case t.counter >= row.Floor && now.Sub(row.Rotated).Abs() < conf.ReuseGrace:
 		return refreshRepeated
-	case behind == 1 && s.now().Sub(s.started) < conf.ReuseGrace:
+	case behind == 1 && t.counter >= row.Floor && s.now().Sub(s.started) < conf.ReuseGrace:
 		// The answer to the rotation may have died with the last process.
 		return refreshRepeated
 	}

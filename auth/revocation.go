@@ -147,10 +147,14 @@ func (s *Service) poll(ctx context.Context) error {
 	v.mu.Lock()
 	v.fault = err
 	v.mu.Unlock()
+	now := s.now()
 	for _, r := range feed {
+		// Who made it may have reckoned with a shorter access_token.ttl than
+		// this instance's, and then the revoked token would come back to life.
+		r.Until = later(r.Until, s.current.Load().until(now))
 		v.apply(r)
 	}
-	v.forget(s.now())
+	v.forget(now)
 	return err
 }
 

@@ -21,6 +21,7 @@ type Options struct {
 	Now    func() time.Time             // default time.Now
 	Rand   io.Reader                    // default crypto/rand.Reader; safe for use at once
 	Audit  func(context.Context, Event) // default: none; must not block
+	Guest  bool                         // on the store of a gateway whose access_token.ttl may be another: the command line
 }
 
 // Service answers who is asking: it logs people in, keeps their sessions, and
@@ -31,6 +32,7 @@ type Service struct {
 	now    func() time.Time
 	rand   io.Reader
 	audit  func(context.Context, Event)
+	guest  bool
 
 	view     *revocations
 	throttle *throttle
@@ -46,7 +48,7 @@ type state struct {
 	ring    *keyring
 	hasher  *hasher
 	cache   *tokenCache   // of tokens that ring, issuer and audience have proven
-	horizon time.Duration // the longest access_token.ttl since the start
+	horizon time.Duration // how long a revocation made here is kept
 }
 
 // New opens the keys in the store, or makes them at the first start, and loads
@@ -54,7 +56,7 @@ type state struct {
 // the keys, and a store that does not answer are errors.
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
-		store: o.Store, now: o.Now, rand: o.Rand, audit: o.Audit,
+		store: o.Store, now: o.Now, rand: o.Rand, audit: o.Audit, guest: o.Guest,
 		view: newRevocations(), throttle: newThrottle(throttleSize),
 	}
 	if s.now == nil {
@@ -98,11 +100,11 @@ func (s *Service) Reconfigure(ctx context.Context, c Config) error {
 	}
 	old := s.current.Load()
 	next := &state{config: c, ring: ring, cache: newTokenCache(), horizon: c.AccessToken.TTL}
-	if old != nil {
-		next.horizon = max(next.horizon, old.horizon)
-		if old.provesAlike(next) {
-			next.cache = old.cache
-		}
+	if s.guest {
+		next.horizon = maxAccessTTL
+	}
+	if old != nil && old.provesAlike(next) {
+		next.cache = old.cache
 	}
 	if old != nil && old.config.Password == c.Password {
 		next.hasher = old.hasher
@@ -120,7 +122,7 @@ func (s *Service) Reconfigure(ctx context.Context, c Config) error {
 func (st *state) provesAlike(other *state) bool {
 	return string(st.ring.jwks) == string(other.ring.jwks) && st.ring.algorithm.name == other.ring.algorithm.name &&
 		sameKeys(st.ring.verify, other.ring.verify) && st.config.Issuer == other.config.Issuer &&
-		slices.Equal(st.config.Audience, other.config.Audience) && st.horizon == other.horizon
+		slices.Equal(st.config.Audience, other.config.Audience) && st.config.AccessToken.TTL == other.config.AccessToken.TTL
 }
 
 func sameKeys(a, b map[string]signKey) bool {

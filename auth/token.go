@@ -96,9 +96,10 @@ func (r *keyring) signToken(c claims) (string, error) {
 	return raw, nil
 }
 
-// jwsParts splits a compact JWS (RFC 7515 7.1) and decodes it, strictly: every
-// token has exactly one spelling, so that a cache or a revocation by its text
-// cannot be got round. No part of the answer is proven.
+// jwsParts splits a compact JWS (RFC 7515 7.1) and decodes it, strictly: there
+// is one spelling of the same bytes. (Of ECDSA there are two good signatures,
+// so nothing may rest on a token's text; sessions and versions are revoked, not
+// tokens.) No part of the answer is proven.
 func jwsParts(raw string) (header, payload, sig []byte, err error) {
 	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
 		return nil, nil, nil, ErrTokenMalformed

@@ -34,7 +34,7 @@ func newForge(t testing.TB, alg string) *forge {
 	conf.Issuer = forgeIssuer
 	conf.AccessToken.Algorithm = alg
 	f.Service = &Service{now: func() time.Time { return f.now }, view: newRevocations(), rand: rand.Reader}
-	f.current.Store(&state{config: conf, ring: forgeRing(t, f.alg), cache: newTokenCache(), horizon: conf.AccessToken.TTL})
+	f.current.Store(&state{config: conf, ring: forgeRing(t, f.alg), cache: newTokenCache()})
 	return f
 }
 
@@ -421,7 +421,7 @@ func TestExpiryIsToldOnlyOfGenuineTokens(t *testing.T) {
 func TestALoweredLifetimeBindsTokensIssuedBefore(t *testing.T) {
 	f := newForge(t, "HS256")
 	raw := f.sign(f.header(), with(f.good(), "exp", f.now.Unix()+86400))
-	f.now = f.now.Add(f.current.Load().horizon)
+	f.now = f.now.Add(f.current.Load().config.AccessToken.TTL)
 	if _, err := f.Verify(raw); !errors.Is(err, ErrTokenExpired) {
 		t.Errorf("got %v", err)
 	}

@@ -28,8 +28,8 @@ func (s *Service) Verify(raw string) (Principal, error) {
 		}
 		fresh := c.principal()
 		// Revocations are kept for one lifetime. A token that was issued with a
-		// longer one, before a restart, must not outlive them.
-		if latest := fresh.IssuedAt.Add(st.horizon); fresh.Expires.After(latest) {
+		// longer one, before a reload or a restart, must not outlive them.
+		if latest := fresh.IssuedAt.Add(st.config.AccessToken.TTL); fresh.Expires.After(latest) {
 			fresh.Expires = latest
 		}
 		p = &fresh
@@ -91,5 +91,6 @@ func namesIssuer(payload []byte, issuer string) bool {
 	return false
 }
 
-// until is when the last access token that could exist now has expired.
+// until is when the last access token that could exist now has expired: how
+// long a revocation has to be remembered.
 func (st *state) until(now time.Time) time.Time { return now.Add(st.horizon) }

@@ -40,6 +40,7 @@ func openDesk(sys *system, cmd *cobra.Command, open storeOpener) (*desk, error) 
 		Store:  store,
 		Master: master,
 		Config: file.AuthConfig(),
+		Guest:  true,
 		Audit:  func(ctx context.Context, e auth.Event) { logAudit(ctx, log, e) },
 	})
 	if err != nil {
