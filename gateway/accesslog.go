@@ -30,6 +30,7 @@ func (g *Gateway) account(x *exchange) {
 		status = http.StatusOK // net/http's own, for an answer without a word
 	}
 	g.metrics.request(x, status, elapsed)
+	g.decisions.add(x, status)
 	g.logRequest(x, status, elapsed)
 	if fault != nil {
 		panic(fault)
@@ -55,10 +56,6 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 	if !g.log.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	path := x.path.String()
-	if path == "" { // refused before it was parsed
-		path = loggedTarget(x.r.RequestURI)
-	}
 	client := ""
 	if x.client.IsValid() {
 		client = x.client.String()
@@ -74,7 +71,7 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 		slog.String("request_id", x.id),
 		slog.String("method", x.r.Method),
 		slog.String("host", x.r.Host),
-		slog.String("path", path),
+		slog.String("path", x.loggedPath()),
 		slog.String("route", x.label),
 		slog.String("decision", x.decision),
 		slog.String("reason", x.reason),
@@ -97,6 +94,15 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 
 // milliseconds keeps microseconds: three digits are enough to compare.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// loggedPath is the path of the request, also of one that was refused before
+// its path was read.
+func (x *exchange) loggedPath() string {
+	if path := x.path.String(); path != "" {
+		return path
+	}
+	return loggedTarget(x.r.RequestURI)
+}
 
 // loggedTarget is a refused request's target without its query, cut to a
 // length that a log line bears.

@@ -6,7 +6,8 @@ import (
 )
 
 // Admin answers on the admin listener: /healthz while the process runs,
-// /readyz while it should get traffic, /metrics.
+// /readyz while it should get traffic, /metrics, and /decisions/{id} for
+// `postern policy explain --request`.
 //
 // A store that does not answer degrades the gateway and does not take it out
 // of service: tokens still verify, and taking every instance out at once would
@@ -29,6 +30,7 @@ func (g *Gateway) Admin() http.Handler {
 		}
 	})
 	mux.Handle("GET /metrics", g.metrics.handler())
+	mux.Handle("GET /decisions/{id}", &g.decisions)
 	return mux
 }
 

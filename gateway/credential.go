@@ -237,7 +237,7 @@ func (g *Gateway) decide(x *exchange) bool {
 	if x.silentRefresh(d) {
 		return false
 	}
-	x.reason = string(d.Reason)
+	x.reason, x.rule = string(d.Reason), d.Rule
 	switch {
 	case d.Effect == policy.Allow && d.Observed:
 		x.decision = decisionObserve

@@ -73,6 +73,7 @@ type exchange struct {
 	// set by decide, or by whoever refuses
 	decision string
 	reason   string
+	rule     policy.Pos // that decided; zero: none did
 
 	// set by forward
 	wire          *url.URL // what the upstream is asked for

@@ -50,6 +50,7 @@ type Gateway struct {
 	log       *slog.Logger
 	now       func() time.Time
 	metrics   *metrics
+	decisions record
 	streams   streams
 	buffers   bufferPool
 	snap      atomic.Pointer[Snapshot]
