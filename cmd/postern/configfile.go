@@ -89,7 +89,7 @@ func report(w io.Writer, findings []config.Finding, warnings bool) error {
 		}
 	}
 	if config.Failed(findings) {
-		return usageError{errShown}
+		return usageError{shownError{findings}}
 	}
 	return nil
 }

@@ -48,13 +48,19 @@ func (p *program) watchFile(ctx context.Context, changed chan<- struct{}) error 
 // reload reads the file again and swaps the snapshot, or keeps the old one.
 // The gateway logs and counts either outcome.
 func (p *program) reload(ctx context.Context) {
-	_ = p.gateway.Reload(ctx, func() (*gateway.Snapshot, error) { // refused: audited, and the old one stays
+	err := p.gateway.Reload(ctx, func() (*gateway.Snapshot, error) {
 		file, err := p.load()
 		if err != nil {
 			return nil, err
 		}
 		return p.rebuild(ctx, file)
 	})
+	if err != nil {
+		return // audited, and the old one stays
+	}
+	if err := p.public.ReloadCertificate(); err != nil {
+		p.log.Error("the new certificate cannot be used, the old one stays", "error", err.Error())
+	}
 }
 
 // rebuild makes the next snapshot from file. Everything that can be refused is
@@ -83,7 +89,7 @@ func restartOnly(old, next *config.File) []string {
 	}
 	differs("listen", old.Listen != next.Listen)
 	differs("admin.listen", old.Admin.Listen != next.Admin.Listen)
-	differs("tls", old.TLS.CertFile != next.TLS.CertFile || old.TLS.KeyFile != next.TLS.KeyFile)
+	differs("tls, to other files", old.TLS.CertFile != next.TLS.CertFile || old.TLS.KeyFile != next.TLS.KeyFile)
 	differs("store", old.Store != next.Store)
 	differs("log", old.Log != next.Log)
 	return keys

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/posternhq/postern/gateway/config"
 )
 
 // Exit statuses, as interface.md section 1 gives them.
@@ -24,8 +26,19 @@ func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
-// errShown ends a command whose findings are on standard error already.
-var errShown = errors.New("shown")
+// shownError is what ends a command whose findings are on standard error
+// already. The log of a refused reload still wants its words.
+type shownError struct{ findings []config.Finding }
+
+func (e shownError) Error() string {
+	var lines []string
+	for _, f := range e.findings {
+		if !f.Warning {
+			lines = append(lines, f.String())
+		}
+	}
+	return strings.Join(lines, "; ")
+}
 
 // run carries out one command line and returns the exit status.
 func run(sys *system, args []string) int {
@@ -38,7 +51,7 @@ func run(sys *system, args []string) int {
 	if err == nil {
 		return exitDone
 	}
-	if !errors.Is(err, errShown) {
+	if _, shown := errors.AsType[shownError](err); !shown {
 		fmt.Fprintf(sys.stderr, "postern: %v\n", err)
 	}
 	var usage usageError

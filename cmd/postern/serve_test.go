@@ -18,16 +18,49 @@ type served struct {
 	stdout, stderr transcript
 }
 
+// startServe protects the application without a file.
 func startServe(t *testing.T, env ...string) *served {
+	t.Helper()
+	s := newServed(t)
+	s.start(t, env, "--upstream", s.app.URL)
+	return s
+}
+
+// startServeFile serves from a gateway.yaml with these routes.
+func startServeFile(t *testing.T, routes string) *served {
+	t.Helper()
+	s := newServed(t)
+	s.write(t, routes)
+	s.start(t, nil)
+	return s
+}
+
+func newServed(t *testing.T) *served {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	s := &served{app: httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("for " + r.Header.Get("X-Auth-User")))
 	}))}
 	t.Cleanup(s.app.Close)
-	start(t, &s.stdout, &s.stderr, env, "serve", "--upstream", s.app.URL)
-	s.url = "http://" + s.stdout.await(t, `"msg":"serving","listen":"([^"]+)"`)
 	return s
+}
+
+func (s *served) start(t *testing.T, env []string, args ...string) {
+	t.Helper()
+	start(t, &s.stdout, &s.stderr, env, append([]string{"serve"}, args...)...)
+	s.url = "http://" + s.stdout.await(t, `"msg":"serving","listen":"([^"]+)"`)
+}
+
+// write puts a gateway.yaml with these routes into place, as editors do.
+func (s *served) write(t *testing.T, routes string) {
+	t.Helper()
+	text := "upstreams: [{ name: app, urls: [" + s.app.URL + "] }]\nauth: { roles: [user, admin] }\n" + routes
+	if err := os.WriteFile("gateway.yaml.new", []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename("gateway.yaml.new", "gateway.yaml"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // command runs another command in the same folder.
@@ -207,5 +240,24 @@ func TestHealthcheckAsksTheAdminListener(t *testing.T) {
 	t.Setenv("POSTERN_ADMIN_LISTEN", "127.0.0.1:1")
 	if status, _, stderr := command(t, "", "healthcheck"); status != exitFailed || !strings.Contains(stderr, "not ready") {
 		t.Errorf("%d %s", status, stderr)
+	}
+}
+
+func TestAReloadIsWholeOrRefusedWithItsReason(t *testing.T) {
+	s := startServeFile(t, "routes: [{ path: /open, allow: anyone }]\n")
+	if code, _ := get(t, s.url+"/open", ""); code != 200 {
+		t.Fatalf("/open: %d", code)
+	}
+	s.write(t, "routes: [{ path: /open, alow: anyone }]\n")
+	s.stdout.await(t, `"event":"reload_refused".*(gateway.yaml:3:25: unknown key)`)
+	if code, _ := get(t, s.url+"/open", ""); code != 200 {
+		t.Errorf("after a refused reload /open answers %d", code)
+	}
+	s.write(t, "routes: [{ path: /other, allow: anyone }]\n")
+	s.stdout.await(t, `"event":"(reload)"`)
+	for path, want := range map[string]int{"/open": 404, "/other": 200} {
+		if code, _ := get(t, s.url+path, ""); code != want {
+			t.Errorf("after the reload %s answers %d, want %d", path, code, want)
+		}
 	}
 }
