@@ -46,8 +46,8 @@ unit:
 fuzz:
 	@grep -rlE --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
 		for target in $$(grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | sed 's/^func //'); do \
-			echo "fuzz $$(dirname "$$file") $$target"; \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")"; \
+			said=$$(go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" 2>&1) || { echo "$$said"; exit 1; }; \
+			echo "$$target: $$(grep -o 'execs: [0-9]*' <<<"$$said" | tail -1)"; \
 		done; \
 	done
 
