@@ -9,15 +9,18 @@ import (
 	"github.com/posternhq/postern/policy"
 )
 
-// Check is Load, and then asks every package about its part of the file, and
-// compiles the policy. All findings come at once, in the order of the file;
-// the File is nil when one of them is an error.
+// Check is Load, and then asks every package about its part of the file,
+// compiles the policy, and where that is good runs the file's own tests of it.
+// All findings come at once, in the order of the file; the File is nil when one
+// of them is an error, and a test that fails is one.
 func Check(src Source) (*File, []Finding) {
 	file, d := load(src)
 	d.checkStore(file.Store)
 	d.checkGateway(file)
 	d.checkAuth(file)
-	d.checkPolicy(file)
+	if table := d.checkPolicy(file); table != nil && !Failed(d.findings) {
+		d.findings = append(d.findings, RunTests(table, file.Tests)...)
+	}
 	findings := sortFindings(d.findings)
 	if Failed(findings) {
 		return nil, findings
@@ -32,6 +35,18 @@ func CheckAccounts(src Source) (*File, []Finding) {
 	file, d := load(src)
 	d.checkStore(file.Store)
 	d.checkAuth(file)
+	findings := sortFindings(d.findings)
+	if Failed(findings) {
+		return nil, findings
+	}
+	return file, findings
+}
+
+// CheckPolicy is Check for the commands that look at the policy alone. It runs
+// no tests: to explain a decision helps most while they fail.
+func CheckPolicy(src Source) (*File, []Finding) {
+	file, d := load(src)
+	d.checkPolicy(file)
 	findings := sortFindings(d.findings)
 	if Failed(findings) {
 		return nil, findings
@@ -97,9 +112,10 @@ func (d *decoder) checkAuth(file *File) {
 
 // checkPolicy compiles the policy. Where the upstreams, roles or fields that a
 // rule may name could not be read, it says nothing: every rule would be wrong.
-func (d *decoder) checkPolicy(file *File) {
+// It returns nil for a policy that does not compile.
+func (d *decoder) checkPolicy(file *File) *policy.Table {
 	if d.blurred("upstreams") || d.blurred("auth.roles") || d.blurred("auth.profile") {
-		return
+		return nil
 	}
 	spoilt := make(map[policy.Pos]bool)
 	for path := range d.broken() {
@@ -107,12 +123,19 @@ func (d *decoder) checkPolicy(file *File) {
 			spoilt[d.places[path]] = true
 		}
 	}
-	_, findings := policy.Compile(file.Policy())
-	for _, f := range findings {
+	conf := file.Policy()
+	table, findings := policy.Compile(conf)
+	for _, f := range append(findings, policy.CheckTests(file.Tests, conf)...) {
 		if !spoilt[f.Pos] {
-			d.findings = append(d.findings, Finding{f.Pos.File, f.Pos.Line, f.Pos.Column, f.Message, f.Warning})
+			d.findings = append(d.findings, ofPolicy(f))
 		}
 	}
+	return table
+}
+
+// ofPolicy is a finding of the compiler as one of the file.
+func ofPolicy(f policy.Finding) Finding {
+	return Finding{f.Pos.File, f.Pos.Line, f.Pos.Column, f.Message, f.Warning}
 }
 
 // blurred tells whether the value of a key is not known for certain: it, or

@@ -14,9 +14,10 @@ import (
 type File struct {
 	Path           string `yaml:"-"` // of the file that was read; empty: none
 	gateway.Config `yaml:",inline"`
-	Store          StoreConfig `yaml:"store"`
-	Auth           Auth        `yaml:"auth"`
-	Routes         []Route     `yaml:"routes"`
+	Store          StoreConfig   `yaml:"store"`
+	Auth           Auth          `yaml:"auth"`
+	Routes         []Route       `yaml:"routes"`
+	Tests          []policy.Test `yaml:"tests"` // of the policy; run by Check
 }
 
 // StoreConfig says where accounts, sessions and keys are kept. Paths are

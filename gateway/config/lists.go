@@ -23,6 +23,7 @@ func closedLists() map[string][]string {
 		"routes.path_options":         {"encoded_slash", "encoded_percent", "encoded_hash", "encoded_question", "semicolon", "empty_segment"},
 		"routes.allow.self.is":        {"id", "username", "email"},
 		"routes.deny.self.is":         {"id", "username", "email"},
+		"tests.expect":                {"allow", "unauthenticated", "forbidden", "no_route", "method_not_allowed", "bad_path"},
 	}
 }
 
@@ -33,6 +34,7 @@ func requiredKeys() map[string][]string {
 		"identity.headers":    {"name", "value"},
 		"auth.profile.fields": {"name"},
 		"routes":              {"path", "allow"},
+		"tests":               {"request", "expect"},
 	}
 }
 
