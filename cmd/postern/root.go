@@ -26,9 +26,14 @@ func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
-// shownError is what ends a command whose findings are on standard error
-// already. The log of a refused reload still wants its words.
+// errShown ends a command that has said already what is wrong.
+var errShown = errors.New("shown")
+
+// shownError is errShown for a configuration, whose findings are on standard
+// error already. The log of a refused reload still wants their words.
 type shownError struct{ findings []config.Finding }
+
+func (e shownError) Is(target error) bool { return target == errShown }
 
 func (e shownError) Error() string {
 	var lines []string
@@ -51,7 +56,7 @@ func run(sys *system, args []string) int {
 	if err == nil {
 		return exitDone
 	}
-	if _, shown := errors.AsType[shownError](err); !shown {
+	if !errors.Is(err, errShown) {
 		fmt.Fprintf(sys.stderr, "postern: %v\n", err)
 	}
 	var usage usageError
@@ -102,7 +107,7 @@ forwards what it allows with headers that say who is asking.
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		serveCommand(sys), demoCommand(sys), initCommand(sys), configCommand(sys),
-		userCommand(sys), sessionCommand(sys), tokenCommand(sys),
+		policyCommand(sys), userCommand(sys), sessionCommand(sys), tokenCommand(sys),
 		healthcheckCommand(sys), versionCommand(sys),
 	)
 	return root

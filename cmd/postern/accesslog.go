@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/posternhq/postern/policy"
+)
+
+// maxLogLine bounds one line of an access log. A longer one is skipped.
+const maxLogLine = 1 << 20
+
+// accessLog reads the requests of an access log: Postern's own, as JSON or as
+// text, or the combined format of Apache, nginx and many others.
+type accessLog struct {
+	lines, requests int
+	err             error // why reading ended early
+}
+
+// read yields the requests one by one: a log is longer than memory is wide.
+// Lines that are no request, and requests for the gateway's own endpoints, are
+// counted and left out.
+func (l *accessLog) read(r io.Reader) iter.Seq[policy.Observed] {
+	return func(yield func(policy.Observed) bool) {
+		reader := bufio.NewReaderSize(r, maxLogLine)
+		for {
+			line, err := reader.ReadSlice('\n')
+			if len(line) > 0 && !errors.Is(err, bufio.ErrBufferFull) {
+				l.lines++
+				if o, ok := parseLogLine(strings.TrimSpace(string(line))); ok {
+					l.requests++
+					if !yield(o) {
+						return
+					}
+				}
+			}
+			if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+				if !errors.Is(err, io.EOF) {
+					l.err = err
+				}
+				return
+			}
+		}
+	}
+}
+
+// logLine is what an access log line of Postern says of a request.
+type logLine struct {
+	Msg      string `json:"msg"`
+	Method   string `json:"method"`
+	Host     string `json:"host"`
+	Path     string `json:"path"`
+	Route    string `json:"route"`
+	Decision string `json:"decision"`
+	User     string `json:"user"`
+	Status   int    `json:"status"`
+}
+
+// ownRoute is the label of the gateway's own endpoints, which need no route.
+const ownRoute = "gateway"
+
+func parseLogLine(line string) (policy.Observed, bool) {
+	var l logLine
+	switch {
+	case strings.HasPrefix(line, "{"):
+		if json.Unmarshal([]byte(line), &l) != nil {
+			return policy.Observed{}, false
+		}
+	case strings.HasPrefix(line, "time="):
+		l = parseTextLine(line)
+	default:
+		return parseCombinedLine(line)
+	}
+	if l.Msg != "request" || l.Route == ownRoute || !strings.HasPrefix(l.Path, "/") {
+		return policy.Observed{}, false
+	}
+	return policy.Observed{Host: l.Host, Method: l.Method, Path: l.Path, User: l.User, Decision: l.Decision, Status: l.Status}, true
+}
+
+// parseTextLine reads slog's text format: key=value, the value in Go's quotes
+// where it needs any.
+func parseTextLine(line string) (l logLine) {
+	for line != "" {
+		key, rest, ok := strings.Cut(line, "=")
+		if !ok {
+			return logLine{}
+		}
+		value, after, _ := strings.Cut(rest, " ")
+		if quoted, err := strconv.QuotedPrefix(rest); err == nil {
+			value, _ = strconv.Unquote(quoted)
+			after = strings.TrimPrefix(rest[len(quoted):], " ")
+		}
+		l.set(key, value)
+		line = after
+	}
+	return l
+}
+
+func (l *logLine) set(key, value string) {
+	switch key {
+	case "msg":
+		l.Msg = value
+	case "method":
+		l.Method = value
+	case "host":
+		l.Host = value
+	case "path":
+		l.Path = value
+	case "route":
+		l.Route = value
+	case "decision":
+		l.Decision = value
+	case "user":
+		l.User = value
+	case "status":
+		l.Status, _ = strconv.Atoi(value) // 0: not known
+	}
+}
+
+// combined is CLIENT IDENT USER [TIME] "METHOD TARGET HTTP/x" STATUS.
+var combined = regexp.MustCompile(`^\S+ \S+ (\S+) \[[^\]]*\] "([A-Z]+) (/[^ "?]*)[^"]*" (\d{3})\b`)
+
+// parseCombinedLine reads the combined log format. It has no host, and its user
+// is that of HTTP's own authentication.
+func parseCombinedLine(line string) (policy.Observed, bool) {
+	m := combined.FindStringSubmatch(line)
+	if m == nil {
+		return policy.Observed{}, false
+	}
+	status, _ := strconv.Atoi(m[4])
+	return policy.Observed{Method: m[2], Path: m[3], User: strings.TrimPrefix(m[1], "-"), Status: status}, true
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/auth/sqlstore"
+	"github.com/posternhq/postern/gateway/config"
+	"github.com/posternhq/postern/policy"
+)
+
+// peek opens the store of a command that can do without it. It makes none, and
+// where there is none, or it does not open, answers nil.
+func peek(ctx context.Context, file *config.File) *sqlstore.Store {
+	if file == nil {
+		return nil
+	}
+	if info, err := os.Stat(file.Store.Path); err != nil || info.Size() == 0 {
+		return nil
+	}
+	store, err := sqlstore.Open(ctx, file.Store.Path)
+	if err != nil {
+		return nil
+	}
+	return store
+}
+
+// rolesOfUsers is the roles of every account by username, as far as the store
+// can be read.
+func rolesOfUsers(ctx context.Context, file *config.File) map[string][]string {
+	store := peek(ctx, file)
+	if store == nil {
+		return nil
+	}
+	defer store.Close()
+	accounts, err := store.Accounts(ctx)
+	if err != nil {
+		return nil
+	}
+	roles := make(map[string][]string, len(accounts))
+	for _, a := range accounts {
+		roles[a.Username] = a.Roles
+	}
+	return roles
+}
+
+// unheldRoles warns of the rules that ask for a role which no account holds:
+// they let nobody in, and often the name is a slip that the list of roles has
+// too. A store without any account says nothing yet.
+func unheldRoles(ctx context.Context, file *config.File, store auth.Store) []config.Finding {
+	n, err := store.CountAccounts(ctx)
+	if err != nil || n == 0 {
+		return nil
+	}
+	holders, err := store.CountRoleHolders(ctx)
+	if err != nil {
+		return nil
+	}
+	var warnings []config.Finding
+	told := map[string]bool{}
+	for i := range file.Routes {
+		for _, rule := range file.Routes[i].Allow {
+			for _, role := range rolesOf(&rule) {
+				if holders[role] == 0 && !told[role] {
+					told[role] = true
+					warnings = append(warnings, config.Finding{File: rule.Pos.File, Line: rule.Pos.Line, Column: rule.Pos.Column, Warning: true,
+						Message: fmt.Sprintf("no account has the role %q; 'postern user set NAME --role %s' gives it to one", role, role)})
+				}
+			}
+		}
+	}
+	return warnings
+}
+
+// rolesOf lists the roles that a rule names.
+func rolesOf(r *policy.Rule) []string {
+	roles := slices.Concat(r.AnyRole, r.AllRoles)
+	if r.Role != "" {
+		roles = append(roles, r.Role)
+	}
+	return roles
+}
