@@ -72,6 +72,7 @@ func (c *compiler) route(index int, in *Route) {
 	}
 	c.patterns = append(c.patterns, p)
 	host := c.host(in)
+	r.host, r.pattern = host, p
 	c.upstream(r, in)
 	r.methods = in.Methods
 	c.methods(in.Pos, in.Methods)

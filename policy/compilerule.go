@@ -51,7 +51,7 @@ func (r *rule) covers(other *rule) bool {
 		return true
 	}
 	plain := len(r.methods) == 0 && len(r.networks) == 0 && r.maxAge == 0
-	return plain && r.onlyAuthenticated() && other.identity || r.text() == other.text()
+	return plain && r.onlyAuthenticated() && other.identity || r.text == other.text
 }
 
 // onlyAuthenticated reports whether the rule asks for a login and no more.
@@ -67,7 +67,7 @@ func (c *compiler) rule(in *Route, from *Rule, p pattern) rule {
 		pos = in.Pos
 	}
 	r := rule{
-		pos: pos, anyone: from.Anyone,
+		pos: pos, text: from.String(), anyone: from.Anyone,
 		role: from.Role, anyRole: from.AnyRole, allRoles: from.AllRoles,
 		user: from.User, anyUser: from.AnyUser, methods: from.Methods,
 	}
@@ -266,56 +266,10 @@ func parseAge(text string) (time.Duration, error) {
 	return time.Duration(n) * 24 * time.Hour, err
 }
 
-// describe is the rule in a few words for a message: its conditions as they
-// are written in a file.
+// describe is the rule for a message.
 func (r *rule) describe() string {
-	text := r.text()
 	if r.pos.Line > 0 {
-		return fmt.Sprintf("line %d, %s", r.pos.Line, text)
+		return fmt.Sprintf("line %d, %s", r.pos.Line, r.text)
 	}
-	return text
-}
-
-// text lists the conditions of a rule as they are written in a file. Two rules
-// of one route with the same text are the same.
-func (r *rule) text() string {
-	if r.anyone {
-		return "anyone"
-	}
-	var parts []string
-	add := func(name, value string) {
-		if value != "" {
-			parts = append(parts, name+": "+value)
-		}
-	}
-	list := func(words []string) string {
-		if len(words) == 0 {
-			return ""
-		}
-		return "[" + strings.Join(words, ", ") + "]"
-	}
-	add("role", r.role)
-	add("any_role", list(r.anyRole))
-	add("all_roles", list(r.allRoles))
-	add("user", r.user)
-	add("any_user", list(r.anyUser))
-	if r.self != nil {
-		add("self", fmt.Sprintf("segment %d is %s", r.self.segment+1, r.self.is))
-	}
-	if r.field != nil && r.field.segment >= 0 {
-		add("field", fmt.Sprintf("%s is segment %d", r.field.name, r.field.segment+1))
-	} else if r.field != nil {
-		add("field", fmt.Sprintf("%s is %q", r.field.name, r.field.value))
-	}
-	add("methods", list(r.methods))
-	if len(r.networks) > 0 {
-		add("cidr", fmt.Sprint(r.networks))
-	}
-	if r.maxAge > 0 {
-		add("max_age", r.maxAge.String())
-	}
-	if len(parts) == 0 {
-		return "authenticated"
-	}
-	return strings.Join(parts, ", ")
+	return r.text
 }

@@ -10,6 +10,7 @@ import (
 // rule is a compiled Rule.
 type rule struct {
 	pos      Pos
+	text     string // see Rule.String
 	anyone   bool
 	identity bool // some condition is about who asks
 	role     string

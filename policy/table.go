@@ -49,6 +49,8 @@ type endpoint struct {
 type route struct {
 	index    int
 	info     RouteInfo
+	host     string // as the trees' key: empty, exact or *.example.com
+	pattern  pattern
 	methods  []string // empty: all
 	admitted doubt
 	profile  profile
