@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/auth/sqlstore"
@@ -64,19 +65,34 @@ func makeMasterKey(ctx context.Context, store auth.Store, conf config.StoreConfi
 		return auth.MasterKey{}, err
 	}
 	if len(sealed) > 0 {
-		return auth.MasterKey{}, fmt.Errorf("the master key %s (store.key_file) is missing, and %s holds keys sealed with it: put the file back from its backup", conf.KeyFile, conf.Path)
+		key, err := readMasterKey(conf.KeyFile) // another process may just have made both
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("the master key %s (store.key_file) is missing, and %s holds keys sealed with it: put the file back from its backup", conf.KeyFile, conf.Path)
+		}
+		return key, err
 	}
 	key, text := auth.NewMasterKey(rand.Reader)
-	file, err := os.OpenFile(conf.KeyFile, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) { // another instance was faster
+	err = writeNew(conf.KeyFile, text)
+	if errors.Is(err, fs.ErrExist) { // another process was faster
 		return readMasterKey(conf.KeyFile)
 	}
 	if err != nil {
 		return auth.MasterKey{}, fmt.Errorf("make the master key (store.key_file): %w", err)
 	}
-	_, err = file.WriteString(text)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return auth.MasterKey{}, fmt.Errorf("make the master key (store.key_file): %w", err)
-	}
 	return key, nil
+}
+
+// writeNew makes a file, for its owner alone, whole or not at all: nobody reads
+// half a key, and of two processes that start at once one makes it.
+func writeNew(path, text string) error {
+	file, err := os.CreateTemp(filepath.Dir(path), ".postern-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	_, err = file.WriteString(text)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return os.Link(file.Name(), path)
 }
