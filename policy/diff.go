@@ -1,16 +1,481 @@
 package policy
 
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"strings"
+)
+
 // Change is one difference between two policies: what a group of requests by a
 // group of callers got, and what it gets.
 type Change struct {
-	Host   string // empty: any that has no routes of its own
-	Method string // GET, or GET, HEAD, or any
+	Host   string // empty: every host without routes of its own for the path
+	Method string // GET, or several: GET, HEAD; any; any but GET
 	Path   string // a pattern
 	Who    string // anyone, role user, the user of {id}
-	From   string
+	From   string // allow, observe (let through by an observing route), or why not
 	To     string
-	Opens  bool // the next policy lets in whom the old one did not
+	Opens  bool // somebody gets in, or is allowed to, who was not
 }
 
-// Diff lists what changes.
-func Diff(old, next *Table) []Change { return nil }
+// Diff lists who gets in by the next policy and did not by the old one, and the
+// other way round, in a fixed order. That a refusal becomes another refusal is
+// no change: nobody gets in. A nil table has no routes.
+//
+// It asks both tables real questions, and enough of them: a request that no
+// pattern and no condition of either table tells from a probe gets the
+// probe's answer from both. What tells paths apart is in explorer, what tells
+// callers apart in groups; hosts differ by the sites, methods by being named.
+// Characters that path_options admit are asked for where the two tables
+// admit different ones; where they admit the same, a difference shows at one
+// of the readings too, since the strictest of them decided.
+//
+// A request for which several readings count (/ADMIN, /a/) is listed only when
+// none of its plain readings is: then the reading itself is what changed.
+//
+// The cost is bounded by diffMax paths for each method. Where that is not
+// enough to tell, the last change says so, and counts as opening.
+func Diff(old, next *Table) []Change {
+	if old == nil {
+		old = &Table{}
+	}
+	if next == nil {
+		next = &Table{}
+	}
+	d := newDiffer(old, next)
+	for _, host := range d.paths.hosts() {
+		d.incomplete = !d.paths.walk(host, d.ask) || d.incomplete
+	}
+	return d.changes()
+}
+
+// differ asks, and gathers what differs.
+type differ struct {
+	tables     [2]*Table
+	paths      *explorer
+	methods    []string
+	asked      map[string]bool // the pairs of answers that were compared
+	ends       map[*endpoint]uint64
+	found      []difference
+	incomplete bool
+}
+
+// difference is a change for one method, before methods are put together.
+type difference struct {
+	change     Change
+	attributes attributes
+	probe      *probe
+}
+
+// otherMethod stands for every method that neither table names.
+const otherMethod = "ANY-OTHER-METHOD"
+
+// newDiffer prepares the questions.
+func newDiffer(old, next *Table) *differ {
+	d := &differ{tables: [2]*Table{old, next}, paths: newExplorer(old, next), asked: map[string]bool{}, ends: map[*endpoint]uint64{}}
+	var named []string
+	for _, t := range d.tables {
+		for _, r := range t.routes {
+			named = append(named, r.methods...)
+			if r.override {
+				named = append(named, "POST", "PUT", "PATCH", "DELETE")
+			}
+			for _, rule := range append(slices.Clip(r.allow), r.deny...) {
+				named = append(named, rule.methods...)
+			}
+		}
+	}
+	if contains(named, "GET") {
+		named = append(named, "HEAD")
+	}
+	slices.Sort(named)
+	d.methods = append(slices.Compact(named), otherMethod)
+	return d
+}
+
+// ask asks for one probe, in every method.
+func (d *differ) ask(p *probe) {
+	for _, method := range d.methods {
+		both := d.match(method, p)
+		d.compare(method, p, both)
+		for _, doubtful := range d.doubtful(p, &both) {
+			d.compare(method, doubtful, d.match(method, doubtful))
+		}
+	}
+}
+
+// match asks both tables for the route.
+func (d *differ) match(method string, p *probe) (both [2]Match) {
+	path, err := ParsePath(p.raw())
+	if err != nil {
+		return both // refused by both
+	}
+	for i, t := range d.tables {
+		both[i] = t.Match(method, p.host, path)
+	}
+	return both
+}
+
+// key names what both tables found: which endpoints have a say. Where this is
+// the same, so are the answers to all callers.
+func (d *differ) key(method string, both *[2]Match) string {
+	key := []byte(method)
+	for i := range both {
+		m := &both[i]
+		key = append(append(key, '/'), m.Refusal()...)
+		key = binary.AppendVarint(key, int64(m.Route()))
+		if m.Refusal() != ReasonNone {
+			continue
+		}
+		for j := range m.hits() {
+			h := m.hitAt(j)
+			if d.ends[h.end] == 0 {
+				d.ends[h.end] = uint64(len(d.ends)) + 1
+			}
+			key = binary.AppendUvarint(key, d.ends[h.end])
+			key = append(key, b2i(h.text == m.raw))
+		}
+	}
+	return string(key)
+}
+
+// b2i is 1 for true.
+func b2i(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// compare asks both tables for all groups of callers, once for each pair of
+// what they find.
+func (d *differ) compare(method string, p *probe, both [2]Match) {
+	if both[0].Refusal() != ReasonNone && both[1].Refusal() != ReasonNone {
+		return
+	}
+	key := d.key(method, &both)
+	if d.asked[key] {
+		return
+	}
+	sides := [2][]answer{both[0].answers(), both[1].answers()}
+	people, ok := groups(sides)
+	if !ok {
+		d.incomplete = true
+		return
+	}
+	var here []difference
+	plainly := false
+	for _, at := range stands(sides) {
+		for _, who := range people {
+			change, own, caller := d.decide(method, key, p, who, at)
+			switch {
+			case change == Change{}:
+			case d.shownPlainly(own, caller, change):
+				plainly = true
+			default:
+				here = append(here, difference{change, who.with(at.attributes...), p})
+			}
+		}
+	}
+	// What was left out here may be needed at another path with this key.
+	d.asked[key] = !plainly
+	d.keep(here, &both)
+}
+
+// decide asks both tables for one group of callers. No change is the zero
+// Change.
+func (d *differ) decide(method, key string, p *probe, who attributes, at stand) (c Change, own *probe, caller Caller) {
+	caller, own, ok := who.embody(p, at)
+	if !ok {
+		return c, own, caller
+	}
+	both := d.match(method, own)
+	if own.raw() != p.raw() && d.key(method, &both) != key {
+		return c, own, caller // with these values the path is another one
+	}
+	from, to := both[0].Decide(caller), both[1].Decide(caller)
+	if passes(from) != passes(to) {
+		c = Change{Method: method, From: word(from), To: word(to), Opens: passes(to) > passes(from)}
+	}
+	return c, own, caller
+}
+
+// passes is how far a decision lets through.
+func passes(d Decision) int {
+	switch {
+	case d.Effect != Allow:
+		return 0
+	case d.Observed:
+		return 1
+	}
+	return 2
+}
+
+// word is a decision in one word.
+func word(d Decision) string {
+	switch {
+	case d.Observed:
+		return "observe"
+	case d.Effect == Deny && (d.Reason == ReasonNoRule || d.Reason == ReasonDenyRule || d.Reason == ReasonReading):
+		return "forbidden"
+	case d.Effect != Allow:
+		return string(d.Reason)
+	}
+	return "allow"
+}
+
+// shownPlainly reports whether the same change shows at a plain reading of an
+// odd path, where it is listed.
+func (d *differ) shownPlainly(p *probe, c Caller, change Change) bool {
+	readings := map[string]bool{
+		p.join(func(s spelling) string { return s.plain0() }):               true,
+		p.join(func(s spelling) string { return s.unknown(d.paths.fresh) }): true,
+	}
+	if p.slash && len(p.segments) > 0 {
+		end := *p
+		end.slash = false
+		readings[end.join(func(s spelling) string { return s.plain0() })] = true
+	}
+	delete(readings, p.raw())
+	for raw := range readings {
+		path, err := ParsePath(raw)
+		if err != nil {
+			continue
+		}
+		m, n := d.tables[0].Match(change.Method, p.host, path), d.tables[1].Match(change.Method, p.host, path)
+		from, to := passes(m.Decide(c)), passes(n.Decide(c))
+		if from != to && (to > from) == change.Opens {
+			return true
+		}
+	}
+	return false
+}
+
+// plain0 is the segment as the file has it, and a fresh one as it is.
+func (s spelling) plain0() string {
+	if s.isOdd() {
+		return s.plain
+	}
+	return s.text
+}
+
+// unknown is the segment to an application that sees a name it does not know.
+func (s spelling) unknown(fresh string) string {
+	if s.isOdd() {
+		return fresh
+	}
+	return s.text
+}
+
+// keep notes the changes at one pair of answers. A group of callers whose
+// change follows from that of a wider group is left out.
+func (d *differ) keep(here []difference, both *[2]Match) {
+	for i := range here {
+		x := &here[i]
+		implied := slices.ContainsFunc(here, func(y difference) bool {
+			return len(y.attributes) < len(x.attributes) && y.attributes.within(x.attributes) && y.change.Opens == x.change.Opens && y.change.To == x.change.To
+		})
+		if implied {
+			continue
+		}
+		x.change.Host = shownHost(x.probe.host)
+		names := d.names(both)
+		x.change.Path = d.shownPath(x.probe, both, names)
+		x.change.Who = x.attributes.text(func(i int) string { return nameAt(names, i) })
+		if len(x.attributes) == 0 && !loggedInToo(here, x) {
+			x.change.Who = "anyone not logged in"
+		}
+		d.found = append(d.found, *x)
+	}
+}
+
+// loggedInToo reports whether a login changes nothing about the difference.
+func loggedInToo(here []difference, x *difference) bool {
+	login := x.attributes.with(attribute{kind: attrLogin, segment: -1})
+	return slices.ContainsFunc(here, func(y difference) bool {
+		return slices.Equal(y.attributes, login) && y.change.Opens == x.change.Opens
+	})
+}
+
+// shownHost is the host as a file would name it.
+func shownHost(host string) string {
+	rest, below := strings.CutPrefix(host, stars+".")
+	switch {
+	case !below:
+		return host
+	case rest == "invalid":
+		return ""
+	}
+	return "*." + rest
+}
+
+// names are the segments of the patterns that were found, the next policy's
+// before the old one's.
+func (d *differ) names(both *[2]Match) (found []pattern) {
+	for i := range both {
+		m := &both[1-i]
+		if m.route == nil {
+			continue
+		}
+		label := m.route.info.Label
+		if p, err := parsePattern(label[strings.IndexByte(label, '/'):]); err == nil {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// nameAt is the name of a segment, {id}.
+func nameAt(patterns []pattern, i int) string {
+	for _, p := range patterns {
+		if i < len(p.segments) && p.segments[i].name != "" {
+			return "{" + p.segments[i].name + "}"
+		}
+	}
+	return "*"
+}
+
+// shownPath is the pattern of what changed: what the patterns of both have in
+// common. For an odd path, which is read in several ways, it is the probe.
+func (d *differ) shownPath(p *probe, both *[2]Match, patterns []pattern) string {
+	if len(patterns) > 0 && !slices.ContainsFunc(p.segments, spelling.isOdd) {
+		if text, ok := meet(patterns[0], patterns[len(patterns)-1]); ok {
+			return text
+		}
+	}
+	i := -1
+	text := p.join(func(s spelling) string {
+		i++
+		if s.fresh {
+			return nameAt(patterns, i)
+		}
+		if strings.HasPrefix(s.plain, d.paths.fresh) {
+			return strings.ReplaceAll(s.text, s.plain, "*")
+		}
+		return s.text
+	})
+	if both[0].onlyRests() && both[1].onlyRests() {
+		return strings.TrimSuffix(text, "/") + "/**"
+	}
+	return text
+}
+
+// onlyRests reports whether whatever follows the path is found alike.
+func (m *Match) onlyRests() bool {
+	for i := range m.hits() {
+		if !strings.HasSuffix(m.hitAt(i).end.routes[0].info.Label, "/**") {
+			return false
+		}
+	}
+	return true
+}
+
+// meet writes the pattern of the paths that two patterns both match.
+func meet(a, b pattern) (string, bool) {
+	if len(a.segments) < len(b.segments) {
+		a, b = b, a
+	}
+	if len(a.segments) > len(b.segments) && b.tail != tailRest || a.tail != tailRest && b.tail != tailRest && a.tail != b.tail {
+		return "", false
+	}
+	var text strings.Builder
+	for i, s := range a.segments {
+		if i < len(b.segments) {
+			if s.literal != "" && b.segments[i].literal != "" && s.literal != b.segments[i].literal {
+				return "", false
+			}
+			if s.literal == "" && b.segments[i].literal != "" {
+				s = b.segments[i]
+			}
+		}
+		text.WriteString("/" + s.text(nameAt([]pattern{a, b}, i)))
+	}
+	end := a.tail
+	if end == tailRest {
+		end = max(tailRest, b.tail)
+		if len(a.segments) == len(b.segments) {
+			end = b.tail
+		}
+	}
+	return text.String() + [...]string{tailEnd: "", tailSlash: "/", tailRest: "/**"}[end], true
+}
+
+// text writes a segment of a pattern; name is that of a free one.
+func (s segment) text(name string) string {
+	if s.literal != "" {
+		return escape(s.literal)
+	}
+	return name
+}
+
+// doubtful lists the probe again with each character that path_options admit
+// in one table and not in the other.
+func (d *differ) doubtful(p *probe, both *[2]Match) (list []*probe) {
+	if both[0].route == nil || both[1].route == nil {
+		return nil
+	}
+	differ := both[0].route.admitted ^ both[1].route.admitted
+	at := len(p.segments) - 1
+	if differ == 0 || at < 0 || !p.segments[at].fresh {
+		return nil
+	}
+	for i, tail := range []string{"%2f", "%25", "%23", "%3f", ";", "/"} {
+		if differ&(1<<i) == 0 {
+			continue
+		}
+		next := &probe{host: p.host, segments: slices.Clone(p.segments), slash: p.slash}
+		fresh := next.segments[at].text
+		next.segments[at] = spelling{text: fresh + tail + fresh, plain: fresh}
+		if tail == "/" {
+			next.segments[at].text = "/" + fresh
+		}
+		list = append(list, next)
+	}
+	return list
+}
+
+// changes puts the methods together and sorts.
+func (d *differ) changes() []Change {
+	byRest := map[Change][]string{}
+	for _, f := range d.found {
+		rest := f.change
+		rest.Method = ""
+		if !contains(byRest[rest], f.change.Method) {
+			byRest[rest] = append(byRest[rest], f.change.Method)
+		}
+	}
+	list := make([]Change, 0, len(byRest))
+	for c, methods := range byRest {
+		c.Method = d.shownMethods(methods)
+		list = append(list, c)
+	}
+	slices.SortFunc(list, func(a, b Change) int {
+		return cmp.Or(
+			cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method),
+			cmp.Compare(a.Who, b.Who), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
+	})
+	if d.incomplete {
+		const unknown = "not compared: the policies have too many rules or paths"
+		list = append(list, Change{Method: "any", Path: "/**", Who: "anyone", From: unknown, To: unknown, Opens: true})
+	}
+	return list
+}
+
+// shownMethods writes a list of methods.
+func (d *differ) shownMethods(methods []string) string {
+	if !contains(methods, otherMethod) {
+		slices.Sort(methods)
+		return strings.Join(methods, ", ")
+	}
+	var but []string
+	for _, m := range d.methods {
+		if !contains(methods, m) {
+			but = append(but, m)
+		}
+	}
+	if len(but) == 0 {
+		return "any"
+	}
+	return "any but " + strings.Join(but, ", ")
+}

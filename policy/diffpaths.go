@@ -1,0 +1,315 @@
+package policy
+
+import (
+	"cmp"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// explorer walks the trees of two tables side by side and visits one path for
+// each way in which the trees can be gone through: a probe.
+//
+// A segment of a request does no more to a table than to lead each of its
+// trees from some places to others. So segments that lead all trees to the
+// same places are one segment, and paths that end at the same places are one
+// path. Of segments there are, at any spot: a fresh one that is no literal,
+// each literal that goes on from there, and, where applications may read
+// names loosely, the spellings of it that some reading tells from others.
+type explorer struct {
+	tables [2]*Table
+	folds  [2][foldCount]bool // which trees some reading uses
+	odd    bool               // spellings can matter
+	fresh  string             // begins what no literal, user or value begins with
+	ids    map[spot]uint64
+	seen   map[string]bool // the fronts of this host
+	left   int             // how many fronts may still be visited
+}
+
+// diffMax bounds how many fronts are visited: what a walk costs is proportional
+// to it. A policy of a thousand routes has a few thousand.
+const diffMax = 1 << 17
+
+// spot is where a tree can be: at a node, or in a ** that takes everything.
+type spot struct {
+	node *node
+	rest *endpoint
+}
+
+// front is where all trees are, each in the order of precedence.
+type front [2][foldCount][]spot
+
+// probe is one path to ask both tables for.
+type probe struct {
+	host     string
+	segments []spelling
+	slash    bool
+}
+
+// spelling is one segment of a probe.
+type spelling struct {
+	text  string // as a request has it
+	plain string // as the file has it; empty: a fresh one, or one of dots
+	fresh bool
+}
+
+// raw is the path as a request has it.
+func (p *probe) raw() string {
+	return p.join(func(s spelling) string { return s.text })
+}
+
+// join writes the path with each segment as wanted.
+func (p *probe) join(text func(spelling) string) string {
+	var b strings.Builder
+	for _, s := range p.segments {
+		if word := text(s); word != "" {
+			b.WriteByte('/')
+			b.WriteString(word)
+		}
+	}
+	if p.slash || b.Len() == 0 {
+		b.WriteByte('/')
+	}
+	return b.String()
+}
+
+// isOdd reports whether the segment is not spelled as the file has it.
+func (s spelling) isOdd() bool { return !s.fresh && s.text != s.plain }
+
+// newExplorer prepares a walk.
+func newExplorer(old, next *Table) *explorer {
+	e := &explorer{tables: [2]*Table{old, next}, ids: map[spot]uint64{}, left: diffMax}
+	var used [2][profileCount]bool
+	for i, t := range e.tables {
+		for p, forms := range t.forms {
+			used[i][p] = forms != nil
+			for _, f := range forms {
+				e.folds[i][f.fold] = true
+			}
+		}
+	}
+	e.odd = used[0] != used[1] || e.mixed() || !old.ordinary || !next.ordinary
+	e.fresh = unheardOf(old, next)
+	return e
+}
+
+// mixed reports whether a table serves applications that read differently.
+func (e *explorer) mixed() bool {
+	for _, t := range e.tables {
+		for _, r := range t.routes {
+			if r.profile != t.routes[0].profile {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unheardOf returns the beginning of a segment that neither table knows.
+func unheardOf(tables ...*Table) string {
+	fresh := "~"
+	for _, t := range tables {
+		for _, r := range t.routes {
+			for _, word := range r.words() {
+				for strings.Contains(word, fresh) {
+					fresh += "~"
+				}
+			}
+		}
+	}
+	return fresh
+}
+
+// words lists what of a route a segment could be equal to.
+func (r *route) words() []string {
+	words := []string{r.info.Label}
+	for _, list := range [][]rule{r.allow, r.deny} {
+		for i := range list {
+			words = append(append(words, list[i].user), list[i].anyUser...)
+			if list[i].field != nil {
+				words = append(words, list[i].field.value)
+			}
+		}
+	}
+	return words
+}
+
+// hosts lists one host for each site of either table, wider ones first: what
+// is found below a wildcard is found again at the hosts that leave it to it.
+func (e *explorer) hosts() []string {
+	exact, below := map[string]bool{}, map[string]bool{}
+	for _, t := range e.tables {
+		for host := range t.exact {
+			exact[host] = true
+		}
+		for suffix := range t.wildcards {
+			below[stars+"."+suffix] = true
+		}
+	}
+	list := append([]string{stars + ".invalid"}, slices.SortedFunc(maps.Keys(below), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
+	})...)
+	return append(list, slices.Sorted(maps.Keys(exact))...)
+}
+
+// stars is a label that no route names, for a host below a wildcard.
+const stars = "any-other-host"
+
+// walk visits every probe of a host, shorter ones first, and of one length
+// those with fresh segments first. It reports whether it could visit all.
+func (e *explorer) walk(host string, visit func(*probe)) bool {
+	e.seen = map[string]bool{}
+	type stop struct {
+		segments []spelling
+		front    front
+	}
+	queue := []stop{{front: e.start(host)}}
+	for ; len(queue) > 0; queue = queue[1:] {
+		if e.left--; e.left < 0 {
+			return false
+		}
+		here := queue[0]
+		if len(here.segments) > 0 {
+			visit(&probe{host: host, segments: here.segments})
+		}
+		visit(&probe{host: host, segments: here.segments, slash: true})
+		for _, s := range e.segments(&here.front, len(here.segments)) {
+			next := e.step(&here.front, s.text)
+			if key := e.key(&next); !e.seen[key] {
+				e.seen[key] = true
+				queue = append(queue, stop{append(slices.Clip(here.segments), s), next})
+			}
+		}
+	}
+	return true
+}
+
+// start is the front at the root.
+func (e *explorer) start(host string) (f front) {
+	for i, t := range e.tables {
+		for s := t.site(host); s != nil; s = s.wider {
+			for fold := range foldCount {
+				if root := s.trees[fold]; root != nil && e.folds[i][fold] {
+					f[i][fold] = append(f[i][fold], spot{node: root})
+				}
+			}
+		}
+	}
+	return f
+}
+
+// step leads every tree on by one segment.
+func (e *explorer) step(f *front, segment string) (next front) {
+	for i := range f {
+		for fold := range foldCount {
+			next[i][fold] = stepTree(f[i][fold], fold, segment)
+		}
+	}
+	return next
+}
+
+// stepTree leads one tree on. What comes after a ** is never tried.
+func stepTree(from []spot, f fold, segment string) (to []spot) {
+	if f == foldWindows {
+		if segment = trimName(segment); segment == "" {
+			return from
+		}
+	}
+	w := found{form: form{fold: f}}
+	for _, p := range from {
+		if p.rest != nil {
+			return append(to, p)
+		}
+		if next := w.literal(p.node, segment); next != nil {
+			to = append(to, spot{node: next})
+		}
+		if p.node.any != nil {
+			to = append(to, spot{node: p.node.any})
+		}
+		if p.node.rest != nil {
+			return append(to, spot{rest: p.node.rest})
+		}
+	}
+	return to
+}
+
+// key names a front.
+func (e *explorer) key(f *front) string {
+	var key []byte
+	for i := range f {
+		for fold := range foldCount {
+			for _, p := range f[i][fold] {
+				if e.ids[p] == 0 {
+					e.ids[p] = uint64(len(e.ids)) + 1
+				}
+				key = binary.AppendUvarint(key, e.ids[p])
+			}
+			key = append(key, 0)
+		}
+	}
+	return string(key)
+}
+
+// segments lists what may follow a front: fresh ones, then literals, then
+// their other spellings.
+func (e *explorer) segments(f *front, depth int) []spelling {
+	fresh := e.fresh + string(rune('a'+depth%26)) + strings.Repeat("~", depth/26)
+	list := []spelling{{text: fresh, fresh: true}}
+	literals := map[string]bool{}
+	for i := range f {
+		for fold := range foldCount {
+			for _, p := range f[i][fold] {
+				addLiterals(literals, p.node, fold)
+			}
+		}
+	}
+	sorted := slices.Sorted(maps.Keys(literals))
+	for _, text := range sorted {
+		list = append(list, spelling{text: text, plain: text})
+	}
+	if !e.odd {
+		return list
+	}
+	for _, text := range sorted {
+		for _, other := range spellings(text) {
+			list = append(list, spelling{text: other, plain: text})
+		}
+	}
+	return append(list, spelling{text: fresh + ".", plain: fresh}, spelling{text: "..."})
+}
+
+// addLiterals notes the literals that go on from a node, as a request has them.
+func addLiterals(set map[string]bool, n *node, f fold) {
+	if n == nil {
+		return
+	}
+	for literal := range n.literals {
+		if f != foldUndecoded {
+			literal = escape(literal)
+		}
+		set[literal] = true
+	}
+}
+
+// spellings lists what a literal may also be written as: in the other case,
+// with a letter encoded, both, and with a dot behind.
+func spellings(text string) []string {
+	flipped := strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z':
+			return r - 'a' + 'A'
+		case 'A' <= r && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return r
+	}, decode(text))
+	return []string{escape(flipped), encodeFirst(decode(text)), encodeFirst(flipped), text + "."}
+}
+
+// encodeFirst writes a literal with its first byte encoded, needlessly.
+func encodeFirst(literal string) string {
+	const digits = "0123456789ABCDEF"
+	c := literal[0]
+	return "%" + string(digits[c>>4]) + string(digits[c&15]) + escape(literal[1:])
+}
