@@ -232,7 +232,7 @@ func compactRules(t *testing.T, text string) (rules []policy.Rule) {
 			case "cidr":
 				r.CIDR = list
 			case "max_age":
-				r.MaxAge = value
+				r.MaxAge, _ = time.ParseDuration(value)
 			default:
 				t.Fatalf("unknown condition %q", name)
 			}

@@ -236,7 +236,7 @@ func TestANavigationIsShownTheLoginPage(t *testing.T) {
 
 func TestAnOldPasswordIsAskedForAgain_RFC9470(t *testing.T) {
 	s := newStack(t, func(c *setup) {
-		c.policy.Routes = []policy.Route{{Path: "/app/**", Allow: []policy.Rule{{Authenticated: true, MaxAge: "10m"}}}}
+		c.policy.Routes = []policy.Route{{Path: "/app/**", Allow: []policy.Rule{{Authenticated: true, MaxAge: 600e9}}}}
 		c.auth.AccessToken.TTL = 3600e9
 	})
 	token := s.token("alice")

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // rules compiles what a route allows and denies.
@@ -69,7 +67,7 @@ func (c *compiler) rule(in *Route, from *Rule, p pattern) rule {
 	r := rule{
 		pos: pos, text: from.String(), anyone: from.Anyone,
 		role: from.Role, anyRole: from.AnyRole, allRoles: from.AllRoles,
-		user: from.User, anyUser: from.AnyUser, methods: from.Methods,
+		user: from.User, anyUser: from.AnyUser, methods: from.Methods, maxAge: from.MaxAge,
 	}
 	c.later(pos, from)
 	c.names(pos, from)
@@ -77,8 +75,10 @@ func (c *compiler) rule(in *Route, from *Rule, p pattern) rule {
 	r.self = c.self(pos, from.Self, p)
 	r.field = c.field(pos, from.Field, p)
 	r.networks = c.networks(pos, from.CIDR)
-	r.maxAge = c.maxAge(pos, from.MaxAge)
-	r.identity = from.Authenticated || from.MaxAge != "" || from.MFA || from.ClientCert != nil || from.who()
+	if r.maxAge < 0 {
+		c.fault(pos, "max_age %s: no password was given in the future", r.maxAge)
+	}
+	r.identity = from.Authenticated || from.MaxAge != 0 || from.MFA || from.ClientCert != nil || from.who()
 	fixed := from.CIDR != nil || from.Methods != nil
 	if !r.anyone && !r.identity && !fixed && from.empty() {
 		c.fault(pos, "a rule without any condition; write `anyone` where everyone is meant")
@@ -241,29 +241,6 @@ func parseNetwork(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("%q is an IPv4 network in IPv6 clothes; write it as IPv4", text)
 	}
 	return prefix, nil
-}
-
-// maxAge compiles a max_age condition.
-func (c *compiler) maxAge(pos Pos, text string) time.Duration {
-	if text == "" {
-		return 0
-	}
-	d, err := parseAge(text)
-	if err != nil || d <= 0 {
-		c.fault(pos, "max_age %q is no duration such as 10m, 12h or 7d", text)
-		return 0
-	}
-	return d
-}
-
-// parseAge reads a duration of Go, or days.
-func parseAge(text string) (time.Duration, error) {
-	days, ok := strings.CutSuffix(text, "d")
-	if !ok {
-		return time.ParseDuration(text)
-	}
-	n, err := strconv.ParseUint(days, 10, 16)
-	return time.Duration(n) * 24 * time.Hour, err
 }
 
 // describe is the rule for a message.

@@ -1,5 +1,7 @@
 package policy
 
+import "time"
+
 // Pos is a place in a configuration file, for findings and for explanations.
 type Pos struct {
 	File         string
@@ -48,21 +50,21 @@ type Route struct {
 
 // Rule is a set of conditions that must all hold. See interface.md 4.2.
 type Rule struct {
-	Pos           Pos         `yaml:"-"`
-	Anyone        bool        `yaml:"-"` // the rule `anyone`
-	Authenticated bool        `yaml:"-"` // the rule `authenticated`
-	Role          string      `yaml:"role"`
-	AnyRole       []string    `yaml:"any_role"`
-	AllRoles      []string    `yaml:"all_roles"`
-	User          string      `yaml:"user"`
-	AnyUser       []string    `yaml:"any_user"`
-	Self          *SelfRule   `yaml:"self"`
-	Field         *FieldRule  `yaml:"field"`
-	Methods       []string    `yaml:"methods"`
-	CIDR          []string    `yaml:"cidr"`
-	MaxAge        string      `yaml:"max_age"`
-	MFA           bool        `yaml:"mfa"`
-	ClientCert    *ClientCert `yaml:"client_cert"`
+	Pos           Pos           `yaml:"-"`
+	Anyone        bool          `yaml:"-"` // the rule `anyone`
+	Authenticated bool          `yaml:"-"` // the rule `authenticated`
+	Role          string        `yaml:"role"`
+	AnyRole       []string      `yaml:"any_role"`
+	AllRoles      []string      `yaml:"all_roles"`
+	User          string        `yaml:"user"`
+	AnyUser       []string      `yaml:"any_user"`
+	Self          *SelfRule     `yaml:"self"`
+	Field         *FieldRule    `yaml:"field"`
+	Methods       []string      `yaml:"methods"`
+	CIDR          []string      `yaml:"cidr"`
+	MaxAge        time.Duration `yaml:"max_age"` // zero: no condition
+	MFA           bool          `yaml:"mfa"`
+	ClientCert    *ClientCert   `yaml:"client_cert"`
 }
 
 // SelfRule holds when the path's value Name is the caller's own id, username

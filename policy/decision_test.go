@@ -132,7 +132,11 @@ func compactCondition(t *testing.T, r *Rule, name, value string) {
 	case "cidr":
 		r.CIDR = strings.Split(value, ",")
 	case "max_age":
-		r.MaxAge = value
+		age, err := time.ParseDuration(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.MaxAge = age
 	default:
 		t.Fatalf("unknown condition %q", name)
 	}

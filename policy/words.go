@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // String is the rule as a person would say it, in the words of the file:
@@ -41,7 +42,7 @@ func (r *Rule) conditions() string {
 	}
 	add("methods", words(r.Methods))
 	add("cidr", words(r.CIDR))
-	add("max_age", r.MaxAge)
+	add("max_age", age(r.MaxAge))
 	return strings.Join(parts, ", ")
 }
 
@@ -51,6 +52,25 @@ func words(list []string) string {
 		return strings.Join(list, "")
 	}
 	return "[" + strings.Join(list, ", ") + "]"
+}
+
+// age writes a duration as a person would: 7d, 12h, 1h30m.
+func age(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d == 0:
+		return ""
+	case d >= day && d%day == 0:
+		return fmt.Sprintf("%dd", d/day)
+	}
+	text := d.String()
+	if short, ok := strings.CutSuffix(text, "m0s"); ok {
+		text = short + "m"
+	}
+	if short, ok := strings.CutSuffix(text, "h0m"); ok {
+		text = short + "h"
+	}
+	return text
 }
 
 // String is the short form where that says all.

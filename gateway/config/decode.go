@@ -197,5 +197,9 @@ func (d *decoder) scalar(s *shape, n *yaml.Node, v reflect.Value, path string) {
 	}
 	if err := setScalar(s, n.Value, v); err != nil {
 		d.fail(d.pos(n), path, "%v", err)
+		return
+	}
+	if s.kind == duration && v.IsZero() && isCondition(path) {
+		d.fail(d.pos(n), path, "%s is no condition: give it a time, or leave the key out", n.Value)
 	}
 }

@@ -48,7 +48,12 @@ func mustHold(path string, isList bool) bool {
 	return routeKeys.MatchString(path)
 }
 
+// isCondition tells what stands in a rule. There a duration of nothing would
+// read as a condition and be none.
+func isCondition(path string) bool { return ruleKeys.MatchString(path) }
+
 var (
+	ruleKeys       = regexp.MustCompile(`^routes(\[\d+\])?\.(allow|deny)(\[\d+\])?\.`)
 	routeKeys      = regexp.MustCompile(`^routes(\[\d+\])?\.`)
 	conditionLists = regexp.MustCompile(`^routes(\[\d+\])?\.(methods$|(allow|deny)$|(allow|deny)(\[\d+\])?\.)`)
 )

@@ -78,7 +78,11 @@ func bareSchema(s *shape, path string, entry bool) node {
 	case boolean:
 		return node{"type": "boolean"}
 	case duration:
-		return node{"type": "string", "pattern": durationForm, "minLength": 2}
+		described := node{"type": "string", "pattern": durationForm, "minLength": 2}
+		if isCondition(path) {
+			described["not"] = node{"pattern": "^[^1-9]*$"}
+		}
+		return described
 	}
 	if words := closedLists()[path]; words != nil {
 		return node{"type": "string", "enum": words}

@@ -94,7 +94,7 @@ func TestSchemaAndDecoderAgree(t *testing.T) {
 		{false, "tests: [{ request: GET / }]"}, {false, "tests: [{ request: GET /, expect: ok }]"}, {false, "tests: [{ request: GET /, as: { role: user }, expect: allow }]"},
 		{false, "auth: { migrate_from: { login_url: http://old } }"},
 		{false, rule("")}, {false, rule("~")}, {false, rule("everyone")}, {false, rule("[]")}, {false, rule("[~]")}, {false, rule("5")}, {false, rule("true")}, {false, rule("[[anyone]]")},
-		{false, rule("{ role: '' }")}, {false, rule("{ role: }")}, {false, rule("{ rolse: admin }")}, {false, rule("{ role: [admin] }")}, {false, rule("{ any_role: [] }")}, {false, rule("{ role: admin, methods: [] }")}, {false, rule("{ self: '' }")},
+		{false, rule("{ role: '' }")}, {false, rule("{ role: }")}, {false, rule("{ rolse: admin }")}, {false, rule("{ role: [admin] }")}, {false, rule("{ any_role: [] }")}, {false, rule("{ role: admin, methods: [] }")}, {false, rule("{ self: '' }")}, {false, rule("{ role: admin, max_age: 0s }")}, {false, rule("{ max_age: 10 }")}, {true, rule("{ max_age: 1d12h }")},
 		{false, up + "routes: [{ path: /a, allow: anyone, methods: GET }]"},
 		{false, up + "routes: [{ path: /a, allow: anyone, path_options: [slashes] }]"},
 		{false, up + "routes: { path: /a, allow: anyone }"},
