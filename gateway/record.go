@@ -20,7 +20,7 @@ const recordSize = 4096
 // What one entry may keep of each text: a request can make its texts long. All
 // entries together take at most 7 MiB.
 const (
-	recordedPath  = 512
+	RecordedPath  = 512 // a longer path is cut there
 	recordedName  = 128
 	recordedRoles = 256
 	recordedHost  = 253
@@ -105,7 +105,7 @@ func (s *slot) fill(x *exchange) {
 	for i, text := range [...]struct {
 		text string
 		most int
-	}{{x.id, maxRequestID}, {x.r.Method, maxMethod}, {x.r.Host, recordedHost}, {x.loggedPath(), recordedPath}, {id, recordedName}, {user, recordedName}} {
+	}{{x.id, maxRequestID}, {x.r.Method, maxMethod}, {x.r.Host, recordedHost}, {x.loggedPath(), RecordedPath}, {id, recordedName}, {user, recordedName}} {
 		s.text = append(s.text, text.text[:min(len(text.text), text.most)]...)
 		s.ends[i] = len(s.text)
 	}

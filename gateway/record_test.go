@@ -127,7 +127,7 @@ func TestARecordedDecisionIsBoundedInBytes(t *testing.T) {
 		t.Errorf("%d bytes are kept, at most %d are promised", total, most)
 	}
 	d := c.slots[7].decided()
-	if d.Roles != strings.Repeat("a", 100)+","+strings.Repeat("b", 100) || len(d.Path) != recordedPath || len(d.User) != recordedName {
+	if d.Roles != strings.Repeat("a", 100)+","+strings.Repeat("b", 100) || len(d.Path) != RecordedPath || len(d.User) != recordedName {
 		t.Errorf("cut wrongly: %+v", d)
 	}
 }

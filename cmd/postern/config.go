@@ -51,6 +51,10 @@ func configCheckCommand(sys *system) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if store := peek(cmd.Context(), file); store != nil {
+				defer store.Close()
+				_ = report(sys.stderr, unheldRoles(cmd.Context(), file, store), true) // warnings alone
+			}
 			_, err = fmt.Fprintf(sys.stdout, "%s: good, %d routes\n", path, len(file.Routes))
 			return err
 		},

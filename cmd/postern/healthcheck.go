@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -21,15 +20,12 @@ func healthcheckCommand(sys *system) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			host, port, err := net.SplitHostPort(file.Admin.Listen)
+			address, err := adminAddress(file.Admin.Listen)
 			if err != nil {
-				return usagef("admin.listen %q: no address to ask", file.Admin.Listen)
-			}
-			if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-				host = "127.0.0.1"
+				return err
 			}
 			client := http.Client{Timeout: 5 * time.Second}
-			resp, err := client.Get("http://" + net.JoinHostPort(host, port) + "/readyz")
+			resp, err := client.Get("http://" + address + "/readyz")
 			if err != nil {
 				return fmt.Errorf("not ready: %w", err)
 			}

@@ -48,8 +48,8 @@ func rolesOfUsers(ctx context.Context, file *config.File) map[string][]string {
 }
 
 // unheldRoles warns of the rules that ask for a role which no account holds:
-// they let nobody in, and often the name is a slip that the list of roles has
-// too. A store without any account says nothing yet.
+// that is a slip in the list of roles, or somebody who is not there yet. Each
+// role is told of once, at the first rule. A store without any account says nothing yet.
 func unheldRoles(ctx context.Context, file *config.File, store auth.Store) []config.Finding {
 	n, err := store.CountAccounts(ctx)
 	if err != nil || n == 0 {
@@ -67,7 +67,7 @@ func unheldRoles(ctx context.Context, file *config.File, store auth.Store) []con
 				if holders[role] == 0 && !told[role] {
 					told[role] = true
 					warnings = append(warnings, config.Finding{File: rule.Pos.File, Line: rule.Pos.Line, Column: rule.Pos.Column, Warning: true,
-						Message: fmt.Sprintf("no account has the role %q; 'postern user set NAME --role %s' gives it to one", role, role)})
+						Message: fmt.Sprintf("no account has the role %q yet", role)})
 				}
 			}
 		}

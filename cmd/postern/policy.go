@@ -16,7 +16,7 @@ func policyCommand(sys *system) *cobra.Command {
 		Long: `What gateway.yaml says about who may do what. These commands read the file, not
 the running gateway; 'explain --request' alone asks that one.`,
 	}
-	cmd.AddCommand(policyListCommand(sys), policyTestCommand(sys), policyDiffCommand(sys), policyLearnCommand(sys))
+	cmd.AddCommand(policyListCommand(sys), policyExplainCommand(sys), policyTestCommand(sys), policyDiffCommand(sys), policyLearnCommand(sys))
 	return group(cmd)
 }
 
