@@ -4,7 +4,7 @@
 #   chromium, chromedriver    the browser tests
 #   node, npm, express        a legacy application in JavaScript
 #   django, gunicorn          a legacy application in Python
-#   nginx, java, tomcat       whose routers the profiles are held against
+#   nginx, java, tomcat, spring  whose routers the profiles are held against
 # Made for Debian 12. On another system it names what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,6 +24,8 @@ need gunicorn gunicorn
 need nginx nginx-light
 need java default-jre-headless
 [ -e /usr/share/tomcat10/bin/bootstrap.jar ] || missing+=(tomcat10-common)
+[ -e /usr/share/java/tomcat9-catalina.jar ] || missing+=(libtomcat9-java)
+[ -e /usr/share/java/spring3-web.servlet.jar ] || missing+=(libspring-web-servlet-java)
 # Debian's modules belong to Debian's interpreter; another python3 may come
 # first in PATH.
 /usr/bin/python3 -c 'import django' >/dev/null 2>&1 || missing+=(python3 python3-django)

@@ -3,7 +3,7 @@ package config
 import _ "embed"
 
 // reference is a copy of the gateway.yaml at the root of the repository, which
-// go:embed cannot reach; a test keeps the two the same.
+// embedding cannot reach; a test keeps the two the same.
 //
 //go:embed reference.yaml
 var reference string
