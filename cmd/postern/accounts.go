@@ -49,6 +49,7 @@ func openDesk(sys *system, cmd *cobra.Command, open storeOpener) (*desk, error) 
 	return &desk{service, store}, nil
 }
 
+// storeOpener is openStore, or openExistingStore for commands that only look.
 type storeOpener func(context.Context, config.StoreConfig) (*sqlstore.Store, auth.MasterKey, error)
 
 // withDesk is the frame of a command on accounts.

@@ -27,6 +27,8 @@ func group(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// configCheckCommand finds all that serve would refuse the file for, and what
+// it would warn of, without opening anything.
 func configCheckCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [FILE]",
@@ -73,6 +75,8 @@ func configSchemaCommand(sys *system) *cobra.Command {
 	}
 }
 
+// initCommand writes the reference configuration. O_EXCL and not a look before:
+// what is there stays, whoever made it in between.
 func initCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "init [FILE]",

@@ -54,6 +54,7 @@ POSTERN_LISTEN and its like are heeded.`,
 	}
 }
 
+// runDemo is serve before the sample application, with its users made first.
 func runDemo(ctx context.Context, sys *system, dir string) error {
 	app, upstream, err := listenSample()
 	if err != nil {
@@ -141,6 +142,8 @@ func demoURL(sys *system, p *program) string {
 	return "http://localhost:" + port
 }
 
+// printDemo tells a person what to try. It goes to standard error, where the
+// words for a person go; standard output has the log.
 func printDemo(sys *system, url string) {
 	fmt.Fprintf(sys.stderr, `
 Postern runs before a sample application. In a browser:

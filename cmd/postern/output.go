@@ -52,6 +52,7 @@ func printList[T any](w io.Writer, form outputForm, rows []T, columns []string, 
 	return table.Flush()
 }
 
+// writeJSON writes JSON for people too: indented, and < as it is.
 func writeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")

@@ -32,6 +32,8 @@ func readPassword(sys *system) (string, error) {
 	return line, nil
 }
 
+// askPassword reads from the terminal without echo, twice: a typing error would
+// lock the account's owner out.
 func askPassword(sys *system, fd int) (string, error) {
 	fmt.Fprint(sys.stderr, "Password: ")
 	first, err := term.ReadPassword(fd)

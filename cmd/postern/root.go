@@ -22,6 +22,7 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// usagef is fmt.Errorf for a usageError.
 func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
@@ -81,6 +82,8 @@ func isCobraUsage(err error) bool {
 	return false
 }
 
+// newRoot is the whole tree of commands. Cobra prints nothing by itself: run
+// decides what is said, once, and with which status.
 func newRoot(sys *system) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "postern",

@@ -47,6 +47,9 @@ SIGHUP reads the file again, SIGTERM and SIGINT let requests under way end.`,
 	return cmd
 }
 
+// serve runs the gateway until a signal. The administrator of an empty store is
+// made after the addresses are bound: a start that fails prints no password
+// that nobody can use.
 func serve(ctx context.Context, sys *system, path string, flags map[string]string) error {
 	ctx, stop := untilSignal(ctx)
 	defer stop()

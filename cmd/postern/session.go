@@ -10,6 +10,8 @@ import (
 	"github.com/posternhq/postern/auth"
 )
 
+// sessionCommand holds the commands on sessions, which is one login on one
+// device with all the tokens that descend from it.
 func sessionCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{Use: "session", Short: "The sessions: list, revoke"}
 	cmd.AddCommand(sessionListCommand(sys), sessionRevokeCommand(sys))
@@ -44,6 +46,7 @@ func sessionListCommand(sys *system) *cobra.Command {
 	return cmd
 }
 
+// sessionRows reads the sessions that can still be used, of one user or of all.
 func sessionRows(d *desk, cmd *cobra.Command, user string) ([]sessionRow, error) {
 	id := ""
 	if user != "" {
@@ -69,6 +72,8 @@ func sessionRows(d *desk, cmd *cobra.Command, user string) ([]sessionRow, error)
 	return rows, err
 }
 
+// sessionRevokeCommand ends one session, or all of a user's; never all of
+// everybody's by a forgotten argument.
 func sessionRevokeCommand(sys *system) *cobra.Command {
 	var user string
 	cmd := &cobra.Command{

@@ -45,6 +45,7 @@ func openExistingStore(ctx context.Context, conf config.StoreConfig) (*sqlstore.
 	return openStore(ctx, conf)
 }
 
+// readMasterKey reads the key file. No error of it shows what the file holds.
 func readMasterKey(path string) (auth.MasterKey, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -20,6 +20,9 @@ func tokenCommand(sys *system) *cobra.Command {
 	return group(cmd)
 }
 
+// tokenVerifyCommand judges a token as the gateway would: signature, times, and
+// what the store says was revoked. It prints claims of good tokens alone, so
+// that nobody takes the claims of a refused one for true.
 func tokenVerifyCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify TOKEN",

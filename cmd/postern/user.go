@@ -10,6 +10,9 @@ import (
 	"github.com/posternhq/postern/auth"
 )
 
+// userCommand holds the commands on accounts. Each opens the store, changes it
+// in one transaction, writes its audit line to standard error, and closes it; a
+// serving gateway reads the change from the feed of revocations.
 func userCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
@@ -39,6 +42,8 @@ type userRow struct {
 	Updated  time.Time           `json:"updated"`
 }
 
+// rowOf leaves out what is nobody's to see, and makes the list of roles a list
+// in JSON too when it is empty.
 func rowOf(a auth.Account) userRow {
 	roles := a.Roles
 	if roles == nil {
@@ -47,6 +52,7 @@ func rowOf(a auth.Account) userRow {
 	return userRow{a.ID, a.Username, a.Email, a.Name, roles, a.Fields, a.Disabled, a.Created, a.Updated}
 }
 
+// state says in a word whether the user can log in.
 func (u userRow) state() string {
 	if u.Disabled {
 		return "disabled"
@@ -54,12 +60,15 @@ func (u userRow) state() string {
 	return "active"
 }
 
+// printUsers prints accounts as a table or as JSON.
 func printUsers(sys *system, form outputForm, rows []userRow) error {
 	return printList(sys.stdout, form, rows, []string{"ID", "USERNAME", "EMAIL", "NAME", "ROLES", "STATE"}, func(u userRow) []string {
 		return []string{u.ID, u.Username, u.Email, u.Name, strings.Join(u.Roles, ","), u.state()}
 	})
 }
 
+// userAddCommand makes the store as well where there is none: accounts can be
+// ready before the first start, which then makes no administrator.
 func userAddCommand(sys *system) *cobra.Command {
 	var input auth.NewAccount
 	cmd := &cobra.Command{
@@ -139,6 +148,8 @@ func userShowCommand(sys *system) *cobra.Command {
 	return cmd
 }
 
+// userSetCommand changes what its flags name and nothing else. Roles replace: a
+// list that could only grow would leave nobody sure of what it holds.
 func userSetCommand(sys *system) *cobra.Command {
 	var email, name string
 	var roles, fields []string
@@ -206,6 +217,8 @@ func apply(sys *system, d *desk, cmd *cobra.Command, name string, change auth.Ac
 	return err
 }
 
+// userPasswdCommand never takes the password as an argument, where every other
+// user of the machine could read it.
 func userPasswdCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "passwd NAME",
@@ -221,6 +234,7 @@ func userPasswdCommand(sys *system) *cobra.Command {
 	}
 }
 
+// userDisableCommand is disable and, the other way round, enable.
 func userDisableCommand(sys *system, verb, short string, disabled bool) *cobra.Command {
 	return &cobra.Command{
 		Use:   verb + " NAME",
@@ -232,6 +246,8 @@ func userDisableCommand(sys *system, verb, short string, disabled bool) *cobra.C
 	}
 }
 
+// userDeleteCommand does not ask back: scripts call it, and disable is there for
+// whoever is not sure.
 func userDeleteCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "delete NAME",

@@ -20,6 +20,7 @@ type build struct {
 	Arch    string `json:"arch"`
 }
 
+// thisBuild prefers what the linker was told to what the toolchain knows.
 func thisBuild() build {
 	b := build{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok && b.Version == "" {
