@@ -254,24 +254,32 @@ func (l Lesson) YAML() string {
 
 // yaml writes one route.
 func (p *Proposal) yaml(b *strings.Builder) {
-	fmt.Fprintf(b, "  # %s, %d without a login", times(p.Requests), p.Anonymous)
-	if len(p.Users) > 0 {
-		users := make([]string, len(p.Users))
-		for i, u := range p.Users {
-			users[i] = comment(u)
-		}
-		fmt.Fprintf(b, "; by %s", strings.Join(users, ", "))
-	}
-	if p.Requests == p.Anonymous && !p.Allow.Anyone {
-		b.WriteString("; never with one: write anyone if it is meant to be public")
-	}
-	b.WriteString("\n")
+	fmt.Fprintf(b, "  # %s, %s\n", times(p.Requests), p.askers())
 	item := "  - "
 	if p.Host != "" {
 		fmt.Fprintf(b, "%shost: %q\n", item, p.Host)
 		item = "    "
 	}
 	fmt.Fprintf(b, "%spath: %s\n    methods: [%s]\n    allow: %s\n", item, p.Path, strings.Join(p.Methods, ", "), p.Allow.yaml())
+}
+
+// askers says by whom the requests were.
+func (p *Proposal) askers() string {
+	switch {
+	case p.Allow.Anyone:
+		return "none with a login"
+	case p.Requests == p.Anonymous:
+		return "none with a login; write anyone if it is meant to be public"
+	}
+	users := make([]string, len(p.Users))
+	for i, u := range p.Users {
+		users[i] = comment(u)
+	}
+	text := "by " + strings.Join(users, ", ")
+	if p.Anonymous > 0 {
+		text += fmt.Sprintf("; %d without a login", p.Anonymous)
+	}
+	return text
 }
 
 // yaml writes a proposed rule. Roles are quoted: one may be called no.

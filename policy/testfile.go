@@ -66,8 +66,11 @@ func ParseRequest(text string) (Request, error) {
 		return Request{}, fmt.Errorf("request %q has a space or a control character in its target; write METHOD and target only, a space in a path as %%20", text)
 	}
 	host, path, err := splitTarget(target)
+	if err != nil {
+		return Request{}, err
+	}
 	path, _, _ = strings.Cut(path, "?")
-	return Request{Method: method, Host: host, Path: path}, err
+	return Request{Method: method, Host: host, Path: path}, nil
 }
 
 // checkMethod says what is wrong with a method, as the compiler does.
