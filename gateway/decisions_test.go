@@ -40,6 +40,7 @@ func newDecisionTable(t *testing.T) *decisionTable {
 		{ID: "42", Username: "alice", Email: "alice@example.com", Roles: []string{"user"}, Fields: tenant},
 		{ID: "43", Username: "bob", Roles: []string{"user"}},
 		{ID: "44", Username: "mod", Roles: []string{"user", "mod"}},
+		{ID: "42%", Username: "percent", Roles: []string{"user"}, Fields: map[string][]string{"tenant": {"100%"}}},
 		{ID: "1", Username: "root", Roles: []string{"admin"}},
 	} {
 		n.Password = testPassword
@@ -51,7 +52,7 @@ func newDecisionTable(t *testing.T) *decisionTable {
 	old, err := d.service.Refresh(t.Context(), yesterday.RefreshToken, auth.Client{})
 	must(t, err)
 	d.tokens = map[string]string{"nobody": "", "old": old.AccessToken}
-	for _, name := range []string{"alice", "bob", "mod", "root"} {
+	for _, name := range []string{"alice", "bob", "mod", "percent", "root"} {
 		d.tokens[name] = d.token(name)
 	}
 	return d
@@ -232,7 +233,9 @@ func compactRules(t *testing.T, text string) (rules []policy.Rule) {
 			case "cidr":
 				r.CIDR = list
 			case "max_age":
-				r.MaxAge, _ = time.ParseDuration(value)
+				age, err := time.ParseDuration(value)
+				must(t, err)
+				r.MaxAge = age
 			default:
 				t.Fatalf("unknown condition %q", name)
 			}

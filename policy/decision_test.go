@@ -21,7 +21,9 @@ func callers() map[string]Subject {
 		"old":    {ID: "42", Username: "alice", Roles: []string{"user"}, AuthTime: yesterday},
 		"bob":    {ID: "43", Username: "bob", Roles: []string{"user"}, AuthTime: just},
 		"mod":    {ID: "44", Username: "mod", Roles: []string{"user", "mod"}, AuthTime: just},
-		"root":   {ID: "1", Username: "root", Roles: []string{"admin"}, AuthTime: just},
+		// Somebody called so that a second decoding would make another of them.
+		"percent": {ID: "42%", Username: "percent", Roles: []string{"user"}, Fields: map[string][]string{"tenant": {"100%"}}, AuthTime: just},
+		"root":    {ID: "1", Username: "root", Roles: []string{"admin"}, AuthTime: just},
 	}
 }
 

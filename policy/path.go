@@ -50,6 +50,8 @@ const (
 	faultDots      badPath = "the path has a dot segment"
 	faultLookalike badPath = "the path has a character that is taken for a slash or a backslash"
 	faultQuery     badPath = "the path has a query or a fragment in it"
+	faultSlashes   badPath = "the path has three slashes in a row"
+	faultStream    badPath = "the path names a stream of a Windows file system"
 )
 
 // ParsePath reads the path of a request target: the raw text, undecoded,
@@ -59,10 +61,13 @@ const (
 //   - no slash in front, and a raw ? or #
 //   - dot segments in any spelling: raw, encoded, with parameters (/..;/), with
 //     spaces beside the dots (Windows drops them), before an encoded slash,
-//     and of characters that normalise to dots (U+FF0E, U+2024, U+2025)
+//     and of characters that NFKC makes dots (U+FF0E, U+2024, U+2025)
 //   - backslashes, and characters that some file systems map to \ or /
 //   - control characters, raw and encoded, and raw spaces
-//   - broken percent-encodings (%zz, %u002e, a lone %)
+//   - broken percent-encodings (%zz, %u002e, a lone %, and %25u002e, which is
+//     one to who decodes twice)
+//   - three slashes in a row, which no path_options admit either
+//   - :$ as in /x::$DATA, which is /x to NTFS (CVE-2010-2731)
 //   - bytes outside ASCII that are not encoded (RFC 3986 section 2 has none;
 //     Node reads them as Latin-1, Go as UTF-8), and what is not UTF-8 decoded
 //
@@ -145,15 +150,27 @@ func (s *scanner) escape() badPath {
 		s.last = b
 		return s.endName()
 	case '%':
-		s.doubts |= doubtPercent
-	case '#':
-		s.doubts |= doubtHash
-		return s.cut(b)
-	case '?':
-		s.doubts |= doubtQuestion
-		return s.cut(b)
+		if unicodeEscape(s.raw[s.at:]) {
+			return faultEscape
+		}
 	}
 	return s.decoded(b)
+}
+
+// unicodeEscape reports whether a text, decoded, goes on with u and four
+// digits: classic ASP decodes %u0061 in what others decoded before it.
+func unicodeEscape(text string) bool {
+	for i := range 5 {
+		if text == "" {
+			return false
+		}
+		b, size := unit(text, 0)
+		if i == 0 && lower(b) != 'u' || i > 0 && unhex(b) > 15 {
+			return false
+		}
+		text = text[size:]
+	}
+	return true
 }
 
 // decoded takes one byte of a segment, whichever way it was written.
@@ -161,20 +178,39 @@ func (s *scanner) decoded(b byte) badPath {
 	if s.need > 0 || b >= 0x80 {
 		return s.utf8(b)
 	}
-	s.last = b
 	switch {
 	case b < ' ' || b == 0x7f:
 		return faultControl
 	case b == '\\':
 		return faultBackslash
-	case b == ';':
+	case b == '$' && s.last == ':':
+		return faultStream
+	}
+	return s.named(b)
+}
+
+// named counts one character, or the ASCII that a program may make of it.
+func (s *scanner) named(b byte) badPath {
+	s.last = b
+	switch b {
+	case '#':
+		s.doubts |= doubtHash
+		return s.cut(b)
+	case '?':
+		s.doubts |= doubtQuestion
+		return s.cut(b)
+	case ';':
 		s.doubts |= doubtSemicolon
 		return s.cut(b)
-	case b == '.':
+	case '%':
+		s.doubts |= doubtPercent
+	case '.':
 		s.dots++
-	case b != ' ': // Windows drops spaces beside dots
-		s.others++
+		return ""
+	case ' ': // Windows drops spaces beside dots
+		return ""
 	}
+	s.others++
 	return ""
 }
 
@@ -212,23 +248,69 @@ func (s *scanner) utf8(b byte) badPath {
 // NFKC or Windows' best fit makes ASCII of some: a name of fullwidth dots is
 // a dot segment to it.
 func (s *scanner) character(r rune) badPath {
-	s.last = 0x80
-	switch r {
-	case 0xff0e, 0x2024, 0xfe52: // ． ․ ﹒
-		s.dots++
-	case 0x2025: // ‥
-		s.dots += 2
-	case 0x2044, 0x2215, 0x2216, 0xff0f, 0xff3c, 0xfe68: // ⁄ ∕ ∖ ／ ＼ ﹨
-		return faultLookalike
-	case 0x2028, 0x2029: // line and paragraph separators
-		return faultControl
-	default:
-		s.others++
-	}
 	if r < 0xa0 { // C1 controls
 		return faultControl
 	}
-	return ""
+	last := s.last
+	s.last = 0x80
+	switch r {
+	case 0x2028, 0x2029: // line and paragraph separators
+		return faultControl
+	case 0x2044, 0x2215, 0x2216, 0x2100, 0x2101, 0x2105, 0x2106: // ⁄ ∕ ∖ ℀ ℁ ℅ ℆
+		return faultLookalike
+	case 0x2025, 0xfe30: // ‥ ︰
+		s.dots += 2
+		return ""
+	case 0xad, 0x200b, 0x200c, 0x200d, 0x2060, 0xfeff: // which HFS+ drops from names
+		return ""
+	}
+	switch b := narrow(r); b {
+	case '/', '\\':
+		return faultLookalike
+	case 0:
+		s.others++
+		return ""
+	default:
+		s.last = last
+		fault := s.decoded(b)
+		if b == '.' || b == ' ' {
+			s.last = 0x80 // Windows trims no others than its own
+		}
+		return fault
+	}
+}
+
+// narrow returns the ASCII character that NFKC makes of a wide, small or
+// vertical one, or 0. Of the others outside ASCII none becomes one of the
+// characters that part a path.
+func narrow(r rune) byte {
+	switch r {
+	case 0x2024, 0xfe52: // ․ ﹒
+		return '.'
+	case 0xa0, 0x202f, 0x205f, 0x3000:
+		return ' '
+	case 0xfe68: // ﹨
+		return '\\'
+	case 0xfe6a: // ﹪
+		return '%'
+	case 0x37e, 0xfe14, 0xfe54: // Greek question mark, ︔ ﹔
+		return ';'
+	case 0x2047, 0x2048, 0x2049, 0xfe16, 0xfe56: // ⁇ ⁈ ⁉ ︖ ﹖
+		return '?'
+	case 0xfe5f: // ﹟
+		return '#'
+	case 0xfe13, 0xfe55: // ︓ ﹕
+		return ':'
+	case 0xfe69: // ﹩
+		return '$'
+	}
+	if 0x2000 <= r && r <= 0x200a {
+		return ' '
+	}
+	if 0xff01 <= r && r <= 0xff5e { // fullwidth forms stand in the order of ASCII
+		return byte(r - 0xff01 + '!')
+	}
+	return 0
 }
 
 // cut ends the name where a program might see parameters, a query or a
@@ -256,6 +338,9 @@ func (s *scanner) endName() badPath {
 func (s *scanner) endSegment() badPath {
 	if s.emptyHere() {
 		s.doubts |= doubtEmpty
+		if s.at >= 3 && s.raw[s.at-3] == '/' {
+			return faultSlashes
+		}
 	}
 	if s.last == '.' || s.last == ' ' {
 		s.traits |= traitTrim

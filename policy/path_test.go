@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 func TestPathsThatNoRouteCanAdmitAreRefused(t *testing.T) {
@@ -65,6 +67,19 @@ func TestPathsThatNoRouteCanAdmitAreRefused(t *testing.T) {
 		{"PC-058 truncated escape", "/public/%f"},
 		{"PC-059 non-hex escape", "/public/%zz/../admin"},
 		{"PC-060 percent u", "/public/%u002e%u002e/admin"},
+		{"CVE-2010-2731 a stream of NTFS", "/secret.txt::$DATA"},
+		{"CVE-2010-2731 the index of a folder", "/admin:$i30:$INDEX_ALLOCATION/x"},
+		{"a stream, encoded", "/secret.txt:%3a%24DATA"},
+		{"a stream in fullwidth letters", "/secret.txt%EF%BC%9A%EF%BC%84DATA"},
+		{"percent u under a second decoding", "/%25u0061dmin/x"},
+		{"the same with its letters encoded", "/%25%75%30%30%36%31dmin"},
+		{"percent U under a second decoding", "/%25U0061dmin/x"},
+		{"three slashes", "///admin"},
+		{"three slashes inside", "/public///admin"},
+		{"one vertical two-dot leader", "/public/%EF%B8%B0/admin"},
+		{"dots and a space that NFKC makes plain", "/public/..%C2%A0/admin"},
+		{"dots around what file systems drop", "/public/.%E2%80%8B./admin"},
+		{"account of, with a slash in it", "/public%E2%84%80admin"},
 		{"PC-062 raw fragment", "/public/x#/../../admin/panel"},
 		{"raw query", "/public/x?y"},
 		{"PC-075 no leading slash", "admin/panel"},
@@ -88,7 +103,7 @@ func TestPathsOfHonestClientsPassByteForByte(t *testing.T) {
 		"/", "/a", "/a/", "/public/caf%C3%A9", "/public/caf%c3%a9", "/public/a%20b", "/public/file.tar.gz",
 		"/public/..foo/bar..", "/public/...", "/public/a+b&c=d@e:f,g!$*()", "/~user", "/a|b", "/a[1]", "/a^b", `/a"b`,
 		"/public/.well-known", "/public/%E6%97%A5%E6%9C%AC", "/public/%F0%9F%98%80", "/public/x.", "/public/x%20", "/%41",
-		"/public/%C2%A0", "/public/" + strings.Repeat("a", 9000), strings.Repeat("/a", 4000),
+		"/public/%C2%A0", "/pod/Moose::Role", "/ip/2001:db8::1", "/$:/x", "/%C2%A5100", "/%EF%BD%81%EF%BC%81", "/public/" + strings.Repeat("a", 9000), strings.Repeat("/a", 4000),
 	} {
 		p, err := ParsePath(raw)
 		if err != nil {
@@ -109,12 +124,37 @@ func TestDoubtfulCharactersAreNotedInEverySpelling(t *testing.T) {
 		{"/a%2fb", doubtSlash}, {"/a%2Fb", doubtSlash}, {"/a%25b", doubtPercent}, {"/%2561dmin", doubtPercent},
 		{"/a%23b", doubtHash}, {"/a%3fb", doubtQuestion}, {"/a%3Fb", doubtQuestion},
 		{"/a;b", doubtSemicolon}, {"/a%3bb", doubtSemicolon}, {"/a%3Bb", doubtSemicolon}, {"/;/admin", doubtSemicolon},
-		{"//", doubtEmpty}, {"//a", doubtEmpty}, {"/a//b", doubtEmpty}, {"/a//", doubtEmpty}, {"///a", doubtEmpty},
+		{"//", doubtEmpty}, {"//a", doubtEmpty}, {"/a//b", doubtEmpty}, {"/a//", doubtEmpty}, {"/a%EF%BC%9Fb", doubtQuestion}, {"/a%EF%BC%83", doubtHash},
+		{"/%EF%BC%85zz", doubtPercent}, {"/a%CD%BE", doubtSemicolon}, {"/100%25used", doubtPercent},
 		{"//a;b%2f", doubtEmpty | doubtSemicolon | doubtSlash}, {"/a%252e", doubtPercent}, {"/%2f", doubtSlash},
 	} {
 		p, err := ParsePath(test.raw)
 		if err != nil || p.doubts != test.want || p.Plain() {
 			t.Errorf("ParsePath(%q): doubts %06b, plain %v, error %v, want %06b", test.raw, p.doubts, p.Plain(), err, test.want)
+		}
+	}
+}
+
+// What NFKC makes of a character is what a program that normalises reads.
+func TestNoCharacterHidesASeparatorFromNFKC(t *testing.T) {
+	for r := rune(0x80); r <= utf8.MaxRune; r++ {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		plain := norm.NFKC.String(string(r))
+		p, err := ParsePath("/a" + escape(string(r)) + "b")
+		_, dots := ParsePath("/" + escape(string(r)))
+		switch {
+		case strings.ContainsAny(plain, `/\`) && err == nil:
+			t.Errorf("%U is %q and is accepted", r, plain)
+		case (plain == "." || plain == "..") && dots == nil:
+			t.Errorf("%U is %q and is accepted as a name", r, plain)
+		case strings.ContainsAny(plain, "?#%;") && err == nil && p.Plain():
+			t.Errorf("%U is %q and is no doubt", r, plain)
+		case plain == " ":
+			if _, err := ParsePath("/.." + escape(string(r))); err == nil {
+				t.Errorf("%U is a space and is accepted behind dots", r)
+			}
 		}
 	}
 }
@@ -137,7 +177,7 @@ func TestParsingAPathDoesNotAllocate(t *testing.T) {
 // FuzzParsePath checks what is accepted against checks that were written
 // apart from the scanner, on the decoded text.
 func FuzzParsePath(f *testing.F) {
-	for _, seed := range []string{"/", "/a/%2e%2e/b", "/%c0%ae", "/a;b/%25", "//x", "/..;/", "/%EF%BC%8E", "/a%20/.%20", "/a%2f%2e%2e", "/%u0041"} {
+	for _, seed := range []string{"/", "/a/%2e%2e/b", "/%c0%ae", "/a;b/%25", "//x", "/..;/", "/%EF%BC%8E", "/a%20/.%20", "/a%2f%2e%2e", "/%u0041", "/a::$DATA", "/%25u0041", "///a", "/%EF%BC%9F"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -166,7 +206,7 @@ func FuzzParsePath(f *testing.F) {
 				t.Fatalf("accepted %q with a dot segment", raw)
 			}
 		}
-		if p.Plain() != !(strings.ContainsAny(decoded[1:], ";%") || strings.Contains(raw, "//") || strings.ContainsAny(decoded, "?#") ||
+		if p.Plain() != !(strings.ContainsAny(norm.NFKC.String(decoded), ";%?#") || strings.Contains(raw, "//") ||
 			strings.Count(decoded, "/") != strings.Count(raw, "/")) {
 			t.Fatalf("Plain(%q) = %v", raw, p.Plain())
 		}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -50,7 +51,8 @@ type form struct {
 // one that chooses the route.
 //
 //	exact    segments decoded, and compared as they are
-//	django   the same (APPEND_SLASH redirects, it does not serve)
+//	django   the same, and then with the final slash the other way: its router
+//	         heeds it, django.views.static.serve behind <path:path> does not
 //	tomcat   parameters cut
 //	spring   parameters cut, a final slash does not matter (before Spring 6)
 //	express  ASCII case and a final slash do not matter; literals compared
@@ -59,13 +61,15 @@ type form struct {
 //	any      all of these; cutting parameters is a doubt's reading already
 func profileForms(p profile) []form {
 	exact := form{}
-	spring := form{fold: foldExact, loose: true}
+	loose := form{loose: true}
 	express := form{fold: foldLower, loose: true}
 	undecoded := form{fold: foldUndecoded, loose: true}
 	iis := form{change: changeTrim, fold: foldWindows, loose: true}
 	switch p {
 	case profileAny:
-		return []form{exact, spring, express, undecoded, iis}
+		return []form{exact, loose, express, undecoded, iis}
+	case profileDjango:
+		return []form{exact, loose}
 	case profileTomcat:
 		return []form{{change: changeCut}}
 	case profileSpring:
@@ -148,6 +152,9 @@ func (t *Table) look(s *site, p Path, f *found) bool {
 // It is a closure and not a list of combinations so that the order in which a
 // program takes the steps does not matter.
 func readings(p Path, admitted doubt) (all []Path, ok bool) {
+	if len(p.raw) > doubtfulMax {
+		return nil, false
+	}
 	all = []Path{p}
 	for i := 0; i < len(all); i++ {
 		if all[i].doubts&^admitted != 0 {
@@ -173,6 +180,10 @@ func readings(p Path, admitted doubt) (all []Path, ok bool) {
 // readings; %252525... has one more with every 25.
 const readingsMax = 64
 
+// doubtfulMax is how long a path with a doubt may be, in bytes: it is read
+// up to readingsMax times.
+const doubtfulMax = 2048
+
 // hasPath reports whether the path is in the list.
 func hasPath(list []Path, p Path) bool {
 	for i := range list {
@@ -197,7 +208,39 @@ func stepsOf(d doubt) []func(string) string {
 	add(doubtQuestion, cutFrom('?'))
 	add(doubtSemicolon, cutParameters, cutAllParameters, cutFrom(';'))
 	add(doubtEmpty, mergeSlashes, cutAuthority)
+	add(doubtPercent|doubtHash|doubtQuestion|doubtSemicolon, narrowAll)
 	return steps
+}
+
+// narrowAll takes characters for what NFKC makes of them: a fullwidth question
+// mark for a plain one.
+func narrowAll(text string) string {
+	var b strings.Builder
+	for at := 0; at < len(text); {
+		char, size := encodedRune(text[at:])
+		if c := narrow(char); c != 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteString(text[at : at+size])
+		}
+		at += size
+	}
+	return b.String()
+}
+
+// encodedRune returns the character that the text begins with, decoded, and the
+// length of its spelling.
+func encodedRune(text string) (r rune, size int) {
+	var buffer [utf8.UTFMax]byte
+	n, ends := 0, [utf8.UTFMax]int{}
+	for n < len(buffer) && size < len(text) {
+		b, length := unit(text, size)
+		size += length
+		buffer[n], ends[n] = b, size
+		n++
+	}
+	r, n = utf8.DecodeRune(buffer[:n])
+	return r, ends[n-1]
 }
 
 // decodeSlash takes encoded slashes for separators.
@@ -352,31 +395,27 @@ type fold uint8
 
 const (
 	foldExact     fold = iota // decoded
-	foldLower                 // decoded, ASCII case apart
+	foldLower                 // decoded, ASCII case apart (also K, the kelvin's sign)
 	foldUndecoded             // as it is written, ASCII case apart
-	foldWindows               // decoded, case apart (also É), without dots and spaces at the end
+	foldWindows               // decoded, case and width apart (also É), without dots and spaces at the end
 	foldCount
 )
 
 // key returns a literal as the fold's tree has it.
 func (f fold) key(literal string) string {
-	if f == foldUndecoded {
-		literal = escape(literal)
-	}
-	if f == foldWindows {
-		literal = strings.TrimRight(literal, ". ")
-	}
-	buffer := make([]byte, 0, 2*len(literal))
-	for i := 0; i < len(literal); i++ {
-		buffer = append(buffer, lower(literal[i]))
-	}
 	switch f {
 	case foldExact:
 		return literal
+	case foldUndecoded:
+		literal = escape(literal)
 	case foldWindows:
-		return string(upperOutsideASCII(buffer))
+		literal = strings.TrimRight(literal, ". ")
 	}
-	return string(buffer)
+	buffer := []byte(literal)
+	for i, b := range buffer {
+		buffer[i] = lower(b)
+	}
+	return string(f.letters(buffer))
 }
 
 // apply folds a request's segment, as written, into the buffer. A segment that
@@ -397,10 +436,7 @@ func (f fold) apply(buffer *[literalMax]byte, segment string) (folded []byte, ok
 		out = append(out, b)
 		i += size
 	}
-	if f == foldWindows {
-		out = upperOutsideASCII(out)
-	}
-	return out, true
+	return f.letters(out), true
 }
 
 // lower folds an ASCII letter.
@@ -411,17 +447,47 @@ func lower(b byte) byte {
 	return b
 }
 
-// upperOutsideASCII folds the letters outside ASCII as Windows does, one by one
-// by their simple upper case, and never into ASCII (ſ is no S there). It
-// works in place where the result is no longer, as it nearly always is.
-func upperOutsideASCII(text []byte) []byte {
+// letters folds the letters outside ASCII, in place: none becomes longer.
+func (f fold) letters(text []byte) []byte {
+	if f == foldExact || f == foldUndecoded {
+		return text
+	}
+	out := text[:0]
 	for i := 0; i < len(text); {
+		if text[i] < utf8.RuneSelf {
+			out = append(out, text[i])
+			i++
+			continue
+		}
 		r, size := utf8.DecodeRune(text[i:])
-		up := unicode.ToUpper(r)
-		if r >= utf8.RuneSelf && up >= utf8.RuneSelf && utf8.RuneLen(up) == size {
-			utf8.EncodeRune(text[i:], up)
+		if folded := f.letter(r); utf8.RuneLen(folded) <= size {
+			out = utf8.AppendRune(out, folded)
+		} else {
+			out = append(out, text[i:i+size]...)
 		}
 		i += size
 	}
-	return text
+	return out
+}
+
+// letter folds one letter outside ASCII. Java and Go find i, k and s in four
+// of them when they ignore case; which of the four depends on the way they
+// do it, so all count. Windows compares by the simple upper case, and its
+// best fit takes fullwidth letters for plain ones.
+func (f fold) letter(r rune) rune {
+	switch r {
+	case 0x130, 0x131: // İ ı
+		return 'i'
+	case 0x212a: // the sign of the kelvin
+		return 'k'
+	case 0x17f: // ſ
+		return 's'
+	}
+	if f != foldWindows {
+		return r
+	}
+	if b := narrow(r); 0xff01 <= r && b != 0 {
+		return rune(lower(b))
+	}
+	return unicode.ToUpper(r)
 }

@@ -3,6 +3,9 @@ package policy
 import (
 	"slices"
 	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // reference is a policy decided the slow way, written from interface.md 4.1 to
@@ -37,7 +40,7 @@ func views(router string) []view {
 	same := func(s string) string { return s }
 	exact := view{segment: decode, literal: same}
 	loose := view{segment: decode, literal: same, loose: true}
-	lowered := view{segment: func(s string) string { return asciiLower(decode(s)) }, literal: asciiLower, loose: true}
+	lowered := view{segment: func(s string) string { return javaLower(decode(s)) }, literal: javaLower, loose: true}
 	raw := view{segment: asciiLower, literal: func(s string) string { return asciiLower(escape(s)) }, loose: true}
 	windows := view{segment: func(s string) string { return windowsName(decode(s)) }, literal: windowsName, loose: true, windows: true}
 	cut := view{segment: func(s string) string { s, _, _ = strings.Cut(s, ";"); return decode(s) }, literal: same}
@@ -46,6 +49,8 @@ func views(router string) []view {
 	switch router {
 	case "", "any":
 		return []view{exact, loose, lowered, raw, windows}
+	case "django":
+		return []view{exact, loose}
 	case "tomcat":
 		return []view{cut}
 	case "spring":
@@ -67,7 +72,32 @@ func asciiLower(s string) string {
 	}, s)
 }
 
-func windowsName(s string) string { return asciiLower(strings.TrimRight(s, ". ")) }
+// javaLower folds ASCII and what else becomes ASCII when its case is changed.
+func javaLower(s string) string {
+	return strings.Map(func(r rune) rune {
+		for ascii := 'a'; ascii <= 'z'; ascii++ {
+			if r == ascii || unicode.ToLower(r) == ascii || unicode.ToLower(unicode.ToUpper(r)) == ascii {
+				return ascii
+			}
+		}
+		return r
+	}, s)
+}
+
+func windowsName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if plain := []rune(norm.NFKC.String(string(r))); 0xff00 < r && r < 0xff5f && len(plain) == 1 {
+			return plain[0]
+		}
+		return r
+	}, strings.TrimRight(s, ". "))
+	return strings.Map(func(r rune) rune {
+		if up := unicode.ToUpper(r); r >= 0x80 && up >= 0x80 {
+			return up
+		}
+		return r
+	}, javaLower(s))
+}
 
 // split returns the segments that a view sees, and whether a slash follows.
 func (v view) split(text string) (segments []string, slash bool) {

@@ -187,11 +187,16 @@ func (s *Subject) named(is string) string {
 	return s.ID
 }
 
-// clear reports whether a segment reads as it was sent.
+// clear reports whether a segment reads as it was sent. One with an encoded
+// percent sign never does: Tomcat can be told to hand that on undecoded
+// (encodedSolidusHandling="passthrough"), so 42%25 is 42%25 there and 42% here.
 func (q *question) clear(index int) bool {
 	segment, ok := segmentAt(q.text, index)
-	if !ok || len(q.text) == len(q.raw) && q.text == q.raw {
-		return ok
+	if !ok || strings.Contains(segment, "%25") {
+		return false
+	}
+	if len(q.text) == len(q.raw) && q.text == q.raw {
+		return true
 	}
 	sent, ok := segmentAt(q.raw, index)
 	return ok && sameDecoded(segment, sent)

@@ -22,7 +22,7 @@ func (r Rule) String() string {
 }
 
 // conditions joins the conditions of a rule in the order of interface.md 4.2.
-func (r *Rule) conditions() string {
+func (r Rule) conditions() string {
 	var parts []string
 	add := func(name, value string) {
 		if value != "" {
@@ -100,7 +100,7 @@ func (t *Table) Order() []int {
 
 // compare is negative when the route is tried before the other one.
 func (r *route) compare(other *route) int {
-	return cmp.Or(compareHosts(r.host, other.host), slices.CompareFunc(r.pattern.places(), other.pattern.places(), func(a, b place) int {
+	return cmp.Or(compareHosts(r.host, other.host), slices.CompareFunc(r.pattern.places(), other.pattern.places(), func(a, b precedence) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.literal, b.literal))
 	}))
 }
@@ -120,24 +120,24 @@ func compareHosts(a, b string) int {
 	return cmp.Or(cmp.Compare(kind(a), kind(b)), cmp.Compare(strings.Count(b, "."), strings.Count(a, ".")), cmp.Compare(a, b))
 }
 
-// place is what decides at one place of a pattern: a literal goes before
+// precedence is what decides at one place of a pattern: a literal goes before
 // {name} and *, these before the end, and that before **.
-type place struct {
+type precedence struct {
 	rank    int
 	literal string
 }
 
 // places lists what decides between patterns, from left to right.
-func (p pattern) places() []place {
-	list := make([]place, 0, len(p.segments)+1)
+func (p pattern) places() []precedence {
+	list := make([]precedence, 0, len(p.segments)+1)
 	for _, s := range p.segments {
 		if s.literal == "" {
-			list = append(list, place{rank: 1})
+			list = append(list, precedence{rank: 1})
 			continue
 		}
-		list = append(list, place{literal: s.literal})
+		list = append(list, precedence{literal: s.literal})
 	}
-	return append(list, place{rank: 2 + int(p.tail)})
+	return append(list, precedence{rank: 2 + int(p.tail)})
 }
 
 // sentence joins phrases as people do.
