@@ -58,6 +58,7 @@ type differ struct {
 	asked      map[string]bool // the pairs of answers that were compared
 	ends       map[*endpoint]uint64
 	found      []difference
+	spelled    map[Change]bool // the odd spellings that were found
 	incomplete bool
 }
 
@@ -73,7 +74,7 @@ const otherMethod = "ANY-OTHER-METHOD"
 
 // newDiffer prepares the questions.
 func newDiffer(old, next *Table) *differ {
-	d := &differ{tables: [2]*Table{old, next}, paths: newExplorer(old, next), asked: map[string]bool{}, ends: map[*endpoint]uint64{}}
+	d := &differ{tables: [2]*Table{old, next}, paths: newExplorer(old, next), asked: map[string]bool{}, ends: map[*endpoint]uint64{}, spelled: map[Change]bool{}}
 	var named []string
 	for _, t := range d.tables {
 		for _, r := range t.routes {
@@ -165,40 +166,40 @@ func (d *differ) compare(method string, p *probe, both [2]Match) {
 		return
 	}
 	var here []difference
+	var same []attributes
 	plainly := false
 	for _, at := range stands(sides) {
 		for _, who := range people {
-			change, own, caller := d.decide(method, key, p, who, at)
-			switch {
-			case change == Change{}:
+			caller, own, ok := who.embody(p, at)
+			if !ok {
+				continue // nobody is like that
+			}
+			change, ok := d.decide(method, key, p, own, caller)
+			switch all := who.with(at.attributes...); {
+			case !ok:
+				same = append(same, all)
 			case d.shownPlainly(own, caller, change):
 				plainly = true
 			default:
-				here = append(here, difference{change, who.with(at.attributes...), p})
+				here = append(here, difference{change, all, p})
 			}
 		}
 	}
 	// What was left out here may be needed at another path with this key.
 	d.asked[key] = !plainly
-	d.keep(here, &both)
+	d.keep(here, same, &both)
 }
 
-// decide asks both tables for one group of callers. No change is the zero
-// Change.
-func (d *differ) decide(method, key string, p *probe, who attributes, at stand) (c Change, own *probe, caller Caller) {
-	caller, own, ok := who.embody(p, at)
-	if !ok {
-		return c, own, caller
-	}
+// decide asks both tables for one caller, at the path that is the caller's own.
+// It fails where they agree.
+func (d *differ) decide(method, key string, p, own *probe, c Caller) (Change, bool) {
 	both := d.match(method, own)
 	if own.raw() != p.raw() && d.key(method, &both) != key {
-		return c, own, caller // with these values the path is another one
+		return Change{}, false // with these values the path is another one
 	}
-	from, to := both[0].Decide(caller), both[1].Decide(caller)
-	if passes(from) != passes(to) {
-		c = Change{Method: method, From: word(from), To: word(to), Opens: passes(to) > passes(from)}
-	}
-	return c, own, caller
+	from, to := both[0].Decide(c), both[1].Decide(c)
+	change := Change{Method: method, From: word(from), To: word(to), Opens: passes(to) > passes(from)}
+	return change, passes(from) != passes(to)
 }
 
 // passes is how far a decision lets through.
@@ -229,13 +230,13 @@ func word(d Decision) string {
 // odd path, where it is listed.
 func (d *differ) shownPlainly(p *probe, c Caller, change Change) bool {
 	readings := map[string]bool{
-		p.join(func(s spelling) string { return s.plain0() }):               true,
+		p.join(spelling.plain0): true,
 		p.join(func(s spelling) string { return s.unknown(d.paths.fresh) }): true,
 	}
 	if p.slash && len(p.segments) > 0 {
 		end := *p
 		end.slash = false
-		readings[end.join(func(s spelling) string { return s.plain0() })] = true
+		readings[end.join(spelling.plain0)] = true
 	}
 	delete(readings, p.raw())
 	for raw := range readings {
@@ -268,9 +269,20 @@ func (s spelling) unknown(fresh string) string {
 	return s.text
 }
 
+// anything is the segment as the file has it, and a name of dots as a value.
+func (s spelling) anything(fresh string) string {
+	if s.plain == "" && !s.fresh {
+		return fresh
+	}
+	return s.plain0()
+}
+
 // keep notes the changes at one pair of answers. A group of callers whose
-// change follows from that of a wider group is left out.
-func (d *differ) keep(here []difference, both *[2]Match) {
+// change follows from that of a wider group is left out; one within it for whom
+// nothing changes is an exception.
+func (d *differ) keep(here []difference, same []attributes, both *[2]Match) {
+	names := d.names(both)
+	name := func(i int) string { return nameAt(names, i) }
 	for i := range here {
 		x := &here[i]
 		implied := slices.ContainsFunc(here, func(y difference) bool {
@@ -280,14 +292,32 @@ func (d *differ) keep(here []difference, both *[2]Match) {
 			continue
 		}
 		x.change.Host = shownHost(x.probe.host)
-		names := d.names(both)
 		x.change.Path = d.shownPath(x.probe, both, names)
-		x.change.Who = x.attributes.text(func(i int) string { return nameAt(names, i) })
+		x.change.Who = x.attributes.text(name)
 		if len(x.attributes) == 0 && !loggedInToo(here, x) {
 			x.change.Who = "anyone not logged in"
+		} else if but := x.attributes.exceptions(same); len(but) > 0 {
+			x.change.Who += but.text(name)
 		}
-		d.found = append(d.found, *x)
+		if !d.likeAnother(x) {
+			d.found = append(d.found, *x)
+		}
 	}
+}
+
+// likeAnother reports whether another odd spelling of the same path was found
+// to change alike: one is enough to show what is meant.
+func (d *differ) likeAnother(x *difference) bool {
+	if !slices.ContainsFunc(x.probe.segments, spelling.isOdd) {
+		return false
+	}
+	like := x.change
+	like.Path = x.probe.join(spelling.plain0)
+	if d.spelled[like] {
+		return true
+	}
+	d.spelled[like] = true
+	return false
 }
 
 // loggedInToo reports whether a login changes nothing about the difference.

@@ -2,8 +2,10 @@ package policy
 
 import (
 	"net/netip"
+	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +50,7 @@ func drawRule(t *rapid.T, path string) Rule {
 		r.CIDR = rapid.SampledFrom([][]string{{"10.0.0.0/8"}, {"10.1.0.0/16", "fd00::/8"}, {"0.0.0.0/0"}}).Draw(t, "c")
 	}
 	if some("max_age") {
-		r.MaxAge = rapid.SampledFrom([]string{"1m", "1h"}).Draw(t, "age")
+		r.MaxAge = rapid.SampledFrom([]time.Duration{time.Minute, time.Hour}).Draw(t, "age")
 	}
 	return r
 }
@@ -231,4 +233,123 @@ func TestEveryDifferenceIsForetoldForDoubtfulPaths(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		checkDiff(doubtfulWords(), rapid.SampledFrom([][]string{nil, {"semicolon"}, optionNames()}).Draw(t, "options"))(t)
 	})
+}
+
+// printChanges writes changes as a person reads them.
+func printChanges(changes []Change) string {
+	var b strings.Builder
+	for _, c := range changes {
+		verb := "closes"
+		if c.Opens {
+			verb = "opens "
+		}
+		b.WriteString(verb + " " + c.Method + " " + c.Host + c.Path + ": " + c.Who + ": " + c.From + " -> " + c.To + "\n")
+	}
+	return b.String()
+}
+
+// Each part of testdata/diff/cases.txt is a heading, the routes of the old and
+// of the next policy, and below ==== what Diff says.
+func TestWhatOpensAndCloses(t *testing.T) {
+	data, err := os.ReadFile("testdata/diff/cases.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for part := range strings.SplitSeq(strings.TrimPrefix(string(data), "# "), "\n# ") {
+		question, _, _ := strings.Cut(part, "====")
+		all.WriteString("# " + question + "====\n")
+		title, routes, _ := strings.Cut(question, "\n")
+		before, after, _ := strings.Cut(routes, "----\n")
+		old, next := drawnUp(t, before), drawnUp(t, after)
+		changes := Diff(old, next)
+		all.WriteString(printChanges(changes) + "\n")
+		if back := Diff(next, old); (opening(back) > 0) != (len(changes) > opening(changes)) || (opening(changes) > 0) != (len(back) > opening(back)) {
+			t.Errorf("%s: the way back is not the same way:\n%s", title, printChanges(back))
+		}
+		if same := Diff(old, old); len(same) != 0 {
+			t.Errorf("%s: a policy differs from itself:\n%s", title, printChanges(same))
+		}
+	}
+	golden(t, "diff/cases.txt", strings.TrimSuffix(all.String(), "\n"))
+}
+
+// drawnUp compiles the short form of routes.
+func drawnUp(t *testing.T, text string) *Table {
+	t.Helper()
+	config := testConfig("any")
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if router, ok := strings.CutPrefix(line, "router "); ok {
+			config.Upstreams[0].Router = router
+		} else if line == "override" {
+			config.Upstreams[0].MethodOverride = true
+		} else {
+			config.Routes = append(config.Routes, compact(t, line))
+		}
+	}
+	return mustCompile(t, config)
+}
+
+// opening counts the changes that open.
+func opening(changes []Change) (n int) {
+	for _, c := range changes {
+		n += int(b2i(c.Opens))
+	}
+	return n
+}
+
+// grown is a policy of that many routes, of the kinds that policies have.
+func grown(t testing.TB, routes int, change string) *Table {
+	config := testConfig("any")
+	config.Roles = append(config.Roles, "other")
+	for i := range routes / 4 {
+		name := "/svc-" + strconv.Itoa(i)
+		config.Routes = append(config.Routes,
+			Route{Path: name + "/**", Allow: []Rule{{Role: "admin"}}},
+			Route{Path: name + "/items/{id}", Methods: []string{"GET", "PUT"}, Allow: []Rule{{AnyRole: []string{"user", "mod"}}}},
+			Route{Path: name + "/users/{id}/edit", Allow: []Rule{{Self: &SelfRule{Name: "id"}}, {Role: change}}, Deny: []Rule{{User: "mallory"}}},
+			Route{Path: name + "/Public", Allow: []Rule{{Anyone: true}}})
+	}
+	return mustCompile(t, config)
+}
+
+func TestAThousandRoutesAreComparedInSeconds(t *testing.T) {
+	start := time.Now()
+	changes := Diff(grown(t, 1000, "mod"), grown(t, 1000, "other"))
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	if len(changes) != 500 {
+		t.Errorf("%d changes, of %d routes that open and close: %s", len(changes), 250, printChanges(changes[:min(10, len(changes))]))
+	}
+}
+
+func BenchmarkDiff(b *testing.B) {
+	old, next := grown(b, 1000, "mod"), grown(b, 1000, "other")
+	for b.Loop() {
+		Diff(old, next)
+	}
+}
+
+func TestWhatIsTooMuchToCompareCountsAsOpening(t *testing.T) {
+	var rules []Rule
+	for i := range 100 {
+		rules = append(rules, Rule{User: "user" + strconv.Itoa(i)})
+	}
+	table := mustCompile(t, testConfig("any", Route{Path: "/a", Allow: []Rule{{Authenticated: true}}, Deny: rules}))
+	changes := Diff(table, mustCompile(t, testConfig("any")))
+	if len(changes) == 0 || !changes[len(changes)-1].Opens || !strings.Contains(changes[len(changes)-1].To, "not compared") {
+		t.Errorf("got %s", printChanges(changes))
+	}
+}
+
+func TestANilTableHasNoRoutes(t *testing.T) {
+	table := mustCompile(t, testConfig("any", Route{Path: "/a", Allow: []Rule{{Anyone: true}}}))
+	if got, want := printChanges(Diff(nil, table)), "opens  any /a: anyone: no_route -> allow\n"; got != want {
+		t.Errorf("got %s", got)
+	}
+	if got := Diff(nil, nil); len(got) != 0 {
+		t.Errorf("got %s", printChanges(got))
+	}
 }

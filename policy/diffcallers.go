@@ -376,7 +376,7 @@ func (f attributes) text(names func(segment int) string) string {
 		case attrNetwork:
 			where = append(where, "from "+one.name)
 		case attrFresh:
-			where = append(where, "with a password at most "+one.age.String()+" old")
+			where = append(where, "with a password at most "+age(one.age)+" old")
 		}
 	}
 	if len(who) == 0 {
@@ -386,4 +386,35 @@ func (f attributes) text(names func(segment int) string) string {
 		}
 	}
 	return strings.Join(append([]string{strings.Join(who, " and ")}, where...), " ")
+}
+
+// exceptions are groups of callers within a wider one.
+type exceptions []attributes
+
+// exceptions lists the widest groups within this one, without what they share.
+func (f attributes) exceptions(among []attributes) (list exceptions) {
+	inside := slices.DeleteFunc(slices.Clone(among), func(g attributes) bool { return len(g) <= len(f) || !f.within(g) })
+	for _, g := range inside {
+		wider := slices.ContainsFunc(inside, func(h attributes) bool { return len(h) < len(g) && h.within(g) })
+		if !wider {
+			list = append(list, slices.DeleteFunc(slices.Clone(g), func(a attribute) bool { return slices.Contains(f, a) }))
+		}
+	}
+	return list
+}
+
+// exceptionsMax is how many exceptions a line names.
+const exceptionsMax = 3
+
+// text names the exceptions.
+func (list exceptions) text(names func(segment int) string) string {
+	var words []string
+	for i, g := range list {
+		if i == exceptionsMax {
+			words = append(words, "others")
+			break
+		}
+		words = append(words, strings.TrimPrefix(g.text(names), "anyone "))
+	}
+	return ", except " + strings.Join(words, " and ")
 }
