@@ -29,25 +29,40 @@ type accessLog struct {
 func (l *accessLog) read(r io.Reader) iter.Seq[policy.Observed] {
 	return func(yield func(policy.Observed) bool) {
 		reader := bufio.NewReaderSize(r, maxLogLine)
-		for {
+		for cut := false; ; {
 			line, err := reader.ReadSlice('\n')
-			if len(line) > 0 && !errors.Is(err, bufio.ErrBufferFull) {
-				l.lines++
-				if o, ok := parseLogLine(strings.TrimSpace(string(line))); ok {
-					l.requests++
-					if !yield(o) {
-						return
-					}
-				}
+			if errors.Is(err, bufio.ErrBufferFull) {
+				cut = true // its end is no line of its own
+				continue
 			}
-			if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-				if !errors.Is(err, io.EOF) {
-					l.err = err
-				}
+			if !l.take(string(line), cut, yield) || errors.Is(err, io.EOF) {
 				return
 			}
+			if err != nil {
+				l.err = err
+				return
+			}
+			cut = false
 		}
 	}
+}
+
+// take counts a line, and yields the request that it is. It answers false when
+// no more are wanted.
+func (l *accessLog) take(line string, cut bool, yield func(policy.Observed) bool) bool {
+	if line == "" && !cut {
+		return true
+	}
+	l.lines++
+	if cut {
+		return true
+	}
+	o, ok := parseLogLine(strings.TrimSpace(line))
+	if !ok {
+		return true
+	}
+	l.requests++
+	return yield(o)
 }
 
 // logLine is what an access log line of Postern says of a request.
@@ -59,6 +74,7 @@ type logLine struct {
 	Route    string `json:"route"`
 	Decision string `json:"decision"`
 	User     string `json:"user"`
+	Client   string `json:"client"`
 	Status   int    `json:"status"`
 }
 
@@ -80,7 +96,7 @@ func parseLogLine(line string) (policy.Observed, bool) {
 	if l.Msg != "request" || l.Route == ownRoute || !strings.HasPrefix(l.Path, "/") {
 		return policy.Observed{}, false
 	}
-	return policy.Observed{Host: l.Host, Method: l.Method, Path: l.Path, User: l.User, Decision: l.Decision, Status: l.Status}, true
+	return policy.Observed{Host: l.Host, Method: l.Method, Path: l.Path, User: l.User, Client: l.Client, Decision: l.Decision, Status: l.Status}, true
 }
 
 // parseTextLine reads slog's text format: key=value, the value in Go's quotes
@@ -118,13 +134,15 @@ func (l *logLine) set(key, value string) {
 		l.Decision = value
 	case "user":
 		l.User = value
+	case "client":
+		l.Client = value
 	case "status":
 		l.Status, _ = strconv.Atoi(value) // 0: not known
 	}
 }
 
 // combined is CLIENT IDENT USER [TIME] "METHOD TARGET HTTP/x" STATUS.
-var combined = regexp.MustCompile(`^\S+ \S+ (\S+) \[[^\]]*\] "([A-Z]+) (/[^ "?]*)[^"]*" (\d{3})\b`)
+var combined = regexp.MustCompile(`^(\S+) \S+ (\S+) \[[^\]]*\] "([A-Z]+) (/[^ "?]*)[^"]*" (\d{3})\b`)
 
 // parseCombinedLine reads the combined log format. It has no host, and its user
 // is that of HTTP's own authentication.
@@ -133,6 +151,10 @@ func parseCombinedLine(line string) (policy.Observed, bool) {
 	if m == nil {
 		return policy.Observed{}, false
 	}
-	status, _ := strconv.Atoi(m[4])
-	return policy.Observed{Method: m[2], Path: m[3], User: strings.TrimPrefix(m[1], "-"), Status: status}, true
+	user := m[2]
+	if user == "-" {
+		user = ""
+	}
+	status, _ := strconv.Atoi(m[5])
+	return policy.Observed{Method: m[3], Path: m[4], Client: m[1], User: user, Status: status}, true
 }

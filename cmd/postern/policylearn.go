@@ -65,7 +65,7 @@ func learn(sys *system, cmd *cobra.Command, input io.Reader) error {
 	if _, err := io.WriteString(sys.stdout, lesson.YAML()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(sys.stderr, "%d requests in %d lines, %d routes proposed\n", log.requests, log.lines, len(lesson.Proposals))
+	_, err = fmt.Fprintf(sys.stderr, "%d lines, %d of them requests for the application; %d routes proposed\n", log.lines, log.requests, len(lesson.Proposals))
 	return err
 }
 
