@@ -31,7 +31,7 @@ type trait uint8
 const (
 	traitUpper  trait = 1 << iota // has an upper-case ASCII letter
 	traitEscape                   // has a percent-encoding
-	traitTrim                     // has a segment that ends in a dot or a space
+	traitTrim                     // has a segment that ends in a dot or a space, or has two colons
 )
 
 // badPath says what is wrong with a path, without the path.
@@ -191,6 +191,9 @@ func (s *scanner) decoded(b byte) badPath {
 
 // named counts one character, or the ASCII that a program may make of it.
 func (s *scanner) named(b byte) badPath {
+	if b == ':' && s.last == ':' {
+		s.traits |= traitTrim
+	}
 	s.last = b
 	switch b {
 	case '#':

@@ -172,7 +172,7 @@ func drawConfig(t *rapid.T, options []string) Config {
 		Roles:     []string{"r0", "r1", "r2"},
 		Upstreams: []Upstream{{Name: "app", Router: router, MethodOverride: rapid.Bool().Draw(t, "override")}},
 	}
-	segment := rapid.SampledFrom([]string{"a", "b", "a", "b", "A", "a.", "...", "caf%C3%A9", "k", "{x}", "*"})
+	segment := rapid.SampledFrom([]string{"a", "b", "a", "b", "A", "a.", "...", "caf%C3%A9", "k", "a::b", "{x}", "*"})
 	for range rapid.IntRange(1, 10).Draw(t, "routes") {
 		segments := rapid.SliceOfN(segment, 0, 4).Draw(t, "segments")
 		text := strings.Join(segments, "/")
@@ -233,7 +233,7 @@ func printRoutes(config Config) string {
 }
 
 func plainWords() []string {
-	return []string{"a", "b", "a", "b", "c", "A", "%61", "a.", "a%20", "...", "B%2E", "caf%C3%A9", "CAF%c3%a9", "CAF%C3%89", "%E2%84%AA", "%EF%BD%81", "%EF%BC%A2", "", ""}
+	return []string{"a", "b", "a", "b", "c", "A", "%61", "a.", "a%20", "...", "B%2E", "caf%C3%A9", "CAF%c3%a9", "CAF%C3%89", "%E2%84%AA", "%EF%BD%81", "%EF%BC%A2", "a::b", "a.:%3Ac", "a:b::c", "::", "", ""}
 }
 
 func doubtfulWords() []string {

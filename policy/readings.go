@@ -343,7 +343,7 @@ type change uint8
 const (
 	changeNone change = iota
 	changeCut         // parameters
-	changeTrim        // dots and spaces at the end of each segment
+	changeTrim        // dots and spaces at the end of each segment, and from :: on
 )
 
 // apply returns the changed text. It allocates, but only for paths that have
@@ -359,7 +359,8 @@ func (c change) apply(text string) string {
 }
 
 // trimNames reads a path as Windows does: dots and spaces at the end of a name
-// are nothing, and so is a name of these alone.
+// are nothing, and so is a name of these alone. Two colons begin what is not
+// the file's name; one alone names another stream than the file's own.
 func trimNames(text string) string {
 	var b strings.Builder
 	for at := 0; at < len(text); {
@@ -376,8 +377,10 @@ func trimNames(text string) string {
 	return b.String()
 }
 
-// trimName drops the dots and spaces at the end of a name, in any spelling.
+// trimName drops the dots and spaces at the end of a name, and two colons with
+// what follows, in any spelling.
 func trimName(name string) string {
+	name = cutStream(name)
 	for {
 		shorter := name
 		for _, end := range []string{".", " ", "%2e", "%2E", "%20"} {
@@ -388,6 +391,24 @@ func trimName(name string) string {
 		}
 		name = shorter
 	}
+}
+
+// cutStream ends a name where two colons stand.
+func cutStream(name string) string {
+	colon := -1 // where the last character began, if it was one
+	for at := 0; at < len(name); {
+		b, size := unit(name, at)
+		switch {
+		case b != ':':
+			colon = -1
+		case colon >= 0:
+			return name[:colon]
+		default:
+			colon = at
+		}
+		at += size
+	}
+	return name
 }
 
 // fold says how a router compares a segment with a literal.
@@ -409,6 +430,7 @@ func (f fold) key(literal string) string {
 	case foldUndecoded:
 		literal = escape(literal)
 	case foldWindows:
+		literal, _, _ = strings.Cut(literal, "::")
 		literal = strings.TrimRight(literal, ". ")
 	}
 	buffer := []byte(literal)

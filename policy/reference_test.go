@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -90,7 +91,7 @@ func windowsName(s string) string {
 			return plain[0]
 		}
 		return r
-	}, strings.TrimRight(s, ". "))
+	}, strings.TrimRight(regexp.MustCompile("::.*").ReplaceAllString(s, ""), ". "))
 	return strings.Map(func(r rune) rune {
 		if up := unicode.ToUpper(r); r >= 0x80 && up >= 0x80 {
 			return up
