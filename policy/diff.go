@@ -229,10 +229,9 @@ func word(d Decision) string {
 // shownPlainly reports whether the same change shows at a plain reading of an
 // odd path, where it is listed.
 func (d *differ) shownPlainly(p *probe, c Caller, change Change) bool {
-	readings := map[string]bool{
-		p.join(spelling.plain0): true,
-		p.join(func(s spelling) string { return s.unknown(d.paths.fresh) }): true,
-	}
+	unknown := func(s spelling) string { return s.unknown(d.paths.fresh) }
+	value := func(s spelling) string { return s.value(d.paths.fresh) }
+	readings := map[string]bool{p.join(spelling.plain0): true, p.join(unknown): true, p.join(value): true}
 	if p.slash && len(p.segments) > 0 {
 		end := *p
 		end.slash = false
@@ -269,8 +268,8 @@ func (s spelling) unknown(fresh string) string {
 	return s.text
 }
 
-// anything is the segment as the file has it, and a name of dots as a value.
-func (s spelling) anything(fresh string) string {
+// value is the segment as the file has it, and a name of dots as a value.
+func (s spelling) value(fresh string) string {
 	if s.plain == "" && !s.fresh {
 		return fresh
 	}
