@@ -61,18 +61,27 @@ func unheldRoles(ctx context.Context, file *config.File, store auth.Store) []con
 	}
 	var warnings []config.Finding
 	told := map[string]bool{}
-	for i := range file.Routes {
-		for _, rule := range file.Routes[i].Allow {
-			for _, role := range rolesOf(&rule) {
-				if holders[role] == 0 && !told[role] {
-					told[role] = true
-					warnings = append(warnings, config.Finding{File: rule.Pos.File, Line: rule.Pos.Line, Column: rule.Pos.Column, Warning: true,
-						Message: fmt.Sprintf("no account has the role %q yet", role)})
-				}
+	for _, rule := range allowRules(file) {
+		for _, role := range rolesOf(&rule) {
+			if holders[role] > 0 || told[role] {
+				continue
 			}
+			told[role] = true
+			warnings = append(warnings, config.Finding{
+				File: rule.Pos.File, Line: rule.Pos.Line, Column: rule.Pos.Column, Warning: true,
+				Message: fmt.Sprintf("no account has the role %q yet", role),
+			})
 		}
 	}
 	return warnings
+}
+
+// allowRules are the rules of every route that let somebody in.
+func allowRules(file *config.File) (rules []policy.Rule) {
+	for i := range file.Routes {
+		rules = append(rules, file.Routes[i].Allow...)
+	}
+	return rules
 }
 
 // rolesOf lists the roles that a rule names.
