@@ -114,6 +114,9 @@ func (v view) split(text string) (segments []string, slash bool) {
 		}
 		segments = append(segments, s)
 	}
+	if n := len(segments); v.windows && !slash && n > 0 && segments[n-1] == "" { // /a//... is /a/
+		segments, slash = segments[:n-1], true
+	}
 	if len(segments) == 0 {
 		slash = true
 	}
