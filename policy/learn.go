@@ -26,6 +26,7 @@ type Proposal struct {
 	Requests  int      // that the application answered
 	Anonymous int      // of these without a login
 	Users     []string // a few of those who asked
+	Instead   string   // of which observing route of the same path, by its line
 }
 
 // Coverage is a route of the current policy and the requests it decided.
@@ -47,6 +48,7 @@ type Lesson struct {
 	Requests  int
 	Proposals []Proposal // what no route covers yet, by host and path
 	Covered   []Coverage // what the current policy lets in as the application did
+	Observed  []Coverage // what came by routes that only observe: proposed
 	Refused   []Coverage // what the application answered and the policy's route refuses
 	LeftOut   []LeftOut
 }
@@ -93,6 +95,7 @@ type learner struct {
 	sites    map[*site]string   // the host that a site is of
 	roots    map[string]*branch // by host
 	covered  map[int]int        // requests by route
+	observed map[int]int
 	refused  map[int]int
 	left     map[string]*LeftOut
 }
@@ -108,7 +111,7 @@ type branch struct {
 func newLearner(t *Table) *learner {
 	l := &learner{
 		table: t, sites: map[*site]string{}, roots: map[string]*branch{},
-		covered: map[int]int{}, refused: map[int]int{}, left: map[string]*LeftOut{},
+		covered: map[int]int{}, observed: map[int]int{}, refused: map[int]int{}, left: map[string]*LeftOut{},
 	}
 	for host, s := range t.exact {
 		l.sites[s] = host
@@ -191,7 +194,9 @@ func plainName(s string) bool {
 	return true
 }
 
-// known notes a request that the current policy has a route for.
+// known notes a request that the current policy has an answer for. A route that
+// only observes has none yet, not even for whom its rules let in: to find its
+// rules is what a log is read for, and routes inside it take paths from it.
 func (l *learner) known(o *Observed, path Path) bool {
 	m := l.table.Match(o.Method, o.Host, path)
 	if m.Refusal() != ReasonNone {
@@ -201,9 +206,13 @@ func (l *learner) known(o *Observed, path Path) bool {
 	if o.User != "" {
 		caller.Subject = Subject{ID: nobodys, Username: o.User, Roles: o.Roles}
 	}
-	if d := m.Decide(caller); o.Decision == "allow" || d.Effect == Allow && !d.Observed {
+	switch d := m.Decide(caller); {
+	case l.table.routes[m.Route()].observe:
+		l.observed[m.Route()]++
+		return false
+	case o.Decision == "allow" || d.Effect == Allow:
 		l.covered[m.Route()]++
-	} else {
+	default:
 		l.refused[m.Route()]++
 	}
 	return true

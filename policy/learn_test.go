@@ -83,9 +83,35 @@ func TestAProposalLeavesOutWhatThePolicyCovers(t *testing.T) {
 	table := mustCompile(t, testConfig("any",
 		Route{Pos: Pos{Line: 3}, Path: "/api/**", Allow: []Rule{{Role: "user"}}},
 		Route{Pos: Pos{Line: 5}, Path: "/docs/**", Mode: "observe", Allow: []Rule{{Role: "admin"}}},
+		Route{Pos: Pos{Line: 6}, Path: "/legacy", Mode: "observe", Allow: []Rule{{Role: "admin"}}},
+		Route{Pos: Pos{Line: 9}, Path: "/inbox", Allow: []Rule{{Role: "mod"}}},
 		Route{Pos: Pos{Line: 7}, Host: "shop.example.com", Path: "/cart", Allow: []Rule{{Anyone: true}}}))
 	log := append(day(), Observed{Host: "shop.example.com", Method: "GET", Path: "/orders/1", User: "alice", Status: 200, Decision: "observe"})
 	golden(t, "learn/covered.yaml", Learn(slices.Values(log), table).YAML())
+}
+
+func TestAnObservingRouteIsLearnedFrom(t *testing.T) {
+	table := mustCompile(t, testConfig("any", Route{Pos: Pos{Line: 3}, Path: "/**", Mode: "observe", Allow: []Rule{{Role: "admin"}}}))
+	log := slices.Collect(func(yield func(Observed) bool) {
+		for _, o := range day() {
+			if o.Decision == "" {
+				o.Decision = "observe"
+			}
+			if !yield(o) {
+				return
+			}
+		}
+	})
+	alone, observed := Learn(slices.Values(day()), nil), Learn(slices.Values(log), table)
+	same := func(a, b Proposal) bool {
+		return a.Path == b.Path && slices.Equal(a.Methods, b.Methods) && a.Allow.String() == b.Allow.String()
+	}
+	if !slices.EqualFunc(observed.Proposals, alone.Proposals, same) {
+		t.Errorf("without a policy %+v are proposed, with one that observes %+v", alone.Proposals, observed.Proposals)
+	}
+	if len(observed.Observed) != 1 || len(observed.Covered) != 0 || len(observed.Refused) != 0 {
+		t.Errorf("got %+v", observed)
+	}
 }
 
 func TestNothingProposedOpensToOneWhoOnlyTried(t *testing.T) {

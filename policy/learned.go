@@ -93,15 +93,33 @@ func (e *evidence) rule(method string) Rule {
 
 // lesson closes the book.
 func (l *learner) lesson() Lesson {
-	lesson := Lesson{Requests: l.requests, Covered: l.coverage(l.covered), Refused: l.coverage(l.refused)}
+	lesson := Lesson{Requests: l.requests, Covered: l.coverage(l.covered), Observed: l.coverage(l.observed), Refused: l.coverage(l.refused)}
 	for _, host := range slices.Sorted(maps.Keys(l.roots)) {
 		l.roots[host].fold(0)
 		l.roots[host].propose(host, "", 0, &lesson.Proposals)
+	}
+	for i := range lesson.Proposals {
+		lesson.Proposals[i].Instead = l.instead(&lesson.Proposals[i])
 	}
 	for _, why := range slices.Sorted(maps.Keys(l.left)) {
 		lesson.LeftOut = append(lesson.LeftOut, *l.left[why])
 	}
 	return lesson
+}
+
+// instead names the route that has the very path of a proposal and observes:
+// the two cannot stand in one file.
+func (l *learner) instead(p *Proposal) string {
+	read, err := parsePattern(p.Path)
+	if err != nil {
+		return ""
+	}
+	for i := range l.observed {
+		if r := l.table.routes[i]; r.host == p.Host && r.pattern.shape() == read.shape() {
+			return line(r)
+		}
+	}
+	return ""
 }
 
 // coverage lists routes in the order of the file.
@@ -236,6 +254,9 @@ func (l Lesson) YAML() string {
 	for _, c := range l.Covered {
 		fmt.Fprintf(&b, "# covered already: %s (%s)\n", comment(c.Route), times(c.Requests))
 	}
+	for _, c := range l.Observed {
+		fmt.Fprintf(&b, "# route %s only observes: its %s are proposed below\n", comment(c.Route), times(c.Requests))
+	}
 	for _, c := range l.Refused {
 		fmt.Fprintf(&b, "# the application answered what route %s refuses (%s): see its rules\n", comment(c.Route), times(c.Requests))
 	}
@@ -255,6 +276,9 @@ func (l Lesson) YAML() string {
 // yaml writes one route.
 func (p *Proposal) yaml(b *strings.Builder) {
 	fmt.Fprintf(b, "  # %s, %s\n", times(p.Requests), p.askers())
+	if p.Instead != "" {
+		fmt.Fprintf(b, "  # instead of the route that observes this path, %s\n", comment(p.Instead))
+	}
 	item := "  - "
 	if p.Host != "" {
 		fmt.Fprintf(b, "%shost: %q\n", item, p.Host)
