@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -20,7 +21,30 @@ type asking struct {
 	user   string
 	roles  []string
 	client string
-	age    time.Duration
+	age    age
+}
+
+// age is a duration as gateway.yaml has them: Go's, and days.
+type age time.Duration
+
+func (a *age) String() string { return time.Duration(*a).String() }
+
+// Type names the values in the help text.
+func (a *age) Type() string { return "duration" }
+
+// Set takes the flag's value: 90s, 2h, 7d.
+func (a *age) Set(value string) error {
+	d, err := time.ParseDuration(value)
+	if days, ok := strings.CutSuffix(value, "d"); ok {
+		var n uint64
+		n, err = strconv.ParseUint(days, 10, 16)
+		d = time.Duration(n) * 24 * time.Hour
+	}
+	if err != nil || d < 0 {
+		return errors.New("must be a duration such as 90s, 15m, 12h or 7d")
+	}
+	*a = age(d)
+	return nil
 }
 
 // anywhere stands for an address that no rule names, where none is given
@@ -49,7 +73,7 @@ The exit status is 0 whatever the decision is.`,
 	cmd.Flags().StringVar(&who.user, "user", "", "ask as this account of the store: its roles, fields and id")
 	cmd.Flags().Var((*roleList)(&who.roles), "role", "ask as somebody with this role; may be given several times")
 	cmd.Flags().StringVar(&who.client, "client", anywhere, "the client's address, for cidr")
-	cmd.Flags().DurationVar(&who.age, "age", 0, "how long ago the password was given, for max_age")
+	cmd.Flags().Var(&who.age, "age", "how long ago the password was given, for max_age")
 	cmd.Flags().StringVar(&request, "request", "", "the id of a request that the running gateway has decided")
 	cmd.MarkFlagsMutuallyExclusive("user", "role")
 	for _, flag := range []string{"user", "role", "client", "age"} {
@@ -88,10 +112,7 @@ func (a asking) caller(sys *system, cmd *cobra.Command, file *config.File) (poli
 	if caller.Client, err = netip.ParseAddr(a.client); err != nil {
 		return caller, usagef("--client %q is no address such as 10.1.2.3", a.client)
 	}
-	if a.age < 0 {
-		return caller, usagef("--age %s: nobody gives a password in the future", a.age)
-	}
-	given := caller.Now.Add(-a.age)
+	given := caller.Now.Add(-time.Duration(a.age))
 	switch {
 	case a.user != "":
 		caller.Subject, err = subjectOf(sys, cmd, a.user)
