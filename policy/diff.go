@@ -1,10 +1,8 @@
 package policy
 
 import (
-	"cmp"
 	"encoding/binary"
 	"slices"
-	"strings"
 )
 
 // Change is one difference between two policies: what a group of requests by a
@@ -213,19 +211,6 @@ func passes(d Decision) int {
 	return 2
 }
 
-// word is a decision in one word.
-func word(d Decision) string {
-	switch {
-	case d.Observed:
-		return "observe"
-	case d.Effect == Deny && (d.Reason == ReasonNoRule || d.Reason == ReasonDenyRule || d.Reason == ReasonReading):
-		return "forbidden"
-	case d.Effect != Allow:
-		return string(d.Reason)
-	}
-	return "allow"
-}
-
 // shownPlainly reports whether the same change shows at a plain reading of an
 // odd path, where it is listed.
 func (d *differ) shownPlainly(p *probe, c Caller, change Change) bool {
@@ -280,7 +265,7 @@ func (s spelling) value(fresh string) string {
 // change follows from that of a wider group is left out; one within it for whom
 // nothing changes is an exception.
 func (d *differ) keep(here []difference, same []attributes, both *[2]Match) {
-	names := d.names(both)
+	names := patterns(both)
 	name := func(i int) string { return nameAt(names, i) }
 	for i := range here {
 		x := &here[i]
@@ -327,117 +312,6 @@ func loggedInToo(here []difference, x *difference) bool {
 	})
 }
 
-// shownHost is the host as a file would name it.
-func shownHost(host string) string {
-	rest, below := strings.CutPrefix(host, stars+".")
-	switch {
-	case !below:
-		return host
-	case rest == "invalid":
-		return ""
-	}
-	return "*." + rest
-}
-
-// names are the segments of the patterns that were found, the next policy's
-// before the old one's.
-func (d *differ) names(both *[2]Match) (found []pattern) {
-	for i := range both {
-		m := &both[1-i]
-		if m.route == nil {
-			continue
-		}
-		label := m.route.info.Label
-		if p, err := parsePattern(label[strings.IndexByte(label, '/'):]); err == nil {
-			found = append(found, p)
-		}
-	}
-	return found
-}
-
-// nameAt is the name of a segment, {id}.
-func nameAt(patterns []pattern, i int) string {
-	for _, p := range patterns {
-		if i < len(p.segments) && p.segments[i].name != "" {
-			return "{" + p.segments[i].name + "}"
-		}
-	}
-	return "*"
-}
-
-// shownPath is the pattern of what changed: what the patterns of both have in
-// common. For an odd path, which is read in several ways, it is the probe.
-func (d *differ) shownPath(p *probe, both *[2]Match, patterns []pattern) string {
-	if len(patterns) > 0 && !slices.ContainsFunc(p.segments, spelling.isOdd) {
-		if text, ok := meet(patterns[0], patterns[len(patterns)-1]); ok {
-			return text
-		}
-	}
-	i := -1
-	text := p.join(func(s spelling) string {
-		i++
-		if s.fresh {
-			return nameAt(patterns, i)
-		}
-		if strings.HasPrefix(s.plain, d.paths.fresh) {
-			return strings.ReplaceAll(s.text, s.plain, "*")
-		}
-		return s.text
-	})
-	if both[0].onlyRests() && both[1].onlyRests() {
-		return strings.TrimSuffix(text, "/") + "/**"
-	}
-	return text
-}
-
-// onlyRests reports whether whatever follows the path is found alike.
-func (m *Match) onlyRests() bool {
-	for i := range m.hits() {
-		if !strings.HasSuffix(m.hitAt(i).end.routes[0].info.Label, "/**") {
-			return false
-		}
-	}
-	return true
-}
-
-// meet writes the pattern of the paths that two patterns both match.
-func meet(a, b pattern) (string, bool) {
-	if len(a.segments) < len(b.segments) {
-		a, b = b, a
-	}
-	if len(a.segments) > len(b.segments) && b.tail != tailRest || a.tail != tailRest && b.tail != tailRest && a.tail != b.tail {
-		return "", false
-	}
-	var text strings.Builder
-	for i, s := range a.segments {
-		if i < len(b.segments) {
-			if s.literal != "" && b.segments[i].literal != "" && s.literal != b.segments[i].literal {
-				return "", false
-			}
-			if s.literal == "" && b.segments[i].literal != "" {
-				s = b.segments[i]
-			}
-		}
-		text.WriteString("/" + s.text(nameAt([]pattern{a, b}, i)))
-	}
-	end := a.tail
-	if end == tailRest {
-		end = max(tailRest, b.tail)
-		if len(a.segments) == len(b.segments) {
-			end = b.tail
-		}
-	}
-	return text.String() + [...]string{tailEnd: "", tailSlash: "/", tailRest: "/**"}[end], true
-}
-
-// text writes a segment of a pattern; name is that of a free one.
-func (s segment) text(name string) string {
-	if s.literal != "" {
-		return escape(s.literal)
-	}
-	return name
-}
-
 // doubtful lists the probe again with each character that path_options admit
 // in one table and not in the other.
 func (d *differ) doubtful(p *probe, both *[2]Match) (list []*probe) {
@@ -462,49 +336,4 @@ func (d *differ) doubtful(p *probe, both *[2]Match) (list []*probe) {
 		list = append(list, next)
 	}
 	return list
-}
-
-// changes puts the methods together and sorts.
-func (d *differ) changes() []Change {
-	byRest := map[Change][]string{}
-	for _, f := range d.found {
-		rest := f.change
-		rest.Method = ""
-		if !contains(byRest[rest], f.change.Method) {
-			byRest[rest] = append(byRest[rest], f.change.Method)
-		}
-	}
-	list := make([]Change, 0, len(byRest))
-	for c, methods := range byRest {
-		c.Method = d.shownMethods(methods)
-		list = append(list, c)
-	}
-	slices.SortFunc(list, func(a, b Change) int {
-		return cmp.Or(
-			cmp.Compare(a.Host, b.Host), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method),
-			cmp.Compare(a.Who, b.Who), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
-	})
-	if d.incomplete {
-		const unknown = "not compared: the policies have too many rules or paths"
-		list = append(list, Change{Method: "any", Path: "/**", Who: "anyone", From: unknown, To: unknown, Opens: true})
-	}
-	return list
-}
-
-// shownMethods writes a list of methods.
-func (d *differ) shownMethods(methods []string) string {
-	if !contains(methods, otherMethod) {
-		slices.Sort(methods)
-		return strings.Join(methods, ", ")
-	}
-	var but []string
-	for _, m := range d.methods {
-		if !contains(methods, m) {
-			but = append(but, m)
-		}
-	}
-	if len(but) == 0 {
-		return "any"
-	}
-	return "any but " + strings.Join(but, ", ")
 }

@@ -108,17 +108,22 @@ func (e *explorer) mixed() bool {
 
 // unheardOf returns the beginning of a segment that neither table knows.
 func unheardOf(tables ...*Table) string {
-	fresh := "~"
+	longest := 0 // run of ~
 	for _, t := range tables {
 		for _, r := range t.routes {
-			for _, word := range r.words() {
-				for strings.Contains(word, fresh) {
-					fresh += "~"
-				}
-			}
+			longest = max(longest, r.tildes())
 		}
 	}
-	return fresh
+	return strings.Repeat("~", longest+1)
+}
+
+// tildes is a bound for the ~ in a row in whatever of a route a segment could be
+// equal to.
+func (r *route) tildes() (most int) {
+	for _, word := range r.words() {
+		most = max(most, strings.Count(word, "~"))
+	}
+	return most
 }
 
 // words lists what of a route a segment could be equal to.
@@ -188,15 +193,23 @@ func (e *explorer) walk(host string, visit func(*probe)) bool {
 // start is the front at the root.
 func (e *explorer) start(host string) (f front) {
 	for i, t := range e.tables {
-		for s := t.site(host); s != nil; s = s.wider {
-			for fold := range foldCount {
-				if root := s.trees[fold]; root != nil && e.folds[i][fold] {
-					f[i][fold] = append(f[i][fold], spot{node: root})
-				}
+		for fold := range foldCount {
+			if e.folds[i][fold] {
+				f[i][fold] = roots(t.site(host), fold)
 			}
 		}
 	}
 	return f
+}
+
+// roots are those of a site and of what it leaves its paths to.
+func roots(s *site, f fold) (spots []spot) {
+	for ; s != nil; s = s.wider {
+		if root := s.trees[f]; root != nil {
+			spots = append(spots, spot{node: root})
+		}
+	}
+	return spots
 }
 
 // step leads every tree on by one segment.
@@ -238,17 +251,22 @@ func stepTree(from []spot, f fold, segment string) (to []spot) {
 func (e *explorer) key(f *front) string {
 	var key []byte
 	for i := range f {
-		for fold := range foldCount {
-			for _, p := range f[i][fold] {
-				if e.ids[p] == 0 {
-					e.ids[p] = uint64(len(e.ids)) + 1
-				}
-				key = binary.AppendUvarint(key, e.ids[p])
-			}
-			key = append(key, 0)
+		for _, spots := range f[i] {
+			key = append(e.name(key, spots), 0)
 		}
 	}
 	return string(key)
+}
+
+// name adds the names of the spots, in their order.
+func (e *explorer) name(key []byte, spots []spot) []byte {
+	for _, p := range spots {
+		if e.ids[p] == 0 {
+			e.ids[p] = uint64(len(e.ids)) + 1
+		}
+		key = binary.AppendUvarint(key, e.ids[p])
+	}
+	return key
 }
 
 // segments lists what may follow a front: fresh ones, then literals, then

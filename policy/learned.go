@@ -255,7 +255,7 @@ func (l Lesson) YAML() string {
 		fmt.Fprintf(&b, "# covered already: %s (%s)\n", comment(c.Route), times(c.Requests))
 	}
 	for _, c := range l.Observed {
-		fmt.Fprintf(&b, "# route %s only observes: its %s are proposed below\n", comment(c.Route), times(c.Requests))
+		fmt.Fprintf(&b, "# seen at route %s, which only observes (%s): proposed below\n", comment(c.Route), times(c.Requests))
 	}
 	for _, c := range l.Refused {
 		fmt.Fprintf(&b, "# the application answered what route %s refuses (%s): see its rules\n", comment(c.Route), times(c.Requests))
