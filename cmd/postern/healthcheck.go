@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -20,12 +19,11 @@ func healthcheckCommand(sys *system) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			address, err := adminAddress(file.Admin.Listen)
+			client, base, err := adminClient(file.Admin.Listen)
 			if err != nil {
 				return err
 			}
-			client := http.Client{Timeout: 5 * time.Second}
-			resp, err := client.Get("http://" + address + "/readyz")
+			resp, err := client.Get(base + "/readyz")
 			if err != nil {
 				return fmt.Errorf("not ready: %w", err)
 			}

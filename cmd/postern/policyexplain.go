@@ -255,7 +255,7 @@ func (e explained) print(sys *system, form outputForm) error {
 	if form == "json" {
 		return writeJSON(sys.stdout, e)
 	}
-	fmt.Fprintf(sys.stdout, "%s %s%s as %s from %s\n\n", e.Method, e.Host, visible(e.Path), e.As, orUnknown(e.Client))
+	fmt.Fprintf(sys.stdout, "%s %s%s as %s from %s\n\n", visible(e.Method), visible(e.Host), visible(e.Path), visible(e.As), orUnknown(e.Client))
 	if len(e.Readings) > 1 {
 		fmt.Fprintf(sys.stdout, "The path can be read as %s. The strictest decision counts.\n\n", strings.Join(e.Readings, ", "))
 	}

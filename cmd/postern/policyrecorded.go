@@ -57,8 +57,8 @@ func explainRecorded(ctx context.Context, sys *system, r recordedIn, form output
 func printRecorded(sys *system, d gateway.Decided) {
 	fmt.Fprintf(sys.stdout, "request   %s at %s\n", d.RequestID, d.Time.UTC().Format(time.RFC3339))
 	fmt.Fprintf(sys.stdout, "asked     %s %s%s\n", visible(d.Method), visible(d.Host), visible(d.Path))
-	who := describeSubject(policy.Subject{ID: d.UserID, Username: visible(d.User), Roles: splitRoles(d.Roles)})
-	fmt.Fprintf(sys.stdout, "by        %s from %s\n", who, orUnknown(d.Client))
+	who := describeSubject(policy.Subject{ID: d.UserID, Username: d.User, Roles: splitRoles(d.Roles)})
+	fmt.Fprintf(sys.stdout, "by        %s from %s\n", visible(who), orUnknown(d.Client))
 	fmt.Fprintf(sys.stdout, "decided   %s (%s), status %d, by snapshot %s\n", d.Decision, d.Reason, d.Status, d.Snapshot)
 	fmt.Fprintf(sys.stdout, "route     %s\n", d.Route)
 	if d.Rule != "" {
@@ -87,17 +87,15 @@ const maxDecision = 64 << 10
 
 // askRecorded asks the running gateway for a decision.
 func askRecorded(ctx context.Context, listen, id string) (d gateway.Decided, err error) {
-	address, err := adminAddress(listen)
+	client, base, err := adminClient(listen)
 	if err != nil {
 		return d, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/decisions/"+url.PathEscape(id), nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/decisions/"+url.PathEscape(id), nil)
 	if err != nil {
 		return d, err
 	}
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := client.Do(r)
 	if err != nil {
 		return d, fmt.Errorf("ask the running gateway (admin.listen): %w", err)
 	}
@@ -105,7 +103,7 @@ func askRecorded(ctx context.Context, listen, id string) (d gateway.Decided, err
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusNotFound:
-		return d, fmt.Errorf("the gateway at %s keeps no decision on a request %q: it keeps the last few thousand, since it started", address, id)
+		return d, fmt.Errorf("the gateway at %s keeps no decision on a request %q: it keeps the last few thousand, since it started", listen, id)
 	default:
 		return d, fmt.Errorf("ask the running gateway (admin.listen): %s", resp.Status)
 	}
@@ -115,14 +113,16 @@ func askRecorded(ctx context.Context, listen, id string) (d gateway.Decided, err
 	return d, nil
 }
 
-// adminAddress is where a command on this machine reaches the admin listener.
-func adminAddress(listen string) (string, error) {
+// adminClient reaches the admin listener of a gateway on this machine. base is
+// what its URLs begin with. No proxy of the environment comes between.
+func adminClient(listen string) (client *http.Client, base string, err error) {
+	client = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return "", usagef("admin.listen %q: no address to ask", listen)
+		return nil, "", usagef("admin.listen %q: no address to ask", listen)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return net.JoinHostPort(host, port), nil
+	return client, "http://" + net.JoinHostPort(host, port), nil
 }
