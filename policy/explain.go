@@ -158,9 +158,9 @@ func (x *explainer) candidate(r *route) (c candidate, ok bool) {
 		if c.miss != "" {
 			return c, x.answers(r)
 		}
-		c.miss = fmt.Sprintf("the host is %s, not %s", bareHost(x.host), r.host)
-		if x.host == "" {
-			c.miss = fmt.Sprintf("no host is given, and the route is for %s", r.host)
+		c.miss = fmt.Sprintf("the host is %q, not %s", x.host, r.host)
+		if r.host == "" {
+			c.miss = fmt.Sprintf("%q is no host", x.host)
 		}
 	}
 	return c, c.miss == "" || c.depth > 0 || x.match.route == nil || x.answers(r)
@@ -168,14 +168,12 @@ func (x *explainer) candidate(r *route) (c candidate, ok bool) {
 
 // answersHost reports whether the route is for requests to the host.
 func (r *route) answersHost(host string) bool {
-	if r.host == "" {
-		return true
+	var buffer [hostMax]byte
+	name, ok := requestHost(&buffer, host)
+	if suffix, wildcard := strings.CutPrefix(r.host, "*"); wildcard {
+		return strings.HasSuffix(string(name), suffix) && len(name) > len(suffix)
 	}
-	host = strings.ToLower(bareHost(host))
-	if suffix, ok := strings.CutPrefix(r.host, "*"); ok {
-		return strings.HasSuffix(host, suffix) && len(host) > len(suffix)
-	}
-	return host == r.host
+	return ok && (r.host == "" || string(name) == r.host)
 }
 
 // missed says where a text and the pattern part under a form, or nothing where

@@ -12,17 +12,18 @@ import (
 const hostMax = 254
 
 // parseHost reads a route's host: exact, or *.example.com. It returns the host
-// in lower case, without the star's dot for a wildcard.
+// as requestHost does, without the star and its dot for a wildcard.
 func parseHost(text string) (host string, wildcard bool, err error) {
 	host = strings.ToLower(text)
 	if rest, ok := strings.CutPrefix(host, "*."); ok {
 		host, wildcard = rest, true
 	}
-	if inner, ok := strings.CutPrefix(host, "["); ok && !wildcard {
-		if addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]")); err == nil && addr.Is6() && strings.HasSuffix(inner, "]") {
-			return host, false, nil
+	if strings.HasPrefix(host, "[") && !wildcard {
+		addr, ok := bracketed(host)
+		if !ok {
+			return "", false, fmt.Errorf("host %q is no IPv6 address in brackets", text)
 		}
-		return "", false, fmt.Errorf("host %q is no IPv6 address in brackets", text)
+		return "[" + addr.String() + "]", false, nil
 	}
 	if why := hostFault(host); why != "" {
 		return "", false, fmt.Errorf("host %q: %s", text, why)
@@ -62,7 +63,7 @@ func labelFault(label string) error {
 	for i := 0; i < len(label); i++ {
 		c := label[i]
 		if c >= 0x80 {
-			return errors.New("a name outside ASCII is written as browsers send it: xn--...")
+			return errors.New("a name outside ASCII is written as browsers send it, with xn--")
 		}
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
 			return fmt.Errorf("%q does not belong into a host", c)
@@ -71,22 +72,73 @@ func labelFault(label string) error {
 	return nil
 }
 
-// bareHost strips the port and one final dot of a request's host.
-func bareHost(host string) string {
-	if colon := strings.LastIndexByte(host, ':'); colon >= 0 && !strings.Contains(host[colon:], "]") {
-		host = host[:colon]
+// requestHost writes a request's host into the buffer as routes are compared by
+// it: in lower case, without the port and one final dot, an IPv6 address in
+// its one canonical form (RFC 5952). ok is false for what is no host. That must
+// match no route at all: the routes of every host may be freer than those of
+// the host that an application makes of it. No host is a host: "".
+func requestHost(buffer *[hostMax]byte, host string) (name []byte, ok bool) {
+	if host == "" {
+		return nil, true
 	}
-	return strings.TrimSuffix(host, ".")
+	if host[0] == '[' {
+		return addressHost(buffer, host)
+	}
+	host, ok = cutPort(host, strings.IndexByte(host, ':'))
+	host = strings.TrimSuffix(host, ".")
+	if !ok || host == "" || len(host) >= hostMax {
+		return nil, false
+	}
+	label := 0 // where the label began
+	for i := range len(host) {
+		c := lower(host[i])
+		switch {
+		case c == '.' && i == label:
+			return nil, false
+		case c == '.':
+			label = i + 1
+		case (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_':
+			return nil, false
+		}
+		buffer[i] = c
+	}
+	return buffer[:len(host)], label < len(host)
 }
 
-// lowerHost copies the host in lower case into the buffer and returns what it
-// filled.
-func lowerHost(buffer *[hostMax]byte, host string) []byte {
-	n := copy(buffer[:], host)
-	for i, c := range buffer[:n] {
-		if 'A' <= c && c <= 'Z' {
-			buffer[i] = c + ('a' - 'A')
+// addressHost is requestHost for an IPv6 address in brackets.
+func addressHost(buffer *[hostMax]byte, host string) (name []byte, ok bool) {
+	end := strings.IndexByte(host, ']') + 1
+	colon := end
+	if end == len(host) {
+		colon = -1
+	}
+	host, ok = cutPort(host, colon)
+	if !ok || end == 0 {
+		return nil, false
+	}
+	addr, ok := bracketed(host)
+	return append(addr.AppendTo(append(buffer[:0], '[')), ']'), ok
+}
+
+// bracketed reads an IPv6 address in brackets. A zone means something on one
+// machine only, so there is none.
+func bracketed(host string) (addr netip.Addr, ok bool) {
+	if len(host) < 2 || host[0] != '[' || host[len(host)-1] != ']' {
+		return netip.Addr{}, false
+	}
+	addr, err := netip.ParseAddr(host[1 : len(host)-1])
+	return addr, err == nil && addr.Is6() && addr.Zone() == ""
+}
+
+// cutPort cuts the port behind the colon at that place; -1: there is none.
+func cutPort(host string, colon int) (name string, ok bool) {
+	if colon < 0 {
+		return host, true
+	}
+	for i := colon + 1; i < len(host); i++ {
+		if host[i] < '0' || host[i] > '9' {
+			return "", false
 		}
 	}
-	return buffer[:n]
+	return host[:colon], host[colon] == ':'
 }

@@ -85,12 +85,11 @@ func (t *Table) site(host string) *site {
 	if len(t.exact)+len(t.wildcards) == 0 {
 		return t.everyHost
 	}
-	host = bareHost(host)
-	if len(host) >= hostMax {
+	var buffer [hostMax]byte
+	name, ok := requestHost(&buffer, host)
+	if !ok {
 		return nil
 	}
-	var buffer [hostMax]byte
-	name := lowerHost(&buffer, host)
 	if s := t.exact[string(name)]; s != nil {
 		return s
 	}

@@ -97,7 +97,8 @@ func splitTarget(target string) (host, path string, err error) {
 		end = len(rest)
 	}
 	host, path = rest[:end], rest[end:]
-	if _, wildcard, err := parseHost(bareHost(host)); err != nil || wildcard {
+	var buffer [hostMax]byte
+	if name, ok := requestHost(&buffer, host); !ok || len(name) == 0 {
 		return "", "", fmt.Errorf("target %q has no host that a client could ask", target)
 	}
 	if path == "" || path[0] != '/' {
