@@ -29,7 +29,7 @@ type Change struct {
 // admit different ones; where they admit the same, a difference shows at one
 // of the readings too, since the strictest of them decided.
 //
-// A request for which several readings count (/ADMIN, /a/) is listed only when
+// A request for which several readings count, such as /ADMIN, is listed only when
 // none of its plain readings is: then the reading itself is what changed.
 //
 // The cost is bounded by diffMax paths for each method. Where that is not
@@ -217,9 +217,7 @@ func (d *differ) shownPlainly(p *probe, c Caller, change Change) bool {
 	unknown := func(s spelling) string { return s.unknown(d.paths.fresh) }
 	value := func(s spelling) string { return s.value(d.paths.fresh) }
 	readings := map[string]bool{p.join(spelling.plain0): true, p.join(unknown): true, p.join(value): true}
-	if p.slash && len(p.segments) > 0 {
-		end := *p
-		end.slash = false
+	if end, ok := d.withoutSlash(change.Method, p); ok {
 		readings[end.join(spelling.plain0)] = true
 	}
 	delete(readings, p.raw())
@@ -231,6 +229,35 @@ func (d *differ) shownPlainly(p *probe, c Caller, change Change) bool {
 		m, n := d.tables[0].Match(change.Method, p.host, path), d.tables[1].Match(change.Method, p.host, path)
 		from, to := passes(m.Decide(c)), passes(n.Decide(c))
 		if from != to && (to > from) == change.Opens {
+			return true
+		}
+	}
+	return false
+}
+
+// withoutSlash is the probe without its final slash, where both tables read it so
+// as well and have no route for the slash.
+func (d *differ) withoutSlash(method string, p *probe) (*probe, bool) {
+	if !p.slash || len(p.segments) == 0 {
+		return p, false
+	}
+	end := &probe{host: p.host, segments: p.segments}
+	here, there := d.match(method, p), d.match(method, end)
+	for i := range here {
+		if here[i].route == nil {
+			continue
+		}
+		if here[i].route.pattern.tail == tailSlash || !here[i].leadsTo(there[i].few[0].end) {
+			return p, false
+		}
+	}
+	return end, true
+}
+
+// leadsTo reports whether some reading leads to the endpoint.
+func (m *Match) leadsTo(e *endpoint) bool {
+	for i := range m.hits() {
+		if m.hitAt(i).end == e {
 			return true
 		}
 	}
