@@ -17,6 +17,7 @@ const maxLoggedPath = 1 << 10
 // fault must not end the others'.
 func (g *Gateway) account(x *exchange) {
 	fault := recover()
+	x.body.release()
 	if fault != nil && fault != http.ErrAbortHandler {
 		g.log.Error("panic", "request_id", x.id, "fault", fault, "stack", string(debug.Stack()))
 		x.reason = reasonPanic
@@ -78,7 +79,7 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 		slog.String("user", user),
 		slog.Int("status", status),
 		slog.Float64("duration_ms", milliseconds(elapsed)),
-		slog.Int64("bytes_in", x.body.bytes),
+		slog.Int64("bytes_in", x.body.received()),
 		slog.Int64("bytes_out", x.answer.bytes),
 		slog.String("client", client),
 		slog.String("upstream", upstream),

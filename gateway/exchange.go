@@ -114,7 +114,7 @@ func (x *exchange) redirect(to string, status int) {
 	h := x.answer.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Location", to)
-	if x.r.ContentLength != 0 && x.r.ProtoMajor < 2 && !x.body.ended {
+	if x.r.ContentLength != 0 && x.r.ProtoMajor < 2 && !x.body.isRead() {
 		h.Set("Connection", "close")
 	}
 	x.answer.WriteHeader(status)

@@ -1,17 +1,13 @@
 package gateway
 
 import (
-	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/posternhq/postern/auth"
 )
@@ -44,33 +40,6 @@ func (w *wire) Header() http.Header { return w.header }
 func (w *wire) WriteHeader(status int) { w.statuses = append(w.statuses, status) }
 
 func (w *wire) Write(p []byte) (int, error) { return len(p), nil }
-
-func TestABodyRemembersHowItEnded(t *testing.T) {
-	conn := http.NewResponseController(httptest.NewRecorder())
-	body := func(r io.Reader, limit int64) *requestBody {
-		return &requestBody{conn: conn, body: io.NopCloser(r), grace: time.Minute, limit: limit}
-	}
-	b := body(strings.NewReader("0123456789"), 10)
-	if text, err := io.ReadAll(b); err != nil || string(text) != "0123456789" || !b.ended || b.err != nil || b.bytes != 10 {
-		t.Errorf("within the limit: %q %v, ended %v", text, err, b.ended)
-	}
-	b = body(strings.NewReader("0123456789a"), 10)
-	if _, err := io.ReadAll(b); !errors.Is(err, errBodyTooLarge) || b.ended || b.tooSlow() {
-		t.Errorf("over the limit: %v", err)
-	}
-	torn := errors.New("torn off")
-	b = body(io.MultiReader(strings.NewReader("01"), errorReader{torn}), 0)
-	if _, err := io.ReadAll(b); !errors.Is(err, torn) || !errors.Is(b.err, torn) || b.tooSlow() || b.bytes != 2 {
-		t.Errorf("torn off: %v", err)
-	}
-	b = body(errorReader{os.ErrDeadlineExceeded}, 0)
-	if _, err := io.ReadAll(b); err == nil || !b.tooSlow() {
-		t.Errorf("too slow: %v", err)
-	}
-	if err := b.Close(); err != nil {
-		t.Error(err)
-	}
-}
 
 type errorReader struct{ err error }
 

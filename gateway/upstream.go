@@ -238,16 +238,17 @@ func (g *Gateway) upstreamFailed(_ http.ResponseWriter, r *http.Request, err err
 	x.failure, x.answer.status = err.Error(), 0 // a refused 101 was not sent
 	p := problem.Of(problem.UpstreamUnavailable)
 	var timeout net.Error
+	body := x.body.fault()
 	switch {
-	case x.body.tooSlow():
+	case isTooSlow(body):
 		p = badRequest("The request body arrived too slowly.")
 		p.Status = http.StatusRequestTimeout
-	case errors.Is(x.body.err, errBodyTooLarge):
+	case errors.Is(body, errBodyTooLarge):
 		p = problem.Of(problem.TooLarge)
 	case x.r.Context().Err() != nil: // before a broken body: that is how a client leaves
 		x.status, x.reason = statusClientGone, reasonClientGone
 		return
-	case x.body.err != nil:
+	case body != nil:
 		p = badRequest("The request body is malformed.")
 	case errors.Is(err, errStreamEnded):
 		p = problem.Of(problem.TokenRevoked)
@@ -258,7 +259,7 @@ func (g *Gateway) upstreamFailed(_ http.ResponseWriter, r *http.Request, err err
 	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
 		p = problem.Of(problem.UpstreamTimeout)
 	}
-	if x.body.err != nil && x.r.ProtoMajor < 2 {
+	if body != nil && x.r.ProtoMajor < 2 {
 		x.answer.Header().Set("Connection", "close")
 	}
 	decision := x.decision // the policy allowed it; that the upstream failed is the reason

@@ -1,0 +1,122 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+)
+
+// A body must keep arriving: after bodyGrace, at bodyRate bytes per second on
+// average. Otherwise a client could hold a connection, and the upstream's
+// worker behind it, for one byte now and then (R-U-Dead-Yet, slow POST).
+const (
+	bodyGrace = 20 * time.Second
+	bodyRate  = 1 << 10
+)
+
+var errBodyTooLarge = errors.New("request body too large")
+
+// requestBody is the request's body on its way to the upstream: counted,
+// bounded, and not too slow.
+//
+// It is read by a goroutine of http.Transport, which may still be at it when
+// the upstream has answered early and the handler has returned. From then on
+// conn belongs to the next request, or over HTTP/2 to nobody: touching it there
+// ends the process. So release comes first, and conn is used under the lock.
+type requestBody struct {
+	body  io.ReadCloser
+	grace time.Duration // bodyGrace, but in tests
+	limit int64         // zero: none
+
+	mu     sync.Mutex // guards the following
+	conn   *http.ResponseController
+	over   bool // the exchange has ended: nothing below changes any more
+	bytes  int64
+	waited time.Duration // for the client; an upstream that takes its time is not the client's fault
+	ended  bool
+	err    error // why reading ended, when not at the end of the body
+}
+
+// Read reads on, within the limits.
+func (b *requestBody) Read(p []byte) (int, error) {
+	began := time.Now()
+	if !b.await(began) {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	n, err := b.body.Read(p)
+	return b.note(n, err, time.Since(began))
+}
+
+// await sets the time until which the client may let us wait.
+func (b *requestBody) await(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return false
+	}
+	allowed := b.grace + time.Duration(b.bytes/bodyRate)*time.Second - b.waited
+	_ = b.conn.SetReadDeadline(now.Add(allowed)) // not supported: only in tests without a connection
+	return true
+}
+
+// note counts what was read. The read deadline is lifted at the end of the
+// body: net/http watches the connection from then on, and would take a deadline
+// that passes during a long answer for a client that has gone.
+func (b *requestBody) note(n int, err error, waited time.Duration) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return n, err
+	}
+	b.waited += waited
+	b.bytes += int64(n)
+	switch {
+	case b.limit > 0 && b.bytes > b.limit:
+		b.err = errBodyTooLarge
+		return 0, b.err
+	case err == io.EOF:
+		b.ended = true
+		_ = b.conn.SetReadDeadline(time.Time{})
+	case err != nil:
+		b.err = err
+	}
+	return n, err
+}
+
+// release parts the body from its connection, at the end of the exchange and
+// before the handler returns.
+func (b *requestBody) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over = true
+}
+
+// Close closes the body.
+func (b *requestBody) Close() error { return b.body.Close() }
+
+// received is how many bytes of the body have come.
+func (b *requestBody) received() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.bytes
+}
+
+// isRead tells whether the body was read to its end.
+func (b *requestBody) isRead() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ended
+}
+
+// fault is why reading ended before the end of the body; nil when it did not.
+func (b *requestBody) fault() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
+
+// isTooSlow tells whether a body was given up on.
+func isTooSlow(fault error) bool { return errors.Is(fault, os.ErrDeadlineExceeded) }
