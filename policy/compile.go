@@ -34,6 +34,7 @@ func Compile(config Config) (*Table, []Finding) {
 		c.route(i, &config.Routes[i])
 	}
 	c.overlaps()
+	c.twins()
 	sortFindings(c.findings)
 	if slices.ContainsFunc(c.findings, func(f Finding) bool { return !f.Warning }) {
 		return nil, c.findings
