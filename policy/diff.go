@@ -292,10 +292,10 @@ func (s spelling) value(fresh string) string {
 // change follows from that of a wider group is left out; one within it for whom
 // nothing changes is an exception.
 func (d *differ) keep(here []difference, same []attributes, both *[2]Match) {
-	names := patterns(both)
-	name := func(i int) string { return nameAt(names, i) }
 	for i := range here {
 		x := &here[i]
+		found, _ := patterns(x.probe, both)
+		name := func(i int) string { return nameAt(found, i) }
 		implied := slices.ContainsFunc(here, func(y difference) bool {
 			return len(y.attributes) < len(x.attributes) && y.attributes.within(x.attributes) && y.change.Opens == x.change.Opens && y.change.To == x.change.To
 		})
@@ -303,7 +303,7 @@ func (d *differ) keep(here []difference, same []attributes, both *[2]Match) {
 			continue
 		}
 		x.change.Host = shownHost(x.probe.host)
-		x.change.Path = d.shownPath(x.probe, both, names)
+		x.change.Path = d.shownPath(x.probe, both)
 		x.change.Who = x.attributes.text(name)
 		if len(x.attributes) == 0 && !loggedInToo(here, x) {
 			x.change.Who = "anyone not logged in"

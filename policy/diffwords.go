@@ -32,14 +32,40 @@ func shownHost(host string) string {
 }
 
 // patterns are those of the routes that were found, the next policy's before
-// the old one's.
-func patterns(both *[2]Match) (found []pattern) {
+// the old one's: of several that some reading leads to, the one that the
+// probe is spelled as. It reports whether there is one for each policy.
+func patterns(p *probe, both *[2]Match) (found []pattern, spelled bool) {
+	spelled = true
 	for _, i := range []int{1, 0} {
-		if r := both[i].route; r != nil {
-			found = append(found, r.pattern)
+		m := &both[i]
+		if m.route == nil {
+			continue
+		}
+		best := m.route.pattern
+		for j := range m.hits() {
+			if other := m.hitAt(j).end.routes[0].pattern; !best.takes(p) && other.takes(p) {
+				best = other
+			}
+		}
+		spelled = spelled && best.takes(p)
+		found = append(found, best)
+	}
+	return found, spelled && len(found) > 0
+}
+
+// takes reports whether the probe is spelled as the pattern, but for a final
+// slash.
+func (p pattern) takes(asked *probe) bool {
+	n := len(p.segments)
+	if n > len(asked.segments) || n < len(asked.segments) && p.tail != tailRest {
+		return false
+	}
+	for i, s := range p.segments {
+		if s.literal != "" && s.literal != decode(asked.segments[i].text) {
+			return false
 		}
 	}
-	return found
+	return true
 }
 
 // nameAt is the name of a segment, {id}.
@@ -54,8 +80,9 @@ func nameAt(patterns []pattern, i int) string {
 
 // shownPath is the pattern of what changed: what the patterns of both have in
 // common. For an odd path, which is read in several ways, it is the probe.
-func (d *differ) shownPath(p *probe, both *[2]Match, patterns []pattern) string {
-	if len(patterns) > 0 && !slices.ContainsFunc(p.segments, spelling.isOdd) {
+func (d *differ) shownPath(p *probe, both *[2]Match) string {
+	patterns, spelled := patterns(p, both)
+	if spelled && !slices.ContainsFunc(p.segments, spelling.isOdd) {
 		if text, ok := meet(patterns[0], patterns[len(patterns)-1]); ok {
 			return text
 		}
