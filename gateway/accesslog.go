@@ -68,7 +68,7 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 	if x.upstreamStart != (time.Time{}) {
 		upstream = x.rt.upstream.name
 	}
-	attrs := [...]slog.Attr{
+	attrs := [17]slog.Attr{
 		slog.String("request_id", x.id),
 		slog.String("method", x.r.Method),
 		slog.String("host", x.r.Host),
@@ -84,13 +84,32 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 		slog.String("client", client),
 		slog.String("upstream", upstream),
 		slog.String("trace_id", x.trace.id),
-		slog.String("failure", x.failure), // last: left out where there is none
 	}
-	n := len(attrs)
-	if x.failure == "" {
-		n--
+	n := len(attrs) - 2 // these two are left out where there is nothing to say
+	if rule := x.ruledBy(); rule != "" {
+		attrs[n] = slog.String("rule", rule)
+		n++
+	}
+	if x.failure != "" {
+		attrs[n] = slog.String("failure", x.failure)
+		n++
 	}
 	g.log.LogAttrs(ctx, slog.LevelInfo, "request", attrs[:n]...)
+}
+
+// ruledBy is where the rule stands that refused, or that would have on a route
+// that only observes; the route, where no rule of it holds. What is allowed
+// needs no reason looked up, and its log line no work.
+func (x *exchange) ruledBy() string {
+	switch {
+	case x.decision == decisionAllow:
+		return ""
+	case x.rule.Line > 0:
+		return x.rule.String()
+	case x.rt != nil:
+		return x.rt.place
+	}
+	return ""
 }
 
 // milliseconds keeps microseconds: three digits are enough to compare.

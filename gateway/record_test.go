@@ -67,6 +67,38 @@ func TestADecisionIsFoundByItsRequestsID(t *testing.T) {
 	}
 }
 
+func TestTheLogNamesTheRuleThatRefusedOrWouldHave(t *testing.T) {
+	place := func(line int) policy.Pos { return policy.Pos{File: "gateway.yaml", Line: line, Column: 5} }
+	s := newStack(t, func(conf *setup) {
+		conf.policy.Routes = []policy.Route{
+			{Pos: place(10), Path: "/watch/**", Mode: "observe", Allow: []policy.Rule{{Pos: place(11), Role: "admin"}}, Deny: []policy.Rule{{Pos: place(12), User: "alice"}}},
+			{Pos: place(20), Path: "/admin/**", Allow: []policy.Rule{{Pos: place(21), Role: "admin"}}},
+			{Pos: place(30), Path: "/app/**", Allow: []policy.Rule{{Pos: place(31), Authenticated: true}}},
+		}
+	})
+	token := s.token("alice")
+	for i, test := range []struct {
+		path, token, decision string
+		rule                  any
+	}{
+		{"/watch/x", token, "observe", "gateway.yaml:12:5"}, // the rule that holds
+		{"/watch/x", "", "observe", "gateway.yaml:10:5"},    // none does: the route
+		{"/admin/x", token, "deny", "gateway.yaml:20:5"},
+		{"/app/x", "", "challenge", "gateway.yaml:30:5"},
+		{"/app/x", token, "allow", nil},
+		{"/nowhere", token, "deny", nil},
+	} {
+		var lines []string
+		if test.token != "" {
+			lines = append(lines, bearer(test.token))
+		}
+		s.get(test.path, lines...)
+		if entry := s.log.entries(t, "request", i+1)[i]; entry["decision"] != test.decision || entry["rule"] != test.rule {
+			t.Errorf("%s: %v by %v, want %s by %v", test.path, entry["decision"], entry["rule"], test.decision, test.rule)
+		}
+	}
+}
+
 func TestADecisionThatIsNotKeptIsNotFound(t *testing.T) {
 	s := newStack(t)
 	w := httptest.NewRecorder()

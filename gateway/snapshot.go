@@ -69,6 +69,7 @@ type Snapshot struct {
 // route is what the gateway does with the requests that a route allows.
 type route struct {
 	label    string
+	place    string // in the file
 	upstream *upstream
 	cors     *cors // nil: the application answers for itself
 	options  RouteOptions
@@ -238,7 +239,7 @@ func (s *Snapshot) buildRoutes(p Parts) error {
 		if j < 0 {
 			return fmt.Errorf("routes[%d]: upstream %q does not exist; name one of those under upstreams", i, info.Upstream)
 		}
-		rt := route{label: info.Label, upstream: s.upstreams[j]}
+		rt := route{label: info.Label, place: info.Pos.String(), upstream: s.upstreams[j]}
 		if len(p.Routes) > 0 {
 			rt.options = p.Routes[i]
 			rt.cors = newCORS(rt.options.CORS, info.Methods)
