@@ -25,9 +25,9 @@ type Change struct {
 // pattern and no condition of either table tells from a probe gets the
 // probe's answer from both. What tells paths apart is in explorer, what tells
 // callers apart in groups; hosts differ by the sites, methods by being named.
-// Characters that path_options admit are asked for where the two tables
-// admit different ones; where they admit the same, a difference shows at one
-// of the readings too, since the strictest of them decided.
+// Characters that path_options admit are asked for, each by itself, where the two
+// tables admit different ones; where they admit the same, a difference shows at
+// one of the readings too, since the strictest of them decided.
 //
 // A request for which several readings count, such as /ADMIN, is listed only when
 // none of its plain readings is: then the reading itself is what changed.
@@ -118,8 +118,8 @@ func (d *differ) match(method string, p *probe) (both [2]Match) {
 
 // key names what both tables found: which endpoints have a say. Where this is
 // the same, so are the answers to all callers.
-func (d *differ) key(method string, both *[2]Match) string {
-	key := []byte(method)
+func (d *differ) key(method string, p *probe, both *[2]Match) string {
+	key := []byte(method + p.doubt)
 	for i := range both {
 		m := &both[i]
 		key = append(append(key, '/'), m.Refusal()...)
@@ -153,7 +153,7 @@ func (d *differ) compare(method string, p *probe, both [2]Match) {
 	if both[0].Refusal() != ReasonNone && both[1].Refusal() != ReasonNone {
 		return
 	}
-	key := d.key(method, &both)
+	key := d.key(method, p, &both)
 	if d.asked[key] {
 		return
 	}
@@ -192,7 +192,7 @@ func (d *differ) compare(method string, p *probe, both [2]Match) {
 // It fails where they agree.
 func (d *differ) decide(method, key string, p, own *probe, c Caller) (Change, bool) {
 	both := d.match(method, own)
-	if own.raw() != p.raw() && d.key(method, &both) != key {
+	if own.raw() != p.raw() && d.key(method, p, &both) != key {
 		return Change{}, false // with these values the path is another one
 	}
 	from, to := both[0].Decide(c), both[1].Decide(c)
@@ -323,7 +323,7 @@ func (d *differ) likeAnother(x *difference) bool {
 		return false
 	}
 	like := x.change
-	like.Path = x.probe.join(spelling.plain0)
+	like.Path = x.probe.doubt + x.probe.join(spelling.plain0)
 	if d.spelled[like] {
 		return true
 	}
@@ -354,7 +354,7 @@ func (d *differ) doubtful(p *probe, both *[2]Match) (list []*probe) {
 		if differ&(1<<i) == 0 {
 			continue
 		}
-		next := &probe{host: p.host, segments: slices.Clone(p.segments), slash: p.slash}
+		next := &probe{host: p.host, segments: slices.Clone(p.segments), slash: p.slash, doubt: tail}
 		fresh := next.segments[at].text
 		next.segments[at] = spelling{text: fresh + tail + fresh, plain: fresh}
 		if tail == "/" {

@@ -45,6 +45,7 @@ type probe struct {
 	host     string
 	segments []spelling
 	slash    bool
+	doubt    string // a character that path_options may admit is in it
 }
 
 // spelling is one segment of a probe.

@@ -89,7 +89,7 @@ func (f attributes) embody(p *probe, at stand) (Caller, *probe, bool) {
 	}
 	c.Subject = Subject{ID: nobodys, Username: nobodys, Email: nobodys, Fields: map[string][]string{}}
 	c.Subject.AuthTime = c.Now.Add(-at.age)
-	own := &probe{host: p.host, segments: slices.Clone(p.segments), slash: p.slash}
+	own := &probe{host: p.host, segments: slices.Clone(p.segments), slash: p.slash, doubt: p.doubt}
 	for _, one := range f {
 		switch one.kind {
 		case attrRole:
