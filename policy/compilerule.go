@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // rules compiles what a route allows and denies.
@@ -130,6 +131,11 @@ func (c *compiler) names(pos Pos, from *Rule) {
 	}
 	if slices.Contains(from.AnyUser, "") {
 		c.fault(pos, "`any_user` has an empty name")
+	}
+	for _, user := range append([]string{from.User}, from.AnyUser...) {
+		if user != strings.TrimSpace(user) || strings.ContainsFunc(user, unicode.IsControl) {
+			c.fault(pos, "%q is no username: nobody's has spaces around it or control characters", user)
+		}
 	}
 }
 

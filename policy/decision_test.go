@@ -154,8 +154,14 @@ func testConfig(router string, routes ...Route) Config {
 	}
 }
 
+// failer is what mustCompile needs of a test, of rapid's too.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
 // mustCompile fails the test for errors; warnings are other tests' business.
-func mustCompile(t testing.TB, config Config) *Table {
+func mustCompile(t failer, config Config) *Table {
 	t.Helper()
 	table, findings := Compile(config)
 	if table == nil {
