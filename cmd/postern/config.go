@@ -57,17 +57,25 @@ func configCheckCommand(sys *system) *cobra.Command {
 				defer store.Close()
 				_ = report(sys.stderr, unheldRoles(cmd.Context(), file, store), true) // warnings alone
 			}
-			_, err = fmt.Fprintf(sys.stdout, "%s: good, %d routes\n", path, len(file.Routes))
+			_, err = fmt.Fprintf(sys.stdout, "%s: good, %s\n", path, count(len(file.Routes), "route"))
 			return err
 		},
 	}
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func configSchemaCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of gateway.yaml, for editors",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := sys.stdout.Write(config.Schema())
 			return err

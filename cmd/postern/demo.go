@@ -40,7 +40,7 @@ func demoCommand(sys *system) *cobra.Command {
 		Long: `Runs the gateway before a sample application that is part of this binary, with
 three sample users. Nothing is kept: the store lives in a temporary folder.
 POSTERN_LISTEN and its like are heeded.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			dir, err := os.MkdirTemp("", "postern-demo-")
 			if err != nil {

@@ -13,7 +13,7 @@ func healthcheckCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "healthcheck",
 		Short: "Ask the gateway that runs here whether it is ready (for container images)",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, err := loadConfig(sys, cmd)
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"time"
@@ -50,6 +51,7 @@ func newProgram(ctx context.Context, sys *system, load func() (*config.File, err
 		return nil, err
 	}
 	p.store = store
+	p.warnOfStart()
 	if err := p.wire(ctx, master); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -142,7 +144,21 @@ func (p *program) Run(ctx context.Context) error {
 		return p.shutdown()
 	})
 	p.log.Info("serving", "listen", p.public.Addr(), "admin", p.adminAddr(), "public_url", p.file.PublicURL, "config", p.file.Path, "version", thisBuild().Version)
-	return errors.Join(group.Wait(), p.store.Close())
+	err := errors.Join(group.Wait(), p.store.Close())
+	p.log.Info("stopped")
+	return err
+}
+
+// warnOfStart says what works, and is likely not what was meant.
+func (p *program) warnOfStart() {
+	key := p.file.Store.KeyFile
+	if info, err := os.Stat(key); err == nil && info.Mode().Perm()&0o077 != 0 {
+		p.log.Warn("the master key can be read by other users of this machine: chmod 600 "+key, "mode", info.Mode().Perm().String())
+	}
+	_, port, _ := net.SplitHostPort(p.file.Listen)
+	if u, err := url.Parse(p.file.PublicURL); err == nil && u.Hostname() == "localhost" && u.Port() != port && port != "0" && port != "" {
+		p.log.Warn("public_url is where browsers find the gateway, and names another port than it listens on", "public_url", p.file.PublicURL, "listen", p.file.Listen)
+	}
 }
 
 func (p *program) adminAddr() string {

@@ -82,6 +82,36 @@ func isCobraUsage(err error) bool {
 	return false
 }
 
+// helpCommand is cobra's, but that a word it does not know is wrong usage.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("unknown command %q; 'postern --help' lists the commands", strings.Join(args, " "))
+			}
+			return found.Help()
+		},
+	}
+}
+
+// noArgs and oneArg say in words what is too many or missing.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("%q: '%s' takes no arguments; see '%[2]s --help'", args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
+func oneArg(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usagef("write '%s'", cmd.UseLine())
+	}
+	return nil
+}
+
 // newRoot is the whole tree of commands. Cobra prints nothing by itself: run
 // decides what is said, once, and with which status.
 func newRoot(sys *system) *cobra.Command {
@@ -107,7 +137,12 @@ forwards what it allows with headers that say who is asking.
 		Args: cobra.ArbitraryArgs,
 	}
 	root.PersistentFlags().StringP("config", "c", "", "the configuration file (default gateway.yaml, or POSTERN_CONFIG)")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w; see '%s --help'", err, cmd.CommandPath())
+	})
+	root.SetHelpCommand(helpCommand())
+	root.Version = thisBuild().String() // makes --version, which everyone tries
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
 		serveCommand(sys), demoCommand(sys), initCommand(sys), configCommand(sys),
 		policyCommand(sys), userCommand(sys), sessionCommand(sys), tokenCommand(sys),

@@ -20,10 +20,11 @@ func serveCommand(sys *system) *cobra.Command {
 		Use:   "serve",
 		Short: "Run the gateway",
 		Long: `Runs the gateway from gateway.yaml. With --upstream and no file it protects that
-one application: every path needs a login.
+one application: every path needs a login. Where there is a file, --upstream
+takes the place of its only upstream's address.
 
 SIGHUP reads the file again, SIGTERM and SIGINT let requests under way end.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	cmd.Flags().StringVar(&upstream, "upstream", "", "URL of the one application to protect")
 	cmd.Flags().StringVar(&listen, "listen", "", "address to listen on, over the file's")

@@ -30,7 +30,7 @@ type sessionRow struct {
 
 func sessionListCommand(sys *system) *cobra.Command {
 	var user string
-	cmd := &cobra.Command{Use: "list", Short: "List the live sessions, of everyone or of one user", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Short: "List the live sessions, of everyone or of one user", Args: noArgs}
 	cmd.Flags().StringVar(&user, "user", "", "only this user's")
 	output := outputFlag(cmd)
 	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, _ []string) error {

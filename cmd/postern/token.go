@@ -27,7 +27,7 @@ func tokenVerifyCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify TOKEN",
 		Short: "Verify an access token and print its claims; - reads it from standard input",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg,
 		RunE: withDesk(sys, openExistingStore, func(d *desk, _ *cobra.Command, args []string) error {
 			token := args[0]
 			if token == "-" {

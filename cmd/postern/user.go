@@ -74,7 +74,7 @@ func userAddCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Make an account; the password comes from the terminal or one line of standard input",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg,
 	}
 	cmd.Flags().StringVar(&input.Email, "email", "", "e-mail address")
 	cmd.Flags().StringVar(&input.Name, "name", "", "name as a person writes it")
@@ -116,7 +116,7 @@ func (l *roleList) Set(value string) error {
 }
 
 func userListCommand(sys *system) *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List the accounts", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Short: "List the accounts", Args: noArgs}
 	output := outputFlag(cmd)
 	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, _ []string) error {
 		accounts, err := d.Accounts(cmd.Context())
@@ -133,7 +133,7 @@ func userListCommand(sys *system) *cobra.Command {
 }
 
 func userShowCommand(sys *system) *cobra.Command {
-	cmd := &cobra.Command{Use: "show NAME", Short: "Show one account, by username, e-mail or id", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{Use: "show NAME", Short: "Show one account, by username, e-mail or id", Args: oneArg}
 	output := outputFlag(cmd)
 	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {
 		a, err := d.find(cmd.Context(), args[0])
@@ -156,7 +156,7 @@ func userSetCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set NAME",
 		Short: "Change an account: --email, --name, --role (they replace), --field NAME=VALUE",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg,
 	}
 	cmd.Flags().StringVar(&email, "email", "", "e-mail address")
 	cmd.Flags().StringVar(&name, "name", "", "name as a person writes it")
@@ -223,7 +223,7 @@ func userPasswdCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "passwd NAME",
 		Short: "Set a new password; every session of the user ends",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg,
 		RunE: withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {
 			password, err := readPassword(sys)
 			if err != nil {
@@ -239,7 +239,7 @@ func userDisableCommand(sys *system, verb, short string, disabled bool) *cobra.C
 	return &cobra.Command{
 		Use:   verb + " NAME",
 		Short: short,
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg,
 		RunE: withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {
 			return apply(sys, d, cmd, args[0], auth.AccountChange{Disabled: &disabled})
 		}),
@@ -252,7 +252,7 @@ func userDeleteCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "delete NAME",
 		Short: "Delete the account and end its sessions",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg,
 		RunE: withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {
 			a, err := d.find(cmd.Context(), args[0])
 			if err != nil {

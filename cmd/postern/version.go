@@ -32,18 +32,23 @@ func thisBuild() build {
 	return b
 }
 
+// String is the line of `postern version`.
+func (b build) String() string {
+	return fmt.Sprintf("postern %s %s %s/%s", b.Version, b.Go, b.OS, b.Arch)
+}
+
 func versionCommand(sys *system) *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			b := thisBuild()
 			if asJSON {
 				return json.NewEncoder(sys.stdout).Encode(b)
 			}
-			_, err := fmt.Fprintf(sys.stdout, "postern %s %s %s/%s\n", b.Version, b.Go, b.OS, b.Arch)
+			_, err := fmt.Fprintln(sys.stdout, b)
 			return err
 		},
 	}
