@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -16,6 +17,13 @@ type compiler struct {
 	ends     map[string][]*endpoint // by host, in the order of the file
 	at       map[string]*endpoint   // by host and shape of the path
 	shapes   map[*endpoint]pattern
+	conducts map[string][]*conduct // by the words of the rules
+	places   []Pos                 // of the rules
+}
+
+// endpoint is all the routes of one host and path; their methods differ.
+type endpoint struct {
+	routes []*route
 }
 
 // Compile makes a Table of a policy. It reports everything that is wrong at
@@ -23,11 +31,12 @@ type compiler struct {
 // than a warning, so that a policy is served whole or not at all.
 func Compile(config Config) (*Table, []Finding) {
 	c := &compiler{
-		config: config,
-		table:  &Table{exact: map[string]*site{}, wildcards: map[string]*site{}, everyHost: &site{}},
-		ends:   map[string][]*endpoint{},
-		at:     map[string]*endpoint{},
-		shapes: map[*endpoint]pattern{},
+		config:   config,
+		table:    &Table{exact: map[string]*site{}, wildcards: map[string]*site{}, everyHost: &site{}},
+		ends:     map[string][]*endpoint{},
+		at:       map[string]*endpoint{},
+		shapes:   map[*endpoint]pattern{},
+		conducts: map[string][]*conduct{},
 	}
 	c.upstreams()
 	for i := range config.Routes {
@@ -64,7 +73,7 @@ func (c *compiler) upstreams() {
 
 // route compiles one route and files it under its host and path.
 func (c *compiler) route(index int, in *Route) {
-	r := &route{index: index, info: RouteInfo{Label: label(in.Host, in.Path), Pos: in.Pos, Methods: in.Methods}}
+	r := &route{index: index, conduct: &conduct{}, record: &record{info: RouteInfo{Label: label(in.Host, in.Path), Pos: in.Pos, Methods: in.Methods}}}
 	c.table.routes = append(c.table.routes, r)
 
 	p, err := parsePattern(in.Path)
@@ -231,14 +240,14 @@ func (c *compiler) beside(r, other *route) {
 func (c *compiler) build() {
 	t := c.table
 	t.fixed = c.foldable()
+	rules := 0
+	for _, r := range t.routes {
+		r.conduct = c.share(r.conduct)
+		rules += len(r.at)
+	}
+	c.places = make([]Pos, 0, rules)
 	for _, host := range slices.Sorted(maps.Keys(c.ends)) {
-		s := t.newSite(host)
-		for _, e := range c.ends[host] {
-			e.allowed = e.methods()
-			p := c.shapes[e]
-			t.slashes = t.slashes || p.tail == tailSlash && len(p.segments) > 0
-			s.insert(t, p, e)
-		}
+		c.plant(t.newSite(host), c.ends[host])
 	}
 	t.ordinary = !t.slashes && t.fixed == [foldCount]bool{true, true, true, true}
 	for host, s := range t.exact {
@@ -301,32 +310,71 @@ func (t *Table) widerThan(host string) *site {
 	}
 }
 
-// insert adds an endpoint to every tree of the site that is its own.
-func (s *site) insert(t *Table, p pattern, e *endpoint) {
+// plant makes the trees of a site. Where a folding changes no literal, its tree
+// is the exact one; the others lead to the targets of that.
+func (c *compiler) plant(s *site, ends []*endpoint) {
+	list := make([]entry, len(ends))
+	for i, e := range ends {
+		p := c.shapes[e]
+		c.table.slashes = c.table.slashes || p.tail == tailSlash && len(p.segments) > 0
+		list[i] = entry{keys: p.keys(foldExact), pattern: p, target: e.target()}
+	}
+	exact := newTree(list) // which sorts the list
+	for i := range list {
+		t := &exact.targets[i]
+		c.settle(t)
+		list[i].target = target{more: &company{parts: []*target{t}}}
+	}
 	for f := range foldCount {
-		if f != foldExact && t.fixed[f] {
-			if s.trees[foldExact] != nil {
-				s.trees[f] = s.trees[foldExact]
-			}
+		s.trees[f] = exact
+		if f == foldExact || c.table.fixed[f] {
 			continue
 		}
-		if s.trees[f] == nil {
-			s.trees[f] = &node{}
+		for i := range list {
+			list[i].keys = list[i].pattern.keys(f)
 		}
-		s.trees[f].insert(p, f, e)
+		s.trees[f] = newTree(slices.Clone(list))
 	}
 }
 
-// methods lists the methods of an endpoint, sorted, with the HEAD that GET
-// includes. Nil means every method.
-func (e *endpoint) methods() []string {
-	var list []string
-	for _, r := range e.routes {
-		list = append(list, r.methods...)
+// target makes a target of the routes.
+func (e *endpoint) target() target {
+	t := target{route: *e.routes[0]}
+	if len(e.routes) > 1 {
+		t.more = &company{}
+		for _, r := range e.routes[1:] {
+			t.more.routes = append(t.more.routes, *r)
+		}
 	}
-	if contains(list, "GET") && !contains(list, "HEAD") {
-		list = append(list, "HEAD")
+	return t
+}
+
+// settle makes the table's list of routes point to where they are now, and puts
+// the places of their rules behind one another in the same order.
+func (c *compiler) settle(t *target) {
+	for _, r := range t.all() {
+		c.table.routes[r.index] = r
+		c.places = append(c.places, r.at...)
+		r.at = c.places[len(c.places)-len(r.at):]
 	}
-	slices.Sort(list)
-	return list
+}
+
+// share replaces a conduct by the first one that is the same. That the words are
+// the same only brings the two together: what counts is that every field is.
+func (c *compiler) share(own *conduct) *conduct {
+	var words strings.Builder
+	for _, list := range [][]rule{own.allow, own.deny} {
+		for i := range list {
+			words.WriteString(list[i].text)
+			words.WriteByte('\n')
+		}
+	}
+	alike := c.conducts[words.String()]
+	for _, known := range alike {
+		if reflect.DeepEqual(known, own) {
+			return known
+		}
+	}
+	c.conducts[words.String()] = append(alike, own)
+	return own
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,29 +17,35 @@ func (c *compiler) rules(r *route, in *Route, p pattern) {
 	if in.Deny != nil && len(in.Deny) == 0 {
 		c.fault(in.Pos, "`deny` is empty; leave it out")
 	}
-	for i := range in.Allow {
-		r.allow = append(r.allow, c.rule(in, &in.Allow[i], p))
-	}
-	for i := range in.Deny {
-		r.deny = append(r.deny, c.rule(in, &in.Deny[i], p))
-	}
-	c.unreachable(r)
+	r.deny = c.list(r, in, in.Deny, p)
+	r.allow = c.list(r, in, in.Allow, p)
+	c.unreachable(r.deny, r.at)
+	c.unreachable(r.allow, r.at[len(r.deny):])
 	for i := range r.allow {
 		rule := &r.allow[i]
 		if !rule.anyone && !rule.identity && len(rule.networks) == 0 && len(rule.methods) > 0 {
-			c.warn(rule.pos, "this rule names only methods, so it lets everyone in for %s; add `role` or another condition if a login is meant", strings.Join(rule.methods, ", "))
+			c.warn(r.at[len(r.deny)+i], "this rule names only methods, so it lets everyone in for %s; add `role` or another condition if a login is meant", strings.Join(rule.methods, ", "))
 		}
 	}
 }
 
+// list compiles rules and notes where each stands: at its route, if it is not
+// known better.
+func (c *compiler) list(r *route, in *Route, from []Rule, p pattern) (list []rule) {
+	for i := range from {
+		pos := cmp.Or(from[i].Pos, in.Pos)
+		r.at = append(r.at, pos)
+		list = append(list, c.rule(pos, &from[i], p))
+	}
+	return list
+}
+
 // unreachable warns of rules that come after one that covers them.
-func (c *compiler) unreachable(r *route) {
-	for _, list := range [][]rule{r.allow, r.deny} {
-		for i := range list {
-			j := slices.IndexFunc(list[:i], func(before rule) bool { return before.covers(&list[i]) })
-			if j >= 0 {
-				c.warn(list[i].pos, "this rule is never needed: whoever it is for is covered by the rule before it (%s)", list[j].describe())
-			}
+func (c *compiler) unreachable(list []rule, at []Pos) {
+	for i := range list {
+		j := slices.IndexFunc(list[:i], func(before rule) bool { return before.covers(&list[i]) })
+		if j >= 0 {
+			c.warn(at[i], "this rule is never needed: whoever it is for is covered by the rule before it (%s)", list[j].describe(at[j]))
 		}
 	}
 }
@@ -60,13 +67,9 @@ func (r *rule) onlyAuthenticated() bool {
 }
 
 // rule compiles one rule and notes what is wrong with it.
-func (c *compiler) rule(in *Route, from *Rule, p pattern) rule {
-	pos := from.Pos
-	if pos == (Pos{}) {
-		pos = in.Pos
-	}
+func (c *compiler) rule(pos Pos, from *Rule, p pattern) rule {
 	r := rule{
-		pos: pos, text: from.String(), anyone: from.Anyone,
+		text: from.String(), anyone: from.Anyone,
 		role: from.Role, anyRole: from.AnyRole, allRoles: from.AllRoles,
 		user: from.User, anyUser: from.AnyUser, methods: from.Methods, maxAge: from.MaxAge,
 	}
@@ -250,9 +253,9 @@ func parseNetwork(text string) (netip.Prefix, error) {
 }
 
 // describe is the rule for a message.
-func (r *rule) describe() string {
-	if r.pos.Line > 0 {
-		return fmt.Sprintf("line %d, %s", r.pos.Line, r.text)
+func (r *rule) describe(at Pos) string {
+	if at.Line > 0 {
+		return fmt.Sprintf("line %d, %s", at.Line, r.text)
 	}
 	return r.text
 }

@@ -77,7 +77,7 @@ func (r *route) decide(q *question) Decision {
 func (r *route) enforce(q *question) Decision {
 	for i := range r.deny {
 		if v := r.deny[i].verdict(q); v == holds || v == unclear {
-			return Decision{Effect: Deny, Reason: ReasonDenyRule, Rule: r.deny[i].pos}
+			return Decision{Effect: Deny, Reason: ReasonDenyRule, Rule: r.at[i]}
 		}
 	}
 	refused := Decision{Effect: Deny, Reason: ReasonNoRule}
@@ -85,10 +85,10 @@ func (r *route) enforce(q *question) Decision {
 		rule := &r.allow[i]
 		switch rule.verdict(q) {
 		case holds:
-			return Decision{Effect: Allow, Reason: rule.reason(), Rule: rule.pos}
+			return Decision{Effect: Allow, Reason: rule.reason(), Rule: r.at[len(r.deny)+i]}
 		case needFresh:
 			if rule.maxAge > refused.MaxAge { // the least that would do
-				refused = Decision{Effect: Challenge, Reason: ReasonReauthenticationRequired, Rule: rule.pos, MaxAge: rule.maxAge}
+				refused = Decision{Effect: Challenge, Reason: ReasonReauthenticationRequired, Rule: r.at[len(r.deny)+i], MaxAge: rule.maxAge}
 			}
 		case needLogin:
 			if refused.Effect == Deny {

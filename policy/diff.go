@@ -54,7 +54,7 @@ type differ struct {
 	paths      *explorer
 	methods    []string
 	asked      map[string]bool // the pairs of answers that were compared
-	ends       map[*endpoint]uint64
+	ends       map[*target]uint64
 	found      []difference
 	spelled    map[Change]bool // the odd spellings that were found
 	incomplete bool
@@ -72,7 +72,7 @@ const otherMethod = "ANY-OTHER-METHOD"
 
 // newDiffer prepares the questions.
 func newDiffer(old, next *Table) *differ {
-	d := &differ{tables: [2]*Table{old, next}, paths: newExplorer(old, next), asked: map[string]bool{}, ends: map[*endpoint]uint64{}, spelled: map[Change]bool{}}
+	d := &differ{tables: [2]*Table{old, next}, paths: newExplorer(old, next), asked: map[string]bool{}, ends: map[*target]uint64{}, spelled: map[Change]bool{}}
 	var named []string
 	for _, t := range d.tables {
 		for _, r := range t.routes {
@@ -255,7 +255,7 @@ func (d *differ) withoutSlash(method string, p *probe) (*probe, bool) {
 }
 
 // leadsTo reports whether some reading leads to the endpoint.
-func (m *Match) leadsTo(e *endpoint) bool {
+func (m *Match) leadsTo(e *target) bool {
 	for i := range m.hits() {
 		if m.hitAt(i).end == e {
 			return true

@@ -119,7 +119,7 @@ func (m *Match) answers() (list []answer) {
 	}
 	for i := range m.hits() {
 		for j := range m.methods() {
-			a := answer{m.hitAt(i).end.route(m.methodAt(j)), m.methodAt(j)}
+			a := answer{m.hitAt(i).end.choose(m.methodAt(j)), m.methodAt(j)}
 			if !slices.Contains(list, a) {
 				list = append(list, a)
 			}
@@ -128,7 +128,8 @@ func (m *Match) answers() (list []answer) {
 	return list
 }
 
-// waysIn lists the attributes that let in by one rule of each route.
+// waysIn lists the attributes that let in by one rule of each route. A route
+// that observes asks for none.
 func waysIn(side []answer) (list []attributes, ok bool) {
 	if len(side) == 0 {
 		return nil, true
@@ -136,7 +137,11 @@ func waysIn(side []answer) (list []attributes, ok bool) {
 	list = []attributes{nil}
 	for _, a := range side {
 		var next []attributes
-		for _, term := range a.terms(a.route.allow) {
+		terms := a.terms(a.route.allow)
+		if a.route.observe {
+			terms = append(terms, nil)
+		}
+		for _, term := range terms {
 			for _, so := range list {
 				next = append(next, so.with(term...))
 			}

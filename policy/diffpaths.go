@@ -33,8 +33,9 @@ const diffMax = 1 << 17
 
 // spot is where a tree can be: at a node, or in a ** that takes everything.
 type spot struct {
-	node *node
-	rest *endpoint
+	tree *tree
+	node uint32
+	rest *target
 }
 
 // front is where all trees are, each in the order of precedence.
@@ -207,7 +208,7 @@ func (e *explorer) start(host string) (f front) {
 func roots(s *site, f fold) (spots []spot) {
 	for ; s != nil; s = s.wider {
 		if root := s.trees[f]; root != nil {
-			spots = append(spots, spot{node: root})
+			spots = append(spots, spot{tree: root})
 		}
 	}
 	return spots
@@ -235,14 +236,15 @@ func stepTree(from []spot, f fold, segment string) (to []spot) {
 		if p.rest != nil {
 			return append(to, p)
 		}
-		if next := w.literal(p.node, segment); next != nil {
-			to = append(to, spot{node: next})
+		if next := w.literal(p.tree, p.node, segment); next != 0 {
+			to = append(to, spot{tree: p.tree, node: next})
 		}
-		if p.node.any != nil {
-			to = append(to, spot{node: p.node.any})
+		n := &p.tree.nodes[p.node]
+		if n.marks&markAny != 0 {
+			to = append(to, spot{tree: p.tree, node: p.node + 1})
 		}
-		if p.node.rest != nil {
-			return append(to, spot{rest: p.node.rest})
+		if rest := p.tree.target(n, tailRest); rest != nil {
+			return append(to, spot{rest: rest})
 		}
 	}
 	return to
@@ -279,7 +281,7 @@ func (e *explorer) segments(f *front, depth int) []spelling {
 	for i := range f {
 		for fold := range foldCount {
 			for _, p := range f[i][fold] {
-				addLiterals(literals, p.node, fold)
+				addLiterals(literals, p, fold)
 			}
 		}
 	}
@@ -299,11 +301,11 @@ func (e *explorer) segments(f *front, depth int) []spelling {
 }
 
 // addLiterals notes the literals that go on from a node, as a request has them.
-func addLiterals(set map[string]bool, n *node, f fold) {
-	if n == nil {
+func addLiterals(set map[string]bool, p spot, f fold) {
+	if p.tree == nil {
 		return
 	}
-	for literal := range n.literals {
+	for literal := range p.tree.literals(p.node) {
 		if f != foldUndecoded {
 			literal = escape(literal)
 		}

@@ -43,7 +43,7 @@ func patterns(p *probe, both *[2]Match) (found []pattern, spelled bool) {
 		}
 		best := m.route.pattern
 		for j := range m.hits() {
-			if other := m.hitAt(j).end.routes[0].pattern; !best.takes(p) && other.takes(p) {
+			if other := m.hitAt(j).end.route.pattern; !best.takes(p) && other.takes(p) {
 				best = other
 			}
 		}
@@ -107,7 +107,7 @@ func (d *differ) shownPath(p *probe, both *[2]Match) string {
 // onlyRests reports whether whatever follows the path is found alike.
 func (m *Match) onlyRests() bool {
 	for i := range m.hits() {
-		if m.hitAt(i).end.routes[0].pattern.tail != tailRest {
+		if m.hitAt(i).end.route.pattern.tail != tailRest {
 			return false
 		}
 	}

@@ -240,7 +240,7 @@ func (x *explainer) answers(r *route) bool {
 func (x *explainer) hitOf(r *route) int {
 	for i := range x.match.hits() {
 		for j := range x.match.methods() {
-			if x.match.hitAt(i).end.route(x.match.methodAt(j)) == r {
+			if x.match.hitAt(i).end.choose(x.match.methodAt(j)) == r {
 				return i
 			}
 		}
@@ -270,7 +270,7 @@ func (x *explainer) place(r *route) (why, reading string) {
 }
 
 // end returns the route itself when it has a method that the request may be.
-func (r *route) end(m *Match) *route { return (&endpoint{routes: []*route{r}}).route(m.method) }
+func (r *route) end(m *Match) *route { return (&target{route: *r}).choose(m.method) }
 
 // String is the name of the profile.
 func (p profile) String() string { return routerNames()[p] }
@@ -289,7 +289,7 @@ func (x *explainer) rules() {
 			if q.method != m.method {
 				reading = q.method + " " + h.text
 			}
-			r := h.end.route(q.method)
+			r := h.end.choose(q.method)
 			x.list(r, "deny", r.deny, reading, &q)
 			x.list(r, "allow", r.allow, reading, &q)
 		}
@@ -298,11 +298,15 @@ func (x *explainer) rules() {
 
 // list tells of one list of rules.
 func (x *explainer) list(r *route, part string, rules []rule, reading string, q *question) {
+	at := r.at
+	if part == "allow" {
+		at = at[len(r.deny):]
+	}
 	for i := range rules {
 		v := rules[i].verdict(q)
 		hit := v == holds || part == "deny" && v == unclear
 		x.Steps = append(x.Steps, Step{
-			Route: r.info, Part: part, Rule: rules[i].pos, Text: rules[i].text, Reading: reading,
+			Route: r.info, Part: part, Rule: at[i], Text: rules[i].text, Reading: reading,
 			Hit: hit, Why: rules[i].why(q),
 		})
 	}

@@ -19,7 +19,7 @@ type Match struct {
 
 // hit is an endpoint and the reading that led there.
 type hit struct {
-	end  *endpoint
+	end  *target
 	text string
 }
 
@@ -67,22 +67,22 @@ func (m *Match) choose(t *Table, s *site, p Path) (first found, ok bool) {
 
 // accept takes the first route at the endpoint that the opener may choose. A
 // method that no route names leaves the choice to the first.
-func (m *Match) accept(o *opener, e *endpoint) bool {
+func (m *Match) accept(o *opener, e *target) bool {
 	if e == nil {
 		return false
 	}
-	for _, part := range e.parts {
+	for _, part := range e.parts() {
 		if m.accept(o, part) {
 			return true
 		}
 	}
-	if len(e.routes) == 0 {
+	if e.conduct == nil {
 		return false
 	}
-	r := e.route(m.method)
+	r := e.choose(m.method)
 	if r == nil {
-		m.allowed = e.allowed
-		r = e.routes[0]
+		m.allowed = e.allowed()
+		r = &e.route
 	}
 	if !o.profiles[r.profile] {
 		return false
@@ -152,21 +152,21 @@ func (m *Match) addBoth(f *found) Reason {
 }
 
 // add notes an endpoint, unless it lacks a method that the request may be.
-func (m *Match) add(e *endpoint, text string) Reason {
+func (m *Match) add(e *target, text string) Reason {
 	if e == nil {
 		return ReasonNone
 	}
-	for _, part := range e.parts {
+	for _, part := range e.parts() {
 		if refusal := m.add(part, text); refusal != ReasonNone {
 			return refusal
 		}
 	}
-	if len(e.routes) == 0 || m.has(hit{e, text}) {
+	if e.conduct == nil || m.has(hit{e, text}) {
 		return ReasonNone
 	}
 	for i := range m.methods() {
-		if e.route(m.methodAt(i)) == nil {
-			m.allowed = e.allowed
+		if e.choose(m.methodAt(i)) == nil {
+			m.allowed = e.allowed()
 			return ReasonMethodNotAllowed
 		}
 	}
@@ -253,7 +253,7 @@ func (m *Match) OpenToAnyone() bool {
 	for i := range m.hits() {
 		for j := range m.methods() {
 			method := m.methodAt(j)
-			if !m.hitAt(i).end.route(method).open(method) {
+			if !m.hitAt(i).end.choose(method).open(method) {
 				return false
 			}
 		}
@@ -269,7 +269,7 @@ func (m *Match) Decide(c Caller) Decision {
 		return Decision{Effect: Deny, Reason: refusal}
 	}
 	q := question{caller: &c, method: m.method, raw: m.raw, text: m.few[0].text}
-	strictest := m.few[0].end.route(m.method).decide(&q)
+	strictest := m.few[0].end.choose(m.method).decide(&q)
 	for i := range m.hits() {
 		h := m.hitAt(i)
 		q.text = h.text
@@ -278,7 +278,7 @@ func (m *Match) Decide(c Caller) Decision {
 				continue
 			}
 			q.method = m.methodAt(j)
-			d := h.end.route(q.method).decide(&q)
+			d := h.end.choose(q.method).decide(&q)
 			if !stricter(d, strictest) {
 				continue
 			}

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// rule is a compiled Rule.
+// rule is a compiled Rule. It does not know where it stands: rules of many
+// routes are one where they ask for the same.
 type rule struct {
-	pos      Pos
 	text     string // see Rule.String
 	anyone   bool
 	identity bool // some condition is about who asks

@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A Table is a compiled policy: for each host a tree of segments. It is
 // immutable and safe for concurrent use. Its zero value has no route, so it
@@ -25,39 +28,49 @@ type Table struct {
 // site is what one host answers: a tree for each folding. A folding that
 // changes no literal shares the tree of the exact one.
 type site struct {
-	trees [foldCount]*node
+	trees [foldCount]*tree
 	wider *site
 }
 
-// node is a place in a tree: what may follow the segments that lead here.
-type node struct {
-	literals map[string]*node
-	any      *node     // {name} and *
-	end      *endpoint // the path ends here
-	slash    *endpoint // it ends here with a slash
-	rest     *endpoint // **
+// target is what a path leads to: all the routes of one host and path, whose
+// methods differ. It holds the first of them itself and has 64 bytes, one line of
+// a cache: all that a match has to fetch for a route.
+type target struct {
+	route // the only one, nearly always
+	more  *company
 }
 
-// endpoint is all the routes of one host and path; their methods differ.
-type endpoint struct {
-	routes  []*route
-	allowed []string    // for the field Allow; sorted
-	parts   []*endpoint // in a folded tree: the endpoints that the folding makes one
+// company is what few targets have.
+type company struct {
+	routes []route   // the others
+	parts  []*target // in a folded tree: the targets that the folding makes one; then there is no route
 }
 
-// route is a compiled Route.
+// route is a compiled Route: what it does, and what it is.
 type route struct {
 	index    int
-	info     RouteInfo
-	host     string // as the trees' key: empty, exact or *.example.com
-	pattern  pattern
-	methods  []string // empty: all
+	at       []Pos // where its rules stand: those of deny, then those of allow
 	admitted doubt
 	profile  profile
 	override bool // the application heeds _method
 	observe  bool
-	allow    []rule
-	deny     []rule
+	*conduct
+	*record
+}
+
+// conduct is what a route does with a request. Routes that do the same share
+// it: a hundred thousand routes have a handful, which stay in the cache.
+type conduct struct {
+	methods []string // empty: all
+	allow   []rule
+	deny    []rule
+}
+
+// record is what people want to know of a route. No decision needs it.
+type record struct {
+	info    RouteInfo
+	host    string // as the trees' key: empty, exact or *.example.com
+	pattern pattern
 }
 
 // RouteInfo is a route as it is listed, logged and counted.
@@ -104,18 +117,64 @@ func (t *Table) site(host string) *site {
 	return t.everyHost
 }
 
-// route returns the route for the method, or nil when none names it. GET
+// choose returns the route for the method, or nil when none names it. GET
 // includes HEAD unless another route of this path names HEAD.
-func (e *endpoint) route(method string) *route {
-	for _, r := range e.routes {
-		if len(r.methods) == 0 || contains(r.methods, method) {
-			return r
+func (e *target) choose(method string) *route {
+	if e.names(method) {
+		return &e.route
+	}
+	if e.more != nil {
+		for i := range e.more.routes {
+			if r := &e.more.routes[i]; r.names(method) {
+				return r
+			}
 		}
 	}
 	if method == "HEAD" {
-		return e.route("GET")
+		return e.choose("GET")
 	}
 	return nil
+}
+
+// names reports whether the route is for the method.
+func (r *route) names(method string) bool {
+	return len(r.methods) == 0 || contains(r.methods, method)
+}
+
+// parts returns the targets that a folded tree's stands for.
+func (e *target) parts() []*target {
+	if e.more == nil {
+		return nil
+	}
+	return e.more.parts
+}
+
+// all returns the routes of the target, for those who have time.
+func (e *target) all() []*route {
+	list := []*route{&e.route}
+	if e.more != nil {
+		for i := range e.more.routes {
+			list = append(list, &e.more.routes[i])
+		}
+	}
+	return list
+}
+
+// allowed lists the methods that the routes name, for the field Allow.
+func (e *target) allowed() []string { return methodsOf(e.all()) }
+
+// methodsOf lists the methods that routes of one path name, sorted, with the HEAD
+// that GET includes. Nil means every method.
+func methodsOf(routes []*route) []string {
+	var list []string
+	for _, r := range routes {
+		list = append(list, r.methods...)
+	}
+	if contains(list, "GET") && !contains(list, "HEAD") {
+		list = append(list, "HEAD")
+	}
+	slices.Sort(list)
+	return list
 }
 
 // contains is slices.Contains without its generic call, on the hot path.
@@ -134,128 +193,18 @@ type found struct {
 	text  string
 	plain bool // no segment needs folding: look up the text as it is
 
-	end, twin *endpoint // the twin differs by a trailing slash
+	end, twin *target // the twin differs by a trailing slash
 }
 
 // find looks for the path in the sites from here on, the most specific first:
 // a host without a route for this path leaves it to a less specific one.
 func (w *found) find(s *site) bool {
 	for ; s != nil; s = s.wider {
-		if root := s.trees[w.form.fold]; root != nil && w.descend(root, 0) {
+		if t := s.trees[w.form.fold]; t != nil && w.descend(t, 0, 0) {
 			return true
 		}
 	}
 	return false
-}
-
-// descend matches text[at:], which is empty or begins with a slash, against
-// what may follow n. The order of the attempts is the order of precedence, from
-// left to right: literal, {name} or *, the end, **.
-//
-// The tree is as deep as its longest pattern, so a long path costs no more
-// than a short one.
-func (w *found) descend(n *node, at int) bool {
-	if len(w.text)-at <= 1 {
-		if w.finish(n, at) {
-			return true
-		}
-	} else if w.step(n, at) {
-		return true
-	}
-	if n.rest == nil {
-		return false
-	}
-	w.end, w.twin = n.rest, nil
-	return true
-}
-
-// step goes on with the segment at text[at+1:].
-func (w *found) step(n *node, at int) bool {
-	end := segmentEnd(w.text, at)
-	if next := w.literal(n, w.text[at+1:end]); next != nil && w.descend(next, end) {
-		return true
-	}
-	return n.any != nil && end > at+1 && w.descend(n.any, end)
-}
-
-// finish takes the endpoint at n for a path that ends here.
-func (w *found) finish(n *node, at int) bool {
-	w.end, w.twin = n.end, nil
-	other := n.slash
-	if at < len(w.text) {
-		w.end, other = n.slash, n.end
-	}
-	if w.form.loose {
-		w.twin = other
-	}
-	if w.end == nil {
-		w.end, w.twin = w.twin, nil
-	}
-	return w.end != nil
-}
-
-// literal returns the node that the segment leads to as a literal.
-func (w *found) literal(n *node, segment string) *node {
-	if n.literals == nil {
-		return nil
-	}
-	if w.plain {
-		return n.literals[segment]
-	}
-	var buffer [literalMax]byte
-	folded, ok := w.form.fold.apply(&buffer, segment)
-	if !ok {
-		return nil
-	}
-	return n.literals[string(folded)]
-}
-
-// insert adds an endpoint to the tree under the pattern, folded.
-func (n *node) insert(p pattern, f fold, e *endpoint) {
-	for _, s := range p.segments {
-		if s.literal == "" {
-			if n.any == nil {
-				n.any = &node{}
-			}
-			n = n.any
-			continue
-		}
-		key := f.key(s.literal)
-		if key == "" {
-			continue // a name of dots, which Windows takes for nothing
-		}
-		if n.literals == nil {
-			n.literals = make(map[string]*node)
-		}
-		if n.literals[key] == nil {
-			n.literals[key] = &node{}
-		}
-		n = n.literals[key]
-	}
-	switch p.tail {
-	case tailEnd:
-		n.end = join(n.end, e)
-	case tailSlash:
-		n.slash = join(n.slash, e)
-	case tailRest:
-		n.rest = join(n.rest, e)
-	}
-}
-
-// join makes one endpoint of two that a folding does not tell apart.
-func join(a, b *endpoint) *endpoint {
-	if a == nil {
-		return b
-	}
-	return &endpoint{parts: append(a.each(), b)}
-}
-
-// each returns the endpoints that this one stands for.
-func (e *endpoint) each() []*endpoint {
-	if len(e.parts) == 0 {
-		return []*endpoint{e}
-	}
-	return e.parts
 }
 
 // label names a route in logs and metrics.

@@ -76,7 +76,7 @@ func (p pattern) folded(f form) string {
 // twin warns of two endpoints that are one, if their methods differ.
 func (c *compiler) twin(a, b *endpoint) {
 	r, s := a.routes[0], b.routes[0]
-	left, right := a.methods(), b.methods()
+	left, right := methodsOf(a.routes), methodsOf(b.routes)
 	if slices.Equal(left, right) {
 		return
 	}
