@@ -38,6 +38,8 @@
 //
 //  1. The route is chosen by the path as it was sent, as the router profile of
 //     the route's own upstream reads it (any, exact and django: exactly).
+//     A host is compared as one too: ports, case and one final dot do not
+//     matter, [0:0::1] is [::1], and what is no host has no route.
 //  2. A doubtful character (; %2f %25 %23 %3f //) is refused unless that route
 //     admits it. Then the texts to decide on are the closure of the path under
 //     what programs do with it: parameters cut, escapes decoded again, slashes
@@ -56,8 +58,9 @@
 // in the policy has no route; with /** beside it, both decide.
 //
 // Values of the path ({id}) are compared decoded and exactly, and only where
-// the segment is the same in the reading as in the path that was sent. For an
-// allowing rule an unclear value is a no, for a denying one a yes.
+// the segment is the same in the reading as in the path that was sent, and has
+// no encoded percent sign. For an allowing rule an unclear value is a no, for a
+// denying one a yes.
 //
 // # Why
 //

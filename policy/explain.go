@@ -202,17 +202,23 @@ func (p pattern) missed(f form, text string) (why string, depth int) {
 		depth++
 		at = end
 	}
+	return p.tail.missed(text[at:], f.loose), depth
+}
+
+// missed says how what is left of a path differs from what a pattern demands
+// behind its last segment.
+func (t tail) missed(left string, loose bool) string {
 	switch {
-	case p.tail == tailRest:
-		return "", depth
-	case len(text)-at > 1:
-		return "the path goes on where the route's ends", depth
-	case !f.loose && len(text)-at == 1 && p.tail == tailEnd:
-		return "the path has a slash at its end, the route's has none", depth
-	case !f.loose && len(text) == at && p.tail == tailSlash:
-		return "the path has no slash at its end, the route's has one", depth
+	case t == tailRest:
+		return ""
+	case len(left) > 1:
+		return "the path goes on where the route's ends"
+	case !loose && left == "/" && t == tailEnd:
+		return "the path has a slash at its end, the route's has none"
+	case !loose && left == "" && t == tailSlash:
+		return "the path has no slash at its end, the route's has one"
 	}
-	return "", depth
+	return ""
 }
 
 // String is the segment as a pattern has it.

@@ -65,11 +65,17 @@ func labelFault(label string) error {
 		if c >= 0x80 {
 			return errors.New("a name outside ASCII is written as browsers send it, with xn--")
 		}
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+		if !labelByte(c) {
 			return fmt.Errorf("%q does not belong into a host", c)
 		}
 	}
 	return nil
+}
+
+// labelByte reports whether a label may have the byte. Underscores are in no
+// host name by RFC 952, and in many that work.
+func labelByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }
 
 // requestHost writes a request's host into the buffer as routes are compared by
@@ -97,7 +103,7 @@ func requestHost(buffer *[hostMax]byte, host string) (name []byte, ok bool) {
 			return nil, false
 		case c == '.':
 			label = i + 1
-		case (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_':
+		case !labelByte(c):
 			return nil, false
 		}
 		buffer[i] = c

@@ -13,19 +13,25 @@ func (c *compiler) twins() {
 	warned := map[[2]*endpoint]bool{}
 	for _, f := range c.joining() {
 		for _, ends := range c.ends {
-			first := map[string]*endpoint{}
-			for _, e := range ends {
-				key := c.shapes[e].folded(f)
-				other := first[key]
-				if other == nil {
-					first[key] = e
-					continue
-				}
-				if pair := [2]*endpoint{other, e}; !warned[pair] && (other.readBy(f) || e.readBy(f)) {
-					warned[pair] = true
-					c.twin(other, e)
-				}
-			}
+			c.joined(f, ends, warned)
+		}
+	}
+}
+
+// joined warns of the endpoints of one host that a form makes one, each pair
+// once.
+func (c *compiler) joined(f form, ends []*endpoint, warned map[[2]*endpoint]bool) {
+	first := map[string]*endpoint{}
+	for _, e := range ends {
+		key := c.shapes[e].folded(f)
+		other := first[key]
+		if other == nil {
+			first[key] = e
+			continue
+		}
+		if pair := [2]*endpoint{other, e}; !warned[pair] && (other.readBy(f) || e.readBy(f)) {
+			warned[pair] = true
+			c.twin(other, e)
 		}
 	}
 }
