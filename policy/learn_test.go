@@ -227,3 +227,34 @@ func TestProposalsLetInWhoWasSeen(t *testing.T) {
 		t.Errorf("only %d requests were checked", learned)
 	}
 }
+
+func TestMethodsForTheSamePeopleShareARoute(t *testing.T) {
+	lesson := Learn(slices.Values([]Observed{
+		seen("PUT", "/a", "alice", "user"), seen("GET", "/a", "bob", "user"), seen("DELETE", "/a", "root", "admin"),
+	}), nil)
+	var got []string
+	for _, p := range lesson.Proposals {
+		got = append(got, fmt.Sprintf("%s %v %s %d %v", p.Path, p.Methods, p.Allow, p.Requests, p.Users))
+	}
+	want := []string{"/a [DELETE] role admin 1 [root]", "/a [GET PUT] role user 2 [alice bob]"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestWhatIsBelowFoldedNamesIsFoldedWithThem(t *testing.T) {
+	var log []Observed
+	for i := range manyValues + 5 {
+		name := fmt.Sprintf("/teams/team-%c/", 'a'+i)
+		log = append(log, seen("GET", name+"7", "alice", "user"), seen("GET", name+"files/x", "alice", "user"))
+	}
+	log = append(log, seen("GET", "/teams/odd/7", "root", "admin"))
+	var got []string
+	for _, p := range Learn(slices.Values(log), nil).Proposals {
+		got = append(got, fmt.Sprintf("%s %s %d", p.Path, p.Allow, p.Requests))
+	}
+	want := []string{"/teams/odd/{id} role admin 1", "/teams/{id}/files/x role user 25", "/teams/{id}/{id2} role user 25"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
