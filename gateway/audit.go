@@ -8,7 +8,8 @@ import (
 )
 
 // Audit writes an entry of the audit log and counts it. It is what
-// auth.Options.Audit wants. Every entry is logged, whatever the level.
+// auth.Options.Audit wants. Every entry is logged, whatever the level: that of
+// the entry is for whoever reads the log and wants to be woken by some.
 func (g *Gateway) Audit(ctx context.Context, e auth.Event) {
 	switch e.Name {
 	case "login":
@@ -26,7 +27,7 @@ func (g *Gateway) Audit(ctx context.Context, e auth.Event) {
 	if e.Client.Address.IsValid() {
 		client = e.Client.Address.String()
 	}
-	record := slog.NewRecord(g.now(), slog.LevelInfo, "audit", 0)
+	record := slog.NewRecord(g.now(), auditLevel(e.Name), "audit", 0)
 	record.AddAttrs(
 		slog.String("event", e.Name),
 		slog.String("user", e.User),
@@ -38,4 +39,14 @@ func (g *Gateway) Audit(ctx context.Context, e auth.Event) {
 		record.AddAttrs(slog.String("detail", e.Detail))
 	}
 	_ = g.log.Handler().Handle(ctx, record) // past the level; where the log cannot be written nothing can say so
+}
+
+// auditLevel is Warn for what somebody should look at: a stolen token, a guessed
+// password, a configuration that is not in force.
+func auditLevel(event string) slog.Level {
+	switch event {
+	case auth.EventLoginFailed, auth.EventLocked, auth.EventRefreshReused, "reload_refused":
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
 }

@@ -117,8 +117,13 @@ func TestAuditAndItsCounters(t *testing.T) {
 		s.gateway.Audit(t.Context(), auth.Event{Name: name, User: "alice", By: "root", Client: auth.Client{RequestID: "r1"}, Detail: "why"})
 	}
 	entries := s.log.entries(t, "audit", 6)
-	if e := entries[1]; e["event"] != "login_failed" || e["user"] != "alice" || e["by"] != "root" || e["request_id"] != "r1" || e["client"] != "" || e["level"] != "INFO" {
+	if e := entries[1]; e["event"] != "login_failed" || e["user"] != "alice" || e["by"] != "root" || e["request_id"] != "r1" || e["client"] != "" {
 		t.Errorf("logged %v", e)
+	}
+	for i, want := range []string{"INFO", "WARN", "WARN", "INFO", "WARN", "INFO"} { // alerts go by the level
+		if entries[i]["level"] != want {
+			t.Errorf("%s is %s, want %s", entries[i]["event"], entries[i]["level"], want)
+		}
 	}
 	text := s.metricsText()
 	for _, line := range []string{`postern_logins_total{result="success"} 1`, `postern_logins_total{result="failed"} 1`, `postern_logins_total{result="locked"} 1`,
@@ -187,7 +192,7 @@ func TestAReloadIsWholeOrNotAtAll_CF02(t *testing.T) {
 		t.Error("metrics do not tell of the new snapshot")
 	}
 	entries := s.log.entries(t, "audit", 2)
-	if entries[0]["event"] != "reload_refused" || entries[1]["event"] != "reload" || !strings.Contains(entries[0]["detail"].(string), "gateway.yaml:3:1") {
+	if entries[0]["event"] != "reload_refused" || entries[0]["level"] != "WARN" || entries[1]["event"] != "reload" || !strings.Contains(entries[0]["detail"].(string), "gateway.yaml:3:1") {
 		t.Errorf("audit %v", entries)
 	}
 }
