@@ -42,10 +42,10 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// afterLogout is rd where there is one, else the login page.
+// afterLogout is rd where there is one, else the login page, which says so.
 func (h *Handler) afterLogout(rd string) string {
 	if rd == "" {
-		return h.loginURL("")
+		return h.loginURL("", "logged_out", "1")
 	}
 	return h.rd.target(rd)
 }

@@ -121,8 +121,16 @@ func TestTheLogoutButtonLeadsToTheLoginPage(t *testing.T) {
 	s := newSite(t)
 	p := s.loginCookies()
 	a := s.ask("POST", "/auth/logout", navigation, cookie("postern", p.access), asForm()).want(t, 303, "")
-	if a.Header.Get("Location") != "/auth/login" || s.alive(p.access) {
+	if a.Header.Get("Location") != "/auth/login?logged_out=1" || s.alive(p.access) {
 		t.Error(a.Header.Get("Location"))
+	}
+	const notice = `<p role="status">You are logged out.</p>`
+	if page := s.ask("GET", a.Header.Get("Location"), navigation).want(t, 200, ""); !strings.Contains(page.body, notice) {
+		t.Errorf("the page does not say so:\n%s", page.body)
+	}
+	in := s.loginCookies() // who goes back to that page after another login is logged in
+	if page := s.ask("GET", a.Header.Get("Location"), navigation, cookie("postern", in.access)); strings.Contains(page.body, notice) {
+		t.Errorf("somebody logged in is told otherwise:\n%s", page.body)
 	}
 	p = s.loginCookies()
 	a = s.ask("POST", "/auth/logout", navigation, cookie("postern", p.access), asForm("rd", "//evil.test")).want(t, 303, "")

@@ -102,6 +102,9 @@ func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request) {
 	if err == nil && !known {
 		err = refuseField("mode", "must be cookie or refresh_cookie, or be left out")
 	}
+	if err == nil {
+		err = in.need("current", "new")
+	}
 	if err != nil {
 		h.fail(w, r, err)
 		return

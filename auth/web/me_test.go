@@ -134,9 +134,13 @@ func TestAWrongOrWeakPasswordIsInvalidAndChangesNothing(t *testing.T) {
 		`{"current":"` + alicePassword + `"}`:                       "new",
 	} {
 		a := s.ask("POST", "/auth/me/password", bearer(p.access), asJSON(b)).want(t, 422, "invalid")
-		if !strings.Contains(a.body, `"field":"`+field+`"`) {
+		if !strings.Contains(a.body, `"field":"`+field+`"`) || strings.Count(a.body, `"field"`) != 1 {
 			t.Errorf("%s: %s", b, a.body)
 		}
+	}
+	a := s.ask("POST", "/auth/me/password", bearer(p.access), asJSON(`{}`)).want(t, 422, "invalid")
+	if !strings.Contains(a.body, `{"field":"current","message":"is missing"},{"field":"new","message":"is missing"}`) {
+		t.Errorf("not all that is missing is named: %s", a.body)
 	}
 	if !s.alive(p.access) {
 		t.Error("a refused change ended the session")

@@ -24,6 +24,7 @@ type view struct {
 	RD       string // a checked target
 	Username string // typed before, or of the one who is logged in
 	Message  string // what went wrong, in words
+	Notice   string // what went well
 }
 
 // show answers with a page.
@@ -57,6 +58,8 @@ func (h *Handler) loginPage(w http.ResponseWriter, r *http.Request) {
 		v.Username = presented.Principal.Username
 		h.show(w, r, http.StatusOK, "welcome.html", v)
 		return
+	case q.Has("logged_out"): // true for whoever follows a link with it, too
+		v.Notice = "You are logged out."
 	}
 	h.show(w, r, http.StatusOK, "login.html", v)
 }

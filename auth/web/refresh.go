@@ -13,7 +13,9 @@ import (
 const maxReturned = 1 << 20
 
 // refresh spends a refresh token, of the body or the cookie, and answers as
-// login does. Tokens go back the way they came.
+// login does. Tokens go back the way they came. A body that forgets the token is
+// a mistake of the program's (400); no body at all comes from a browser whose
+// cookie has run out, which must hear that the login is over (401).
 func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
 	in, err := read(w, r)
 	if err == nil {
@@ -34,6 +36,10 @@ func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		h.grant(w, r, g, d)
+		return
+	}
+	if _, there := in.members["refresh_token"]; !there && in.members != nil && len(r.CookiesNamed(h.cookies.refresh)) == 0 {
+		h.fail(w, r, refuseField("refresh_token", "is missing; send it as application/json, or the cookie of a login by cookie"))
 		return
 	}
 	g, err := h.spendCookie(r)

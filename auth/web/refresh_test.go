@@ -191,8 +191,33 @@ func TestAFailedRefreshByCookieClearsTheCookies(t *testing.T) {
 	}
 }
 
+// A browser's cookie runs out silently: then nothing comes, and 401 means "log in".
 func TestARefreshWithNothingIsInvalid(t *testing.T) {
 	newSite(t).ask("POST", "/auth/refresh").want(t, 401, "refresh_invalid")
+}
+
+// A client that believes 401 logs its user out, with a good token in its hand.
+func TestARefreshWhoseBodyForgetsTheTokenSaysWhatIsMissing(t *testing.T) {
+	s := newSite(t)
+	p := s.loginCookies()
+	for name, b := range map[string]with{"empty": asJSON(`{}`), "another name": asJSON(`{"refreshToken":"` + p.refresh + `"}`), "a form": asForm("token", p.refresh)} {
+		a := s.ask("POST", "/auth/refresh", b).want(t, 400, "bad_request")
+		if !strings.Contains(a.text(t, "detail"), "refresh_token is missing") || len(a.Cookies()) != 0 {
+			t.Errorf("%s: %s %v", name, a.body, a.Cookies())
+		}
+	}
+	s.ask("POST", "/auth/refresh", asJSON(`{"refresh_token":""}`)).want(t, 401, "refresh_invalid") // it is there, and bad
+	s.ask("POST", "/auth/refresh", asJSON(`{}`), s.cookies(p)).want(t, 200, "")
+}
+
+func TestJSONUnderAFormsTypeIsToldSo(t *testing.T) {
+	s := newSite(t)
+	for path, b := range map[string]string{"/auth/refresh": `{"refresh_token":"` + s.alice().refresh + `"}`, "/auth/login": " \n{\"username\":\"alice\"}"} {
+		a := s.ask("POST", path, body("application/x-www-form-urlencoded", b)).want(t, 400, "bad_request")
+		if !strings.Contains(a.text(t, "detail"), "Send Content-Type: application/json") {
+			t.Error(a.body)
+		}
+	}
 }
 
 func TestAnExpiredRefreshTokenSaysSo(t *testing.T) {
