@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/posternhq/postern/gateway/problem"
@@ -70,7 +71,7 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 	}
 	attrs := [17]slog.Attr{
 		slog.String("request_id", x.id),
-		slog.String("method", x.r.Method),
+		slog.String("method", x.loggedMethod()),
 		slog.String("host", x.r.Host),
 		slog.String("path", x.loggedPath()),
 		slog.String("route", x.label),
@@ -115,13 +116,21 @@ func (x *exchange) ruledBy() string {
 // milliseconds keeps microseconds: three digits are enough to compare.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
+// loggedMethod is the method, cut where it was refused for its length.
+func (x *exchange) loggedMethod() string { return x.r.Method[:min(len(x.r.Method), maxMethod)] }
+
 // loggedPath is the path of the request, also of one that was refused before
-// its path was read.
+// its path was read. What stands before the path, user:password@host, is left
+// out.
 func (x *exchange) loggedPath() string {
 	if path := x.path.String(); path != "" {
-		return path
+		return path[:min(len(path), maxLoggedPath)]
 	}
-	return loggedTarget(x.r.RequestURI)
+	target := x.r.RequestURI
+	if !strings.HasPrefix(target, "/") {
+		_, target, _ = splitTarget(target)
+	}
+	return loggedTarget(target)
 }
 
 // loggedTarget is a refused request's target without its query, cut to a

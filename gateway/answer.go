@@ -9,9 +9,11 @@ import "net/http"
 // httputil.ReverseProxy reaches Flush and Hijack through Unwrap.
 type answer struct {
 	http.ResponseWriter
-	id     []string // X-Request-Id
-	status int      // zero: nothing sent yet
-	bytes  int64
+	id        []string // X-Request-Id
+	closes    bool     // the connection ends with this answer
+	oldClient bool     // HTTP/1.0: knows no informational answers
+	status    int      // zero: nothing sent yet
+	bytes     int64
 }
 
 // Unwrap is for http.ResponseController.
@@ -19,10 +21,14 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // WriteHeader sends the status. Of an informational answer only Link is let
 // through: ReverseProxy copies the upstream's fields unfiltered into it, and
-// Set-Cookie there would be an upstream setting our cookies.
+// Set-Cookie there would be an upstream setting our cookies. It also empties the
+// header after each: what the final answer must have is set with that one.
 func (a *answer) WriteHeader(status int) {
 	h := a.Header()
 	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+		if a.oldClient {
+			return // who would take it for the final one
+		}
 		for name := range h {
 			if name != "Link" {
 				delete(h, name)
@@ -36,6 +42,9 @@ func (a *answer) WriteHeader(status int) {
 	}
 	a.status = status
 	h["X-Request-Id"] = a.id
+	if a.closes {
+		h["Connection"] = []string{"close"}
+	}
 	a.ResponseWriter.WriteHeader(status)
 }
 

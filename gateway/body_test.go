@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -126,4 +127,113 @@ type lateEnd time.Duration
 func (d lateEnd) Read([]byte) (int, error) {
 	time.Sleep(time.Duration(d))
 	return 0, io.EOF
+}
+
+// A client that announces a body and never sends it got no refusal and held its
+// connection for ever: net/http reads the body first.
+func TestARefusedRequestWhoseBodyIsWithheldEnds(t *testing.T) {
+	s := newStack(t, func(c *setup) { c.grace = 300 * time.Millisecond })
+	for _, head := range []string{
+		"POST /nowhere HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 60000\r\n\r\n",
+		"GET /auth/login HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 60000\r\n\r\n",
+		"POST /admin/a HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 5\r\n\r\n",
+	} {
+		conn, err := net.Dial("tcp", s.server.Addr())
+		must(t, err)
+		write(t, conn, head)
+		must(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+		if _, err := io.ReadAll(conn); err != nil {
+			t.Errorf("%s is still held: %v", strings.SplitN(head, " HTTP", 2)[0], err)
+		}
+		conn.Close()
+	}
+}
+
+// Who waits for 100 Continue gets the refusal at once, and the connection ends:
+// whether the body comes all the same nobody knows.
+func TestARefusedExpectIsAnsweredAtOnceAndCloses(t *testing.T) {
+	s := newStack(t, func(c *setup) { c.grace = 300 * time.Millisecond })
+	conn, err := net.Dial("tcp", s.server.Addr())
+	must(t, err)
+	defer conn.Close()
+	write(t, conn, "POST /admin/a HTTP/1.1\r\nHost: gw.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+	must(t, conn.SetReadDeadline(time.Now().Add(15*time.Second)))
+	text, err := io.ReadAll(conn)
+	if err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 401 ") || !strings.Contains(string(text), "Connection: close") {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// SM-001 with Early Hints: an informational answer empties the header, and the
+// "Connection: close" that keeps CL.TE smuggling out went with it.
+func TestSM001AnInformationalAnswerDoesNotKeepTheConnectionOpen(t *testing.T) {
+	s := newStack(t, func(c *setup) {
+		c.answer = func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			_, _ = io.WriteString(w, "ok")
+		}
+	})
+	for _, head := range []string{
+		"POST /public/x HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"POST /public/x HTTP/1.0\r\nHost: gw.test\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx",
+	} {
+		conn, err := net.Dial("tcp", s.server.Addr())
+		must(t, err)
+		write(t, conn, head+"GET /public/smuggled HTTP/1.1\r\nHost: gw.test\r\n\r\n")
+		must(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+		text, err := io.ReadAll(conn)
+		if n := strings.Count(string(text), " 200 OK"); err != nil || n != 1 {
+			t.Errorf("%d answers, %v:\n%s", n, err, text)
+		}
+		if strings.Contains(head, "HTTP/1.0") && strings.Contains(string(text), " 103 ") {
+			t.Error("an HTTP/1.0 client got an informational answer")
+		}
+		conn.Close()
+	}
+}
+
+// An upstream's status that HTTP does not have is the upstream's fault, and no
+// panic; what it wrote is in no log.
+func TestAnUpstreamThatTalksNonsenseIs502AndNotQuoted(t *testing.T) {
+	for _, answer := range []string{
+		"HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nSet-Cookie sess=SECRETUP\r\n\r\n",
+	} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		must(t, err)
+		go func() {
+			for {
+				conn, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = conn.Read(make([]byte, 4096))
+				_, _ = io.WriteString(conn, answer)
+				conn.Close()
+			}
+		}()
+		s := newStack(t, func(c *setup) { c.gateway.Upstreams[0].URLs = []string{"http://" + ln.Addr().String()} })
+		s.get("/public/x").wants(t, 502, "upstream_unavailable")
+		s.log.entries(t, "request", 1)
+		for line := range strings.Lines(s.log.String()) {
+			if strings.Contains(line, `"panic"`) || !strings.Contains(line, `"DEBUG"`) && strings.Contains(line, "SECRETUP") {
+				t.Errorf("%q: logged %s", answer, line)
+			}
+		}
+		ln.Close()
+	}
+}
+
+func TestRefusedTargetsAreLoggedWithoutUserAndPassword(t *testing.T) {
+	s := newStack(t)
+	conn, err := net.Dial("tcp", s.server.Addr())
+	must(t, err)
+	defer conn.Close()
+	write(t, conn, "GET http://user:hunter2@gw.test/x?q=hunter2 HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n")
+	_, err = io.ReadAll(conn)
+	must(t, err)
+	s.log.entries(t, "request", 1)
+	if text := s.log.String(); strings.Contains(text, "hunter2") || !strings.Contains(text, `"path":"/x"`) {
+		t.Errorf("logged %s", text)
+	}
 }

@@ -86,15 +86,25 @@ type exchange struct {
 
 // begin starts an exchange: from here on it has an id, and its answer is
 // counted.
+//
+// It works on a copy of the request. net/http looks into its own one after the
+// answer: a body of another type there takes away what it does for an Expect
+// that was not heeded, and for a body that was not read.
 func (g *Gateway) begin(s *Snapshot, w http.ResponseWriter, r *http.Request) *exchange {
+	r = r.WithContext(r.Context())
 	x := &exchange{snap: s, r: r, start: g.now(), label: labelNone, decision: decisionDeny}
 	x.id = requestID(r.Header["X-Request-Id"])
 	r.Header["X-Request-Id"] = []string{x.id}
 	x.trace = continueTrace(r.Header["Traceparent"])
-	x.answer = answer{ResponseWriter: w, id: r.Header["X-Request-Id"]}
+	x.answer = answer{ResponseWriter: w, id: r.Header["X-Request-Id"], oldClient: !r.ProtoAtLeast(1, 1)}
 	x.body = requestBody{conn: http.NewResponseController(w), body: r.Body, grace: g.bodyGrace}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &x.body
+		if r.ProtoMajor < 2 {
+			// Also of a body that nobody reads: net/http reads it before it
+			// sends a refusal, and would wait for ever.
+			x.body.await(time.Now())
+		}
 	}
 	return x
 }

@@ -88,7 +88,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.refuse(p)
 		return
 	}
-	if s.own.Owns(r.URL.Path) {
+	if s.own.Owns(x.r.URL.Path) {
 		g.serveOwn(x)
 		return
 	}

@@ -89,7 +89,7 @@ func (x *exchange) checkHeader() (problem.Problem, bool) {
 	h := x.r.Header
 	oldBody := !x.r.ProtoAtLeast(1, 1) && x.r.Method != http.MethodGet && x.r.Method != http.MethodHead
 	if oldBody || len(x.r.TransferEncoding) > 0 && x.r.ProtoMajor < 2 {
-		x.answer.Header().Set("Connection", "close")
+		x.answer.closes = true
 	}
 	lines := 0
 	for _, values := range h {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"strings"
 	"sync/atomic"
 
@@ -222,6 +224,9 @@ func (g *Gateway) receive(res *http.Response) error {
 	x := exchangeOf(res.Request.Context())
 	x.upstreamTime = g.now().Sub(x.upstreamStart)
 	x.rt.upstream.report(true)
+	if res.StatusCode < 200 && res.StatusCode != http.StatusSwitchingProtocols {
+		return errOddStatus // which net/http would not write
+	}
 	x.snap.clean(res.Header)
 	x.rt.cors.answer(res.Header, x.r)
 	if res.StatusCode == http.StatusSwitchingProtocols { // written past the answer
@@ -235,7 +240,8 @@ func (g *Gateway) receive(res *http.Response) error {
 // log: addresses are nobody's business outside.
 func (g *Gateway) upstreamFailed(_ http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeOf(r.Context())
-	x.failure, x.answer.status = err.Error(), 0 // a refused 101 was not sent
+	x.failure, x.answer.status = failure(err), 0 // a refused 101 was not sent
+	g.log.Debug("the upstream failed", "request_id", x.id, "error", err.Error())
 	p := problem.Of(problem.UpstreamUnavailable)
 	var timeout net.Error
 	body := x.body.fault()
@@ -260,11 +266,32 @@ func (g *Gateway) upstreamFailed(_ http.ResponseWriter, r *http.Request, err err
 		p = problem.Of(problem.UpstreamTimeout)
 	}
 	if body != nil && x.r.ProtoMajor < 2 {
-		x.answer.Header().Set("Connection", "close")
+		x.answer.closes = true
 	}
 	decision := x.decision // the policy allowed it; that the upstream failed is the reason
 	x.refuse(p)
 	x.decision = decision
+}
+
+// errOddStatus refuses an answer with a status that HTTP does not have.
+var errOddStatus = errors.New("the upstream's status is below 200")
+
+// failure is what the access log says of an upstream that failed. The texts of
+// net/http quote the line of an answer that they cannot read, and that line may
+// be a cookie: only what is about connections is taken as it is.
+func failure(err error) string {
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op):
+		return op.Error()
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded):
+		return "timeout"
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return "closed the connection"
+	case errors.Is(err, errStreamEnded) || errors.Is(err, errStreamStopping) || errors.Is(err, errBodyTooLarge) || errors.Is(err, errOddStatus):
+		return err.Error()
+	}
+	return "no answer that could be read; log level debug has the words"
 }
 
 // statusClientGone is what the log says of a client that left before the
