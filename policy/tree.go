@@ -70,13 +70,17 @@ func (w *found) descend(t *tree, place uint32, at int) bool {
 	return w.end != nil
 }
 
-// step goes on with the segment at text[at+1:].
+// step goes on with the segment at text[at+1:]. An empty one is nothing but **:
+// the node of {name} and * has no literal, so it must not be looked up as one.
 func (w *found) step(t *tree, place uint32, at int) bool {
 	end := segmentEnd(w.text, at)
+	if end == at+1 {
+		return false
+	}
 	if next := w.literal(t, place, w.text[at+1:end]); next != 0 && w.descend(t, next, end) {
 		return true
 	}
-	return t.nodes[place].marks&markAny != 0 && end > at+1 && w.descend(t, place+1, end)
+	return t.nodes[place].marks&markAny != 0 && w.descend(t, place+1, end)
 }
 
 // finish takes the target at n for a path that ends here.
