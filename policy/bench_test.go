@@ -72,12 +72,12 @@ func eachLoad(b *testing.B, routers []string, run func(b *testing.B, t *Table, w
 	for _, router := range routers {
 		for _, n := range []int{10, 1000, 10000, 100000} {
 			table, paths := benchTable(b, n, router)
-			for _, distinct := range []int{1000, n} {
-				load := "every"
-				if distinct == 1000 {
-					load = "hot"
+			for _, load := range []string{"hot", "every"} {
+				distinct := n
+				if load == "hot" {
+					distinct = min(n, 1000)
 				}
-				work := workload(paths, min(n, distinct))
+				work := workload(paths, distinct)
 				b.Run(fmt.Sprintf("%s/%s/%d", router, load, n), func(b *testing.B) {
 					runtime.GC() // not while we count
 					b.ReportAllocs()
