@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -291,10 +292,17 @@ func TestAFileCannotGrowInTheReading(t *testing.T) {
 func TestBrokenYAMLIsReportedWithItsLine(t *testing.T) {
 	for _, test := range []struct{ name, yaml, want string }{
 		{"a tab", "store:\n\tpath: a.db\n", "gateway.yaml:2:1: not YAML: found character that cannot start any token; there is a tab, and YAML indents by spaces only"},
-		{"an open quote", "listen: \"a\n", "gateway.yaml:2:1: not YAML: found unexpected end of stream"},
+		{"an open quote", "listen: \"a\n", "gateway.yaml:1:1: not YAML: found unexpected end of stream; is a quote not closed?"},
 		{"an open bracket", "hosts: [a\nlisten: b\n", "gateway.yaml:1:1: not YAML: did not find expected ',' or ']'"},
-		{"an entry in the wrong place", "listen: a\n - b\n c: d\n", "gateway.yaml:"},
-		{"in the second document", "listen: a\n---\nhosts: [\n", "gateway.yaml:"},
+		{"an open bracket far above the end", "# words\nlisten: a\nhosts:\n  [a\nstore:\n  path: b\n", "gateway.yaml:4:3: not YAML: did not find expected ',' or ']'; is a bracket not closed"},
+		{"an entry in the wrong place", "listen: a\n - b\n c: d\n", "gateway.yaml:3:2: not YAML: mapping values are not allowed in this context; is a line indented differently"},
+		{"in the second document", "listen: a\n---\nhosts: [\n", "gateway.yaml:3:1: not YAML: did not find expected node content"},
+		{"one blank too little", "listen: a\nroutes:\n  - path: /a\n    # words\n   methods: [GET]\n    allow: anyone\n", "gateway.yaml:5:4: not YAML: did not find expected '-' indicator; is a line indented differently"},
+		{"one blank too many", "store:\n  path: a.db\n   driver: sqlite\nlisten: a\n", "gateway.yaml:3:4: not YAML: mapping values are not allowed in this context; is a line indented differently"},
+		{"brackets over several lines above the mistake", "hosts: [\n  a,\n  b\n]\nstore:\n  path: a.db\n driver: sqlite\n", "gateway.yaml:7:2: not YAML: did not find expected key"},
+		{"a dash missing", "hosts:\n  - a\n  b\n  - c\n", "gateway.yaml:3:3: not YAML: could not find expected ':'; is a line indented differently"},
+		{"a star", "routes:\n  - path: *\n    allow: anyone\n", "gateway.yaml:2:3: not YAML: did not find expected alphabetic or numeric character; a text that begins with * or & needs quotes"},
+		{"an at sign", "listen: a\npublic_url: @b\n", "gateway.yaml:2:1: not YAML: found character that cannot start any token; a text that begins with this character needs quotes"},
 		{"a NUL", "listen: \x00\n", "gateway.yaml:1:1: not YAML: control characters are not allowed"},
 		{"not UTF-8", "listen: a\nhosts: [\xff]\n", "gateway.yaml:2:9: not UTF-8 text"},
 		{"UTF-16", "\xff\xfel\x00", "gateway.yaml:1:1: not UTF-8 text"},
@@ -304,6 +312,42 @@ func TestBrokenYAMLIsReportedWithItsLine(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
+	}
+}
+
+// The manual file invites it: the "#" of a key is removed, and the one of the
+// key above it is forgotten.
+func TestAKeyWhoseParentIsStillCommentedOutIsFoundInTheManualFile(t *testing.T) {
+	broken := strings.Replace(reference, "#  level: info", "  level: info", 1)
+	line := 1 + strings.Count(broken[:strings.Index(broken, "  level: info")], "\n")
+	want := fmt.Sprintf("gateway.yaml:%d:3: not YAML: did not find expected key; is a line indented differently from its neighbours, or is the key above it still commented out?", line)
+	_, findings := Check(Source{Path: "gateway.yaml", Data: []byte(broken)})
+	if len(findings) != 1 || findings[0].String() != want {
+		t.Errorf("got  %v\nwant %s, and nothing else", findings, want)
+	}
+}
+
+// What cannot be read at all says nothing of upstreams, routes or roles.
+func TestNoOtherFindingFollowsTextThatIsNotYAML(t *testing.T) {
+	for _, yaml := range []string{"listen: [\n", "store:\n\tpath: a\n", "listen: \xff\n", strings.Repeat("#", maxFile+1), "- a\n"} {
+		src := Source{Path: "gateway.yaml", Data: []byte(yaml)}
+		for name, check := range map[string]func(Source) (*File, []Finding){"Check": Check, "CheckAccounts": CheckAccounts, "CheckPolicy": CheckPolicy} {
+			if file, findings := check(src); file != nil || len(findings) != 1 {
+				t.Errorf("%s of %.20q: %v", name, yaml, findings)
+			}
+		}
+	}
+}
+
+// CF-08: a quote that nothing closes makes every prefix of the file a candidate.
+func TestTheSearchForTheBrokenLineIsBounded(t *testing.T) {
+	start := time.Now()
+	got := messages("listen: \"a\n" + strings.Repeat("b\n", maxFile/2-10))
+	if len(got) != 1 || !strings.Contains(got[0], "not YAML: found unexpected end of stream") {
+		t.Errorf("got %.300s", got)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("took %s", took)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -23,15 +22,17 @@ const (
 
 // parse turns the bytes into the tree of one mapping, or nil for an empty
 // file. What no key may do anywhere (anchors, aliases, merge keys, tags,
-// duplicates) is found here, before anything is made of the values.
+// duplicates) is found here, before anything is made of the values. What is
+// not YAML at all counts as a value that could not be read, so that nobody
+// complains of the keys that are missing in it.
 func (d *decoder) parse(data []byte) *yaml.Node {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	switch {
 	case len(data) > maxFile:
-		d.find(policy.Pos{File: d.file, Line: 1, Column: 1}, "the file has more than %d KiB; a configuration is not that long", maxFile>>10)
+		d.fail(policy.Pos{File: d.file, Line: 1, Column: 1}, "", "the file has more than %d KiB; a configuration is not that long", maxFile>>10)
 		return nil
 	case !utf8.Valid(data):
-		d.find(invalidAt(d.file, data), "not UTF-8 text")
+		d.fail(invalidAt(d.file, data), "", "not UTF-8 text")
 		return nil
 	}
 	stream := yaml.NewDecoder(bytes.NewReader(data))
@@ -55,29 +56,6 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 		return nil
 	}
 	return root
-}
-
-// syntax reports what the YAML parser could not read. Its errors name a line
-// at most.
-func (d *decoder) syntax(err error, data []byte) {
-	message := strings.TrimPrefix(err.Error(), "yaml: ")
-	line := 1
-	if before, rest, ok := strings.Cut(message, ": "); ok && strings.HasPrefix(before, "line ") {
-		if n, err := strconv.Atoi(before[len("line "):]); err == nil {
-			line, message = n, rest
-		}
-	}
-	lines := strings.Split(string(data), "\n")
-	line = min(max(line, 1), len(lines))
-	column := 1
-	for _, near := range []int{line, line + 1} {
-		if near <= len(lines) && strings.HasPrefix(strings.TrimLeft(lines[near-1], " "), "\t") {
-			line, column = near, 1+strings.Index(lines[near-1], "\t")
-			message += "; there is a tab, and YAML indents by spaces only"
-			break
-		}
-	}
-	d.find(policy.Pos{File: d.file, Line: line, Column: column}, "not YAML: %s", message)
 }
 
 // inspect reports what no configuration may hold, wherever it stands. Aliases
@@ -142,23 +120,6 @@ func describe(n *yaml.Node) string {
 		return "true or false"
 	}
 	return "a text"
-}
-
-// invalidAt is the place of the first byte that is no UTF-8.
-func invalidAt(file string, data []byte) policy.Pos {
-	line, column := 1, 1
-	for len(data) > 0 {
-		r, size := utf8.DecodeRune(data)
-		if r == utf8.RuneError && size == 1 {
-			break
-		}
-		column++
-		if r == '\n' {
-			line, column = line+1, 1
-		}
-		data = data[size:]
-	}
-	return policy.Pos{File: file, Line: line, Column: column}
 }
 
 // join is the path of a key below a path, as findings show it:
