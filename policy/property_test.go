@@ -25,7 +25,8 @@ const (
 // expressions: written apart from readings.go on purpose.
 func restate(text string) []string {
 	narrowed := regexp.MustCompile(`(?i)%[c-f][0-9a-f](%[89ab][0-9a-f])+`).ReplaceAllStringFunc(text, func(s string) string {
-		if plain := norm.NFKC.String(decode(s)); len(plain) == 1 {
+		wide := decode(s) >= "\uff01" && decode(s) <= "\uff5e"
+		if plain := norm.NFKC.String(decode(s)); len(plain) == 1 && (wide || strings.ContainsAny(plain, " #$%./:;?\\")) {
 			return fmt.Sprintf("%%%02X", plain[0])
 		}
 		return s
