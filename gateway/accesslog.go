@@ -47,7 +47,7 @@ func (x *exchange) answerPanic() any {
 	}
 	p := problem.Of(problem.Unavailable)
 	p.Status = http.StatusInternalServerError
-	problem.Write(&x.answer, x.r, p)
+	problem.Write(&x.answer, x.r, x.forPerson(p))
 	return nil
 }
 

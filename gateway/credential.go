@@ -277,5 +277,9 @@ func (x *exchange) challenge(d policy.Decision) {
 		return
 	}
 	x.decision, x.reason = decisionChallenge, p.Code
-	x.redirect(x.snap.loginPage(x.target(), false), http.StatusSeeOther)
+	to := x.snap.loginPage(x.target(), false)
+	if p.Code == problem.ReauthenticationRequired {
+		to += "&again=1" // or the login page would only say that one is logged in
+	}
+	x.redirect(to, http.StatusSeeOther)
 }

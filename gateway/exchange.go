@@ -115,7 +115,16 @@ func (x *exchange) refuse(p problem.Problem) {
 	if p.Status == http.StatusUnauthorized {
 		x.decision = decisionChallenge
 	}
-	problem.Write(&x.answer, x.r, p)
+	problem.Write(&x.answer, x.r, x.forPerson(p))
+}
+
+// forPerson adds what p's page needs to lead on from there.
+func (x *exchange) forPerson(p problem.Problem) problem.Problem {
+	p.Prefix = x.snap.prefix
+	if x.proven() {
+		p.User = x.presented.Principal.Username
+	}
+	return p
 }
 
 // redirect sends the client elsewhere on this site, and ends the connection

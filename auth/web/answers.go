@@ -81,7 +81,16 @@ func writeJSON(w http.ResponseWriter, r *http.Request, value any) {
 // fail answers r with the refusal that err stands for, and logs what was no
 // refusal. What the error says reaches the log alone.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	problem.Write(w, r, h.problemOf(r, err))
+	h.writeProblem(w, r, h.problemOf(r, err))
+}
+
+// writeProblem answers r with p. Its page leads to the login, and says who is logged in.
+func (h *Handler) writeProblem(w http.ResponseWriter, r *http.Request, p problem.Problem) {
+	p.Prefix = h.config.Prefix
+	if presented := auth.PresentedIn(r.Context()); presented.Kind != auth.NoCredential && presented.Err == nil {
+		p.User = presented.Principal.Username
+	}
+	problem.Write(w, r, p)
 }
 
 // problemOf is the one place where an error becomes an answer. What is not

@@ -22,7 +22,7 @@ func (h *Handler) allowOrigin(w http.ResponseWriter, r *http.Request, methods []
 	preflight := r.Method == http.MethodOptions && origin != "" && r.Header.Get("Access-Control-Request-Method") != "" && methods != nil
 	if !slices.Contains(h.config.CORS.Origins, origin) {
 		if preflight {
-			problem.Write(w, r, problem.Of(problem.CrossOrigin))
+			h.writeProblem(w, r, problem.Of(problem.CrossOrigin))
 		}
 		return preflight
 	}

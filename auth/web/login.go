@@ -63,7 +63,7 @@ func loginOf(in input) (auth.Credentials, delivery, error) {
 func (h *Handler) refuseLogin(w http.ResponseWriter, r *http.Request, in input, err error) {
 	p := h.problemOf(r, err)
 	if !in.form || !problem.WantsPage(r) {
-		problem.Write(w, r, p)
+		h.writeProblem(w, r, p)
 		return
 	}
 	typed := in.text("username")

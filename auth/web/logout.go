@@ -30,7 +30,7 @@ func (h *Handler) logout(w http.ResponseWriter, r *http.Request) {
 			h.cookies.clear(w)
 		}
 		if !gone || !page { // a person whose session is over already has what they want
-			problem.Write(w, r, p)
+			h.writeProblem(w, r, p)
 			return
 		}
 	}

@@ -21,7 +21,7 @@ func (h *Handler) caller(w http.ResponseWriter, r *http.Request) (auth.Principal
 	case problem.IsNavigation(r):
 		redirect(w, http.StatusSeeOther, h.loginURL(h.rd.target(r.URL.RequestURI())))
 	case p.Kind == auth.NoCredential:
-		problem.Write(w, r, problem.Of(problem.TokenMissing))
+		h.writeProblem(w, r, problem.Of(problem.TokenMissing))
 	default:
 		h.fail(w, r, p.Err)
 	}

@@ -137,6 +137,35 @@ func TestCookiesThatDoNotStickAreExplained(t *testing.T) {
 	}
 }
 
+func TestAPasswordThatIsTooOldIsAskedForOfSomebodyLoggedIn(t *testing.T) {
+	s := newSite(t)
+	p := s.loginCookies()
+	page := s.ask("GET", "/auth/login?rd=/pay&again=1", navigation, cookie("postern", p.access)).want(t, 200, "").body
+	for _, want := range []string{`<p role="status">This needs your password once more.</p>`, `value="alice"`, `type="password"`, `name="rd" value="/pay"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %s:\n%s", want, page)
+		}
+	}
+}
+
+func TestPagesOfRefusalsLeadOn(t *testing.T) {
+	s := newSite(t)
+	for _, test := range []struct {
+		method, path string
+		status       int
+		want         string
+	}{
+		{"GET", "/auth/nothing", 404, `href="/"`},
+		{"GET", "/auth/me/password", 405, `href="/"`},
+		{"POST", "/auth/me/password", 401, `href="/auth/login?rd=%2Faccount"`},
+	} {
+		a := s.ask(test.method, test.path, navigation, header("Referer", "http://gw.test/account")).want(t, test.status, "")
+		if !strings.Contains(a.body, test.want) || strings.Contains(a.body, "Allow") || strings.Contains(a.body, "token.") {
+			t.Errorf("%s %s:\n%s", test.method, test.path, a.body)
+		}
+	}
+}
+
 func TestAMalformedFormGetsAPageToo(t *testing.T) {
 	s := newSite(t)
 	a := s.ask("POST", "/auth/login", navigation, body("application/x-www-form-urlencoded", "username=%zz")).want(t, 400, "")

@@ -46,7 +46,7 @@ func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		p := h.problemOf(r, err)
 		h.forget(w, r, p)
-		problem.Write(w, r, p)
+		h.writeProblem(w, r, p)
 		return
 	}
 	// Two cookies come from a page, the refresh cookie alone from an application
@@ -79,14 +79,14 @@ func (h *Handler) refreshAndReturn(w http.ResponseWriter, r *http.Request) {
 	h.forget(w, r, p)
 	switch {
 	case p.Status != http.StatusUnauthorized: // the store is away: nobody becomes anonymous by that
-		problem.Write(w, r, p)
+		h.writeProblem(w, r, p)
 	case q.Get("anonymous") == "1":
 		h.cookies.mark(w, replaced)
 		redirect(w, returnStatus(r.Method), rd)
 	case problem.WantsPage(r):
 		redirect(w, http.StatusSeeOther, h.loginURL(rd))
 	default:
-		problem.Write(w, r, p)
+		h.writeProblem(w, r, p)
 	}
 }
 

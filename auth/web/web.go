@@ -134,7 +134,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e, ok := h.find(r.URL.Path)
 	if !ok {
 		h.allowOrigin(w, r, nil)
-		problem.Write(w, r, problem.Of(problem.NoRoute))
+		h.writeProblem(w, r, problem.Of(problem.NoRoute))
 		return
 	}
 	if h.allowOrigin(w, r, e.methods()) {
@@ -152,7 +152,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	serve, ok := e[method]
 	if !ok {
-		problem.Write(w, r, problem.Method(e.methods()...))
+		h.writeProblem(w, r, problem.Method(e.methods()...))
 		return
 	}
 	serve(w, r)

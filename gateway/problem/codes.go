@@ -105,7 +105,7 @@ var list = map[string]Problem{
 		Detail: "The request was started by another site's page. Go to this site and try again from there."},
 	NoRoute: {Status: http.StatusNotFound, Title: "There is nothing here",
 		Detail: "Nothing is published at this address."},
-	MethodNotAllowed: {Status: http.StatusMethodNotAllowed, Title: "This method is not allowed here",
+	MethodNotAllowed: {Status: http.StatusMethodNotAllowed, Title: "This does not work here",
 		Detail: "The address exists, but not for this method. The Allow field lists those it has."},
 	Conflict: {Status: http.StatusConflict, Title: "That is taken",
 		Detail: "Another account has this name already."},

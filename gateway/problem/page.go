@@ -60,14 +60,16 @@ func contentSecurityPolicy(formAction []string) string {
 		"; frame-ancestors 'none'; base-uri 'none'"
 }
 
-// problemPage is the page of a refusal, with the request's id to quote to
-// whoever runs the site.
+// problemPage is the page of a refusal, with the ways on from it and the
+// request's id to quote to whoever runs the site.
 func problemPage(r *http.Request, p Problem) Page {
 	var content bytes.Buffer
 	err := told.Execute(&content, struct {
 		Problem
+		Words     string
+		Ways      []link
 		RequestID string
-	}{p, r.Header.Get("X-Request-Id")})
+	}{p, p.words(r), p.ways(r), r.Header.Get("X-Request-Id")})
 	if err != nil {
 		content.Reset()
 	}

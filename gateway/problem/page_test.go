@@ -17,7 +17,8 @@ func TestABrowserGetsAPageThatSaysTheSame(t *testing.T) {
 		if res.StatusCode != p.Status || res.Header.Get("Content-Type") != "text/html; charset=utf-8" {
 			t.Errorf("%s: %d %s", code, res.StatusCode, res.Header.Get("Content-Type"))
 		}
-		for _, want := range []string{"<h1>" + p.Title + "</h1>", code, "req-1", template.HTMLEscapeString(p.Detail)} {
+		r := httptest.NewRequest(http.MethodGet, "/x", nil)
+		for _, want := range []string{"<h1>" + p.Title + "</h1>", code, "req-1", template.HTMLEscapeString(p.words(r))} {
 			if !strings.Contains(body, want) {
 				t.Errorf("%s: the page lacks %q", code, want)
 			}

@@ -13,8 +13,9 @@
 //	 "detail":"You are known, but this is not open to you.",
 //	 "code":"forbidden","request_id":"018f..."}
 //
-// and a browser that navigates a page that says the same. A caller adds what
-// only it knows (Allow, RetryAfter, Errors) to the value that Of answers.
+// and a browser that navigates a page that says the same in words for people,
+// with a way on. A caller adds what only it knows (Allow, RetryAfter, Errors;
+// Prefix and User for the page) to the value that Of answers.
 //
 // # Why
 //
@@ -49,6 +50,8 @@ type Problem struct {
 	Allow      []string      // with MethodNotAllowed: the methods there are
 	Challenge  string        // WWW-Authenticate of a 401; empty: made from the code
 	MaxAge     time.Duration // with ReauthenticationRequired: how fresh the password must be
+	Prefix     string        // for the page's links: below it are login and logout; empty: the page has no links
+	User       string        // for the page: the name of who is logged in; empty: nobody, or it is not known
 }
 
 // FieldError says what is wrong with one field of the input.
