@@ -58,6 +58,7 @@ func (c Config) Validate(routes []RouteOptions) []Fault {
 		}
 		names[u.Name] = true
 		u.validate(&f, path)
+		c.validateCircle(&f, path+".urls", u.URLs)
 		c.validateKept(&f, path+".keep_headers", u.KeepHeaders)
 	}
 	c.Identity.validate(&f)
@@ -95,6 +96,10 @@ func (c *Config) validateFront(f *faults) {
 func (c *Config) validatePublicURL(f *faults) {
 	u, err := url.Parse(c.PublicURL)
 	switch {
+	case validHost(c.PublicURL) && loopback(hostname(c.PublicURL)):
+		f.add("public_url", "%q is no URL: write http://%s", c.PublicURL, c.PublicURL)
+	case validHost(c.PublicURL):
+		f.add("public_url", "%q is no URL: write https://%s", c.PublicURL, c.PublicURL)
 	case err != nil || !isSite(u):
 		f.add("public_url", "%q is no URL of a site; write https://app.example.com", c.PublicURL)
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.User != nil || u.Fragment != "":
@@ -114,7 +119,11 @@ func validateListen(f *faults, path, address string, unix bool) {
 	}
 	_, port, found := strings.Cut(address[max(0, strings.LastIndexByte(address, ':')):], ":")
 	if !found || port == "" || strings.Trim(port, "0123456789") != "" || len(port) > 5 {
-		f.add(path, "%q is no address to listen on; write 127.0.0.1:8080, or :8080 for every address", address)
+		port := "8080"
+		if strings.Trim(address, "0123456789") == "" && address != "" && len(address) <= 5 {
+			port = address
+		}
+		f.add(path, "%q is no address to listen on; write 127.0.0.1:%s, or :%s for every address", address, port, port)
 	}
 }
 
@@ -171,10 +180,25 @@ func (u *Upstream) validateURL(f *faults, path string) {
 		return
 	}
 	t, err := url.Parse(u.URLs[0])
-	if err != nil || !isSite(t) {
-		f.add(path+"[0]", "is no http or https URL of an application")
+	if validHost(u.URLs[0]) { // and so no password
+		f.add(path+"[0]", "%q is no URL: write http://%s", u.URLs[0], u.URLs[0])
+	} else if err != nil || !isSite(t) {
+		f.add(path+"[0]", "is no http or https URL of an application: write http://127.0.0.1:3000")
 	} else if t.RawQuery != "" || t.User != nil || t.Fragment != "" || !plainBase(t) {
 		f.add(path+"[0]", "must be scheme, host and at most a plain path")
+	}
+}
+
+// validateCircle refuses an application that is the gateway itself.
+func (c *Config) validateCircle(f *faults, path string, urls []string) {
+	for i, raw := range urls {
+		t, err := url.Parse(raw)
+		if err != nil || !isSite(t) {
+			continue
+		}
+		if key := c.ownAddress(t); key != "" {
+			f.add(fmt.Sprintf("%s[%d]", path, i), "%s://%s is Postern itself (%s): requests would go round in circles", t.Scheme, t.Host, key)
+		}
 	}
 }
 
