@@ -1,9 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/posternhq/postern/policy"
@@ -18,6 +20,7 @@ func Check(src Source) (*File, []Finding) {
 	d.checkStore(file.Store)
 	d.checkGateway(file)
 	d.checkAuth(file)
+	d.checkRoutes(file)
 	if table := d.checkPolicy(file); table != nil && !Failed(d.findings) {
 		d.findings = append(d.findings, RunTests(table, file.Tests)...)
 	}
@@ -62,6 +65,9 @@ func (d *decoder) fault(path, message string, warning bool) {
 		return
 	}
 	finding := at(d.place(path), "%s: %s", path, message)
+	if finding.File == upstreamFlag {
+		finding.Message = message // the flag names the value well enough
+	}
 	finding.Warning = warning
 	d.findings = append(d.findings, finding)
 }
@@ -106,15 +112,19 @@ func (d *decoder) checkAuth(file *File) {
 		faults = append(faults, file.Auth.Web.ValidateFor(u)...)
 	}
 	for _, fault := range faults {
+		if budget := file.Auth.Accounts.Password.MemoryBudget; fault.Path == "password.memory_budget" && budget > 0 && budget < 1<<14 {
+			fault.Message = fmt.Sprintf("needs a unit, %d alone are bytes: write %dMiB", budget, budget)
+		}
 		d.fault("auth."+fault.Path, fault.Message, false)
 	}
 }
 
-// checkPolicy compiles the policy. Where the upstreams, roles or fields that a
-// rule may name could not be read, it says nothing: every rule would be wrong.
-// It returns nil for a policy that does not compile.
+// checkPolicy compiles the policy. Where the upstreams or fields that a rule
+// may name could not be read, it says nothing: every rule would be wrong. Where
+// the roles could not be, every role that is named counts as one, so that all
+// else is still judged. It returns nil for a policy that does not compile.
 func (d *decoder) checkPolicy(file *File) *policy.Table {
-	if d.blurred("upstreams") || d.blurred("auth.roles") || d.blurred("auth.profile") {
+	if d.blurred("upstreams") || d.blurred("auth.profile") {
 		return nil
 	}
 	spoilt := make(map[policy.Pos]bool)
@@ -124,6 +134,9 @@ func (d *decoder) checkPolicy(file *File) *policy.Table {
 		}
 	}
 	conf := file.Policy()
+	if d.blurred("auth.roles") {
+		conf.Roles = rolesNamed(conf.Routes, file.Tests)
+	}
 	table, findings := policy.Compile(conf)
 	for _, f := range append(findings, policy.CheckTests(file.Tests, conf)...) {
 		if !spoilt[f.Pos] {
@@ -131,6 +144,22 @@ func (d *decoder) checkPolicy(file *File) *policy.Table {
 		}
 	}
 	return table
+}
+
+// rolesNamed are the roles that rules and tests name.
+func rolesNamed(routes []policy.Route, tests []policy.Test) []string {
+	var roles []string
+	for i := range routes {
+		for _, rule := range slices.Concat(routes[i].Allow, routes[i].Deny) {
+			roles = slices.Concat(roles, []string{rule.Role}, rule.AnyRole, rule.AllRoles)
+		}
+	}
+	for _, test := range tests {
+		if test.As != nil {
+			roles = append(roles, test.As.Roles...)
+		}
+	}
+	return roles
 }
 
 // ofPolicy is a finding of the compiler as one of the file.

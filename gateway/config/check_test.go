@@ -21,6 +21,8 @@ func TestFindingsOfThePackagesStandAtTheValueTheyAreAbout(t *testing.T) {
 		{"a value in the file", "auth:\n  access_token:\n    algorithm: none\n", "gateway.yaml:3:16: auth.access_token.algorithm: unknown algorithm"},
 		{"an entry of a list", "auth:\n  roles: [user, '']\n", "gateway.yaml:2:17: auth.roles[1]: "},
 		{"a key of an entry", "auth:\n  profile:\n    fields:\n      - name: '?'\n", "gateway.yaml:4:15: auth.profile.fields[0].name: "},
+		{"a number of bytes that was meant as MiB", "auth: { password: { memory_budget: 256 } }\n", "gateway.yaml:1:36: auth.password.memory_budget: needs a unit, 256 alone are bytes: write 256MiB"},
+		{"too little memory", "auth: { password: { memory_budget: 1MiB } }\n", "gateway.yaml:1:36: auth.password.memory_budget: 1MiB is too little"},
 		{"the web's part", "auth:\n  prefix: auth\n", "gateway.yaml:2:11: auth.prefix: must be a path such as /auth"},
 		{"what does not fit the public URL", "public_url: https://a.test\nauth: { cookie: { domain: b.test } }\n", "gateway.yaml:2:27: auth.cookie.domain: is b.test, but "},
 		{"the store", "store: { driver: postgres }\n", "gateway.yaml:1:18: store.driver: postgres comes with a later version of Postern; use sqlite"},
@@ -43,6 +45,13 @@ func TestFindingsAboutTheEnvironmentNameIt(t *testing.T) {
 	}
 	if file != nil || len(got) != 3 || !strings.HasPrefix(got[0], "POSTERN_AUTH_PREFIX: auth.prefix: must be a path") || !strings.HasPrefix(got[1], "POSTERN_AUTH_ROLES: auth.roles[1]: ") {
 		t.Errorf("got %s", strings.Join(got, "\n"))
+	}
+}
+
+func TestTheFlagForTheUpstreamIsSaidOnce(t *testing.T) {
+	_, findings := Check(Source{Flags: map[string]string{"upstream": "localhost:3000"}})
+	if len(findings) != 1 || findings[0].String() != `--upstream: "localhost:3000" is no URL: write http://localhost:3000` {
+		t.Errorf("got %v", findings)
 	}
 }
 

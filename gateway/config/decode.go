@@ -161,7 +161,7 @@ func (d *decoder) key(s *shape, key, n *yaml.Node, v reflect.Value, path string)
 		}
 	default:
 		d.unknown[path], d.places[below] = true, d.pos(n)
-		d.find(d.pos(key), "unknown key %q%s", key.Value, suggest(key.Value, s.names()))
+		d.find(d.pos(key), "unknown key %q%s", key.Value, s.suggest(key.Value, n.Kind == yaml.SequenceNode))
 	}
 }
 
@@ -175,6 +175,20 @@ func (d *decoder) twin(n *yaml.Node, path string) {
 	}
 }
 
+// notText says what to write for a number or a truth where a text belongs. A
+// port alone is the commonest of them.
+func notText(s *shape, n *yaml.Node, path string) string {
+	switch {
+	case s.secret:
+		return "must be a text: put it in quotes"
+	case path == "listen" && n.Tag == "!!int":
+		return fmt.Sprintf(`must be an address: write ":%s", or 127.0.0.1:%s for this machine alone`, n.Value, n.Value)
+	case path == "admin.listen" && n.Tag == "!!int":
+		return fmt.Sprintf("must be an address: write 127.0.0.1:%s", n.Value)
+	}
+	return fmt.Sprintf("must be a text: put it in quotes, \"%s\"", n.Value)
+}
+
 // scalar reads one word or number. Which of the two it is, YAML decides by how
 // it is written, and what is written must be what is meant: 1.10 as a text
 // needs quotes, or the next reader takes it for 1.1.
@@ -182,11 +196,8 @@ func (d *decoder) scalar(s *shape, n *yaml.Node, v reflect.Value, path string) {
 	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0
 	isText := n.Tag == "!!str" || n.Tag == "!!timestamp"
 	switch {
-	case s.kind == text && !isText && s.secret:
-		d.fail(d.pos(n), path, "must be a text: put it in quotes")
-		return
 	case s.kind == text && !isText:
-		d.fail(d.pos(n), path, "must be a text: put it in quotes, \"%s\"", n.Value)
+		d.fail(d.pos(n), path, "%s", notText(s, n, path))
 		return
 	case n.Value == "" && mustHold(path, false):
 		d.fail(d.pos(n), path, "is empty: give it a value, or leave the key out")

@@ -45,7 +45,12 @@ func TestEveryMistakeIsReportedAtItsPlaceWithWhatToWrite(t *testing.T) {
 		{"a key that stands twice", "store:\n  path: a.db\n  path: b.db\n", `gateway.yaml:3:3: duplicate key "path": it stands in line 2 already`},
 		{"a key that stands twice and is unknown", "colour: red\ncolour: red\n", "gateway.yaml:1:1: unknown key \"colour\"\ngateway.yaml:2:1: duplicate key \"colour\": it stands in line 1 already"},
 
-		{"a number for a text", "listen: 8080\n", `gateway.yaml:1:9: listen: must be a text: put it in quotes, "8080"`},
+		{"a number for a text", "listen: 8080\n", `gateway.yaml:1:9: listen: must be an address: write ":8080", or 127.0.0.1:8080 for this machine alone`},
+		{"a port for the admin's address", "admin: { listen: 9901 }\n", `gateway.yaml:1:18: admin.listen: must be an address: write 127.0.0.1:9901`},
+		{"a number for another text", "store: { path: 5 }\n", `gateway.yaml:1:16: store.path: must be a text: put it in quotes, "5"`},
+		{"a list of roles in a rule", "routes:\n  - path: /a\n    allow: { roles: [admin] }\n", `gateway.yaml:3:14: unknown key "roles" (did you mean "any_role"?)`},
+		{"a list of users in a rule", "routes:\n  - path: /a\n    allow: { users: [alice] }\n", `gateway.yaml:3:14: unknown key "users" (did you mean "any_user"?)`},
+		{"one role in a rule", "routes:\n  - path: /a\n    allow: { roles: admin }\n", `gateway.yaml:3:14: unknown key "roles" (did you mean "role"?)`},
 		{"a truth for a text", "auth: { issuer: true }\n", `gateway.yaml:1:17: auth.issuer: must be a text: put it in quotes, "true"`},
 		{"a list for a text", "listen: [a]\n", `gateway.yaml:1:9: listen: must be a text, not a list`},
 		{"a mapping for a text", "listen:\n  port: 80\n", `gateway.yaml:2:3: listen: must be a text, not a mapping of keys`},

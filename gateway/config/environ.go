@@ -215,11 +215,38 @@ func (d *decoder) warnUnknown(env map[string]string, keys []key, known []string)
 		case laterEnv(name) != "":
 			d.find(policy.Pos{File: name}, "%s %s", laterEnv(name), later)
 		default:
-			warning := at(policy.Pos{File: name}, "no such setting%s", suggestEnv(name, all))
+			message := unsettable(fileShape(), "", name)
+			if message == "" {
+				message = "no such setting" + suggestEnv(name, all)
+			}
+			warning := at(policy.Pos{File: name}, "%s", message)
 			warning.Warning = true
 			d.findings = append(d.findings, warning)
 		}
 	}
+}
+
+// unsettable says of a name that belongs to a key, but to one that has keys of
+// its own, what to do instead; nothing of any other name.
+func unsettable(s *shape, path, name string) string {
+	for _, f := range s.fields {
+		below := join(path, f.name)
+		same, keys := envName(below) == name, settableKeys(f.shape, below, nil)
+		switch {
+		case f.shape.settable():
+		case same && f.shape.kind == list:
+			return below + " is a list of objects, which cannot come from the environment: write it in gateway.yaml"
+		case same && len(keys) == 0: // a group of such lists
+			return below + " is a group of settings that cannot come from the environment: write it in gateway.yaml"
+		case same:
+			return fmt.Sprintf("%s is a group of settings (did you mean %q?)", below, keys[0].env())
+		case f.shape.kind == object:
+			if message := unsettable(f.shape, below, name); message != "" {
+				return message
+			}
+		}
+	}
+	return ""
 }
 
 // suggestEnv is suggest for names that all begin alike.

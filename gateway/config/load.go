@@ -40,14 +40,17 @@ func load(src Source) (*File, *decoder) {
 		d.value(fileShape(), tree, root, "")
 	}
 	d.overlay(src, root)
-	d.upstreamFlag(src, file)
+	d.heedUpstream(src, file)
 	return file, d
 }
 
-// upstreamFlag heeds --upstream: it stands for the only upstream of the file,
+// upstreamFlag is the flag that is no key.
+const upstreamFlag = "--upstream"
+
+// heedUpstream heeds --upstream: it stands for the only upstream of the file,
 // or makes one, and where no route says otherwise every path then needs a
 // login.
-func (d *decoder) upstreamFlag(src Source, file *File) {
+func (d *decoder) heedUpstream(src Source, file *File) {
 	for _, path := range slices.Sorted(maps.Keys(src.Flags)) {
 		if path != "upstream" && !slices.ContainsFunc(settableKeys(fileShape(), "", nil), func(k key) bool { return k.path == path }) {
 			d.find(policy.Pos{File: flagName(path)}, "no such setting")
@@ -57,7 +60,7 @@ func (d *decoder) upstreamFlag(src Source, file *File) {
 	if !ok {
 		return
 	}
-	pos := policy.Pos{File: "--upstream"}
+	pos := policy.Pos{File: upstreamFlag}
 	switch len(file.Upstreams) {
 	case 0:
 		file.Upstreams = []gateway.Upstream{{Pos: pos, Name: "app"}}

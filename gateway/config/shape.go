@@ -134,6 +134,17 @@ func (s *shape) names() []string {
 	return all
 }
 
+// suggest is the key that name may be a slip for. Whoever gave a list wants a
+// key that takes one: roles: [admin] is no slip for role, but for any_role.
+func (s *shape) suggest(name string, isList bool) string {
+	for _, one := range []string{name, strings.TrimSuffix(name, "s")} {
+		if f := s.find("any_" + one); isList && f != nil {
+			return fmt.Sprintf(" (did you mean %q?)", f.name)
+		}
+	}
+	return suggest(name, s.names())
+}
+
 // scalar tells the values that are one word or number.
 func (s *shape) scalar() bool { return s.kind != list && s.kind != object }
 

@@ -1,0 +1,45 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// checkRoutes warns of what no package sees alone: routes that no request
+// reaches because another part of the file answers first.
+func (d *decoder) checkRoutes(file *File) {
+	if len(file.Routes) == 0 && len(file.Upstreams) > 0 {
+		d.fault("routes", "there is none: every request will be answered with 404", true)
+	}
+	prefix := file.Auth.Web.Prefix
+	for i := range file.Routes {
+		route, path := &file.Routes[i], fmt.Sprintf("routes[%d]", i)
+		if prefix != "" && strings.HasPrefix(route.Path+"/", prefix+"/") && !d.blurred("auth.prefix") {
+			d.fault(path+".path", "is never reached: Postern itself answers "+prefix+" and all below it (auth.prefix)", true)
+		}
+		if !answered(file, route.Host) && !d.blurred("hosts") && !d.blurred("public_url") {
+			d.fault(path+".host", "is never reached: "+route.Host+" is neither the host of public_url nor in hosts, and is answered with 421", true)
+		}
+	}
+}
+
+// answered tells whether the gateway answers for a route's host, or may for
+// one of those that a pattern stands for.
+func answered(file *File, host string) bool {
+	if len(file.Hosts) == 0 || host == "" || strings.HasPrefix(host, "*") {
+		return true
+	}
+	public, err := url.Parse(file.PublicURL)
+	return err != nil || slices.ContainsFunc(append([]string{public.Host}, file.Hosts...), func(ours string) bool { return bareHost(ours) == bareHost(host) })
+}
+
+// bareHost is a host without its port, in the one spelling that is compared.
+func bareHost(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+const oneUpstream = "upstreams: [{ name: app, urls: [http://127.0.0.1:9000] }]\n"
+
+func TestRoutesThatNoRequestReachesAreWarnedOf(t *testing.T) {
+	route := func(r string) string { return oneUpstream + "routes:\n  - { " + r + ", allow: authenticated }\n" }
+	const hosts = "public_url: https://gate.test\nhosts: [app.test:8080, B.test]\n"
+	for _, test := range []struct{ name, yaml, want string }{
+		{"none at all", oneUpstream, "gateway.yaml: warning: routes: there is none: every request will be answered with 404"},
+		{"an empty list", oneUpstream + "routes: []\n", "gateway.yaml:2:9: warning: routes: there is none"},
+		{"below the endpoints", route("path: /auth/app/**"), "gateway.yaml:3:13: warning: routes[0].path: is never reached: Postern itself answers /auth and all below it (auth.prefix)"},
+		{"the endpoints' own", route("path: /auth"), "gateway.yaml:3:13: warning: routes[0].path: is never reached"},
+		{"below another prefix", "auth: { prefix: /gate/v1 }\n" + route("path: '/gate/v1/{x}'"), "gateway.yaml:4:13: warning: routes[0].path: is never reached: Postern itself answers /gate/v1 "},
+		{"a host that is not answered", hosts + route("path: /a, host: c.test"), "gateway.yaml:5:23: warning: routes[0].host: is never reached: c.test is neither the host of public_url nor in hosts"},
+
+		{"beside the endpoints", route("path: /authors/**"), ""},
+		{"beside another prefix", "auth: { prefix: /gate }\n" + route("path: /auth/x"), ""},
+		{"everything", route("path: /**"), ""},
+		{"the host of public_url", hosts + route("path: /a, host: gate.test"), ""},
+		{"a host with a port in hosts", hosts + route("path: /a, host: app.test"), ""},
+		{"a host in another case", hosts + route("path: /a, host: b.TEST"), ""},
+		{"a pattern of hosts", hosts + route("path: /a, host: '*.test'"), ""},
+		{"no hosts: all are answered", route("path: /a, host: c.test"), ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			file, findings := Check(Source{Path: "gateway.yaml", Data: []byte(test.yaml)})
+			var got []string
+			for _, f := range findings {
+				got = append(got, f.String())
+			}
+			if file == nil || len(got) > 1 || (test.want == "") != (len(got) == 0) || !strings.HasPrefix(strings.Join(got, "\n"), test.want) {
+				t.Errorf("got  %s\nwant %s", strings.Join(got, "\n"), test.want)
+			}
+		})
+	}
+}
+
+// A doubt follows from values that are known, never from ones that could not
+// be read.
+func TestNothingIsSaidToBeUnreachableBecauseOfAValueThatCouldNotBeRead(t *testing.T) {
+	for _, yaml := range []string{
+		oneUpstream + "auth: { prefix: [/gate] }\nroutes: [{ path: /auth/x, allow: anyone }]\n",
+		oneUpstream + "hosts: [5, a.test]\nroutes: [{ path: /a, host: c.test, allow: anyone }]\n",
+		oneUpstream + "rutes: [{ path: /a, allow: anyone }]\n",
+		oneUpstream + "routes: { path: /a, allow: anyone }\n",
+	} {
+		if got := checked(yaml); got == "" || strings.Contains(got, "\n") {
+			t.Errorf("%s\ngot %s", yaml, got)
+		}
+	}
+}
+
+// One wrong type at auth.roles must not hide what is wrong with the routes;
+// the look-up of role names alone has to wait.
+func TestRolesThatCannotBeReadHideNothingElse(t *testing.T) {
+	got := checked(oneUpstream + "auth: { roles: user }\nroutes:\n  - { path: app/**, allow: { any_role: [user, boss] } }\n  - { path: /b, upstream: nope, allow: { all_roles: [user] }, deny: { role: mallory } }\n" +
+		"tests: [{ request: GET /c, as: { roles: [x] }, expect: no_route }]\n")
+	lines := strings.Split(got, "\n")
+	if len(lines) != 3 || !strings.HasPrefix(lines[0], "gateway.yaml:2:16: auth.roles: must be a list") ||
+		!strings.HasPrefix(lines[1], "gateway.yaml:4:5: ") || !strings.HasPrefix(lines[2], "gateway.yaml:5:5: ") || strings.Contains(got, "unknown role") {
+		t.Errorf("got %s", got)
+	}
+}
