@@ -20,6 +20,8 @@ func (g *Gateway) Audit(ctx context.Context, e auth.Event) {
 		g.metrics.logins.WithLabelValues("locked").Inc()
 	case "refresh":
 		g.metrics.refreshes.WithLabelValues("success").Inc()
+	case "refresh_failed":
+		g.metrics.refreshes.WithLabelValues("failed").Inc()
 	case "refresh_reused":
 		g.metrics.refreshes.WithLabelValues("reused").Inc()
 	}

@@ -115,6 +115,9 @@ func (x *exchange) refuse(p problem.Problem) {
 	if p.Status == http.StatusUnauthorized {
 		x.decision = decisionChallenge
 	}
+	if x.rt != nil { // a page elsewhere must be able to read that it needs a login
+		x.rt.cors.answer(x.answer.Header(), x.r)
+	}
 	problem.Write(&x.answer, x.r, x.forPerson(p))
 }
 
@@ -144,7 +147,7 @@ func (x *exchange) redirect(to string, status int) {
 // the socket's.
 func (x *exchange) remoteAddr() string {
 	if !x.client.IsValid() {
-		return x.r.RemoteAddr
+		return "@" // as of a unix socket: no address
 	}
 	return netip.AddrPortFrom(x.client, 0).String()
 }

@@ -123,10 +123,17 @@ func (x *exchange) readClient() {
 	if !x.peerTrusted {
 		return
 	}
-	hops := strings.Split(strings.Join(x.r.Header["X-Forwarded-For"], ","), ",")
+	given := x.r.Header["X-Forwarded-For"]
+	if len(given) == 0 {
+		return // the proxy itself asks: a health check
+	}
+	hops := strings.Split(strings.Join(given, ","), ",")
 	for i := len(hops) - 1; i >= 0 && x.snap.trusts(x.client); i-- {
 		hop, ok := parseHop(hops[i])
 		if !ok {
+			// "unknown", or nonsense: then the client is nobody we know. Taken
+			// for the proxy it would be inside every cidr that the proxy is in.
+			x.client = netip.Addr{}
 			return
 		}
 		x.client = hop
@@ -213,6 +220,11 @@ func validHost(host string) bool {
 	if inner, ok := strings.CutPrefix(name, "["); ok {
 		addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
 		return err == nil && addr.Is6() && addr.Zone() == "" && strings.HasSuffix(inner, "]")
+	}
+	// One dot at the end is the root's; an empty label is read by some as
+	// nothing and by others as a name of its own.
+	if strings.Contains("."+strings.TrimSuffix(name, ".")+".", "..") {
+		return false
 	}
 	for i := range len(name) {
 		if c := name[i]; !isAlnum(c) && c != '-' && c != '.' && c != '_' {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,12 @@ func (s *transcript) await(t *testing.T, pattern string) string {
 	return ""
 }
 
+// environ is the environment without what steers the tests: the command would
+// warn of it.
+func environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "POSTERN_TEST_") })
+}
+
 // demonstration is a running `postern demo`.
 type demonstration struct {
 	url            string
@@ -58,7 +65,7 @@ func start(t *testing.T, stdout, stderr *transcript, env []string, args ...strin
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan int, 1)
-	env = append(append(os.Environ(), "POSTERN_LISTEN=127.0.0.1:0", "POSTERN_ADMIN_LISTEN=127.0.0.1:0"), env...)
+	env = append(append(environ(), "POSTERN_LISTEN=127.0.0.1:0", "POSTERN_ADMIN_LISTEN=127.0.0.1:0"), env...)
 	go func() {
 		done <- run(&system{ctx: ctx, env: env, stdin: strings.NewReader(""), stdout: stdout, stderr: stderr}, args)
 	}()

@@ -67,7 +67,7 @@ func (s *served) write(t *testing.T, routes string) {
 func command(t *testing.T, stdin string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errs transcript
-	status = run(&system{ctx: t.Context(), env: os.Environ(), stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs}, args)
+	status = run(&system{ctx: t.Context(), env: environ(), stdin: strings.NewReader(stdin), stdout: &out, stderr: &errs}, args)
 	return status, out.String(), errs.String()
 }
 
