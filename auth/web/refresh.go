@@ -68,7 +68,7 @@ func (h *Handler) refreshAndReturn(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	rd := h.rd.target(q.Get("rd"))
 	replaced, _ := h.cookies.value(r, h.cookies.access)
-	g, err := h.spendCookie(r)
+	g, err := h.spendReturning(r, replaced)
 	if err == nil {
 		h.put(w, g, delivery{accessCookie: true, refreshCookie: true})
 		h.cookies.mark(w, replaced)
@@ -124,6 +124,19 @@ func (h *Handler) spend(r *http.Request, token string) (auth.Grant, error) {
 		}
 	}
 	return h.service.Refresh(r.Context(), token, client(r))
+}
+
+// spendReturning spends the cookie for a browser that is to go back to a page.
+// It may come from another site, by a link, and then has an access cookie, which
+// lives as long as the other. A sibling subdomain can plant a refresh cookie of
+// its own, and have the browser fetch it with an image: that one has none
+// (session fixation).
+func (h *Handler) spendReturning(r *http.Request, access string) (auth.Grant, error) {
+	site := r.Header.Get("Sec-Fetch-Site")
+	if access == "" && site != "" && site != "same-origin" && site != "none" {
+		return auth.Grant{}, refuse(problem.CrossOrigin, "Another site sent this request, and without the cookie of a login here.")
+	}
+	return h.spendCookie(r)
 }
 
 // spendCookie spends the refresh token of the cookie. A sibling subdomain can

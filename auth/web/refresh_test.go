@@ -51,6 +51,25 @@ func TestARefreshByTheRefreshCookieAloneSetsNoAccessCookie(t *testing.T) {
 	}
 }
 
+// A sibling subdomain plants a __Secure- refresh cookie of its own and has the
+// browser fetch the refresh endpoint, by an image: whoever looks at that page
+// would go on in the attacker's session.
+func TestAPlantedRefreshCookieFixesNoSession(t *testing.T) {
+	s := newSite(t)
+	theirs, ours := s.loginCookies(), s.loginCookies()
+	planted := cookie("postern_refresh", theirs.refresh)
+	for _, site := range []string{"same-site", "cross-site"} {
+		a := s.ask("GET", "/auth/refresh?rd=/", planted, header("Sec-Fetch-Site", site)).want(t, 403, "cross_origin")
+		if len(a.Cookies()) != 0 {
+			t.Errorf("%s: the answer sets %v", site, a.Header["Set-Cookie"])
+		}
+		s.ask("GET", "/auth/refresh?rd=/", planted, cookie("postern", ours.access), header("Sec-Fetch-Site", site)).want(t, 401, "refresh_invalid")
+	}
+	// A link from elsewhere to a page here: the browser has both cookies.
+	s.ask("GET", "/auth/refresh?rd=/", s.cookies(ours), header("Sec-Fetch-Site", "cross-site")).want(t, 303, "")
+	s.ask("GET", "/auth/refresh?rd=/", planted, header("Sec-Fetch-Site", "same-origin")).want(t, 303, "")
+}
+
 // SE-01
 func TestSE01AReplayAfterTheGraceEndsTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
