@@ -221,8 +221,13 @@ func validHost(host string) bool {
 		addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
 		return err == nil && addr.Is6() && addr.Zone() == "" && strings.HasSuffix(inner, "]")
 	}
-	// One dot at the end is the root's; an empty label is read by some as
-	// nothing and by others as a name of its own.
+	return validName(name)
+}
+
+// validName tells whether a name of labels could be a host's. One dot at the
+// end is the root's; an empty label is read by some as nothing and by others as
+// a name of its own.
+func validName(name string) bool {
 	if strings.Contains("."+strings.TrimSuffix(name, ".")+".", "..") {
 		return false
 	}

@@ -122,7 +122,7 @@ func TestHostsAreOneThingOrRefused(t *testing.T) {
 		"under_score.test": true, "gw.test.": true, "xn--bcher-kva.test": true,
 		"": false, ":80": false, "gw.test:": false, "gw.test:http": false, "gw.test:123456": false, "::1": false, "[::1": false, "::1]": false, "[gw.test]": false,
 		"[::1%25eth0]": false, "[127.0.0.1]": false, "a/b": false, "a@b": false, "a?b": false, "a#b": false, "a\\b": false, "a b": false, "a,b": false, "a%2eb": false,
-		"bücher.test": false, strings.Repeat("a", 254): false,
+		"bücher.test": false, strings.Repeat("a", 254): false, ".": false, "..": false, "gw..test": false, "gw.test..": false, ".gw.test": false, "gw.test:80:90": false,
 	} {
 		if got := validHost(host); got != ok {
 			t.Errorf("%q: %v", host, got)
