@@ -255,12 +255,12 @@ func TestTheClientIsFoundFromTheRight(t *testing.T) {
 	s := &Snapshot{proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	for _, test := range []struct{ peer, forwarded, client, sent string }{
 		{"192.0.2.1:5", "1.1.1.1", "192.0.2.1", "192.0.2.1"},
-		{"10.0.0.1:5", "", "10.0.0.1", "10.0.0.1"},
+		{"10.0.0.1:5", "", "invalid IP", "10.0.0.1"}, // sent, and says nothing
 		{"10.0.0.1:5", "1.1.1.1", "1.1.1.1", "1.1.1.1, 10.0.0.1"},
 		{"[::ffff:10.0.0.1]:5", "1.1.1.1", "1.1.1.1", "1.1.1.1, 10.0.0.1"},
 		{"10.0.0.1:5", "6.6.6.6, 1.1.1.1", "1.1.1.1", "1.1.1.1, 10.0.0.1"},
 		{"10.0.0.1:5", "6.6.6.6, 1.1.1.1, 10.0.0.2", "1.1.1.1", "1.1.1.1, 10.0.0.2, 10.0.0.1"},
-		{"10.0.0.1:5", "junk, 10.0.0.2", "10.0.0.2", "10.0.0.2, 10.0.0.1"},
+		{"10.0.0.1:5", "junk, 10.0.0.2", "invalid IP", "10.0.0.2, 10.0.0.1"}, // not the proxy: it is inside what clients are not
 		{"10.0.0.1:5", "1.1.1.1:443", "1.1.1.1", "1.1.1.1, 10.0.0.1"},
 		{"10.0.0.1:5", "[2001:db8::1]:443", "2001:db8::1", "2001:db8::1, 10.0.0.1"},
 		{"10.0.0.1:5", "[2001:db8::1]", "2001:db8::1", "2001:db8::1, 10.0.0.1"},
@@ -273,7 +273,11 @@ func TestTheClientIsFoundFromTheRight(t *testing.T) {
 			t.Errorf("%s says %q: client %s, sent on %q", test.peer, test.forwarded, x.client, x.forwarded)
 		}
 	}
-	x := &exchange{snap: &Snapshot{trustUnix: true}, r: &http.Request{RemoteAddr: "@", Header: http.Header{"X-Forwarded-For": {"1.1.1.1"}}}}
+	x := &exchange{snap: s, r: &http.Request{RemoteAddr: "10.0.0.1:5", Header: http.Header{}}}
+	if x.readClient(); x.client.String() != "10.0.0.1" || x.forwarded != "10.0.0.1" {
+		t.Errorf("a proxy that asks for itself: %s, %q", x.client, x.forwarded)
+	}
+	x = &exchange{snap: &Snapshot{trustUnix: true}, r: &http.Request{RemoteAddr: "@", Header: http.Header{"X-Forwarded-For": {"1.1.1.1"}}}}
 	if x.readClient(); x.client.String() != "1.1.1.1" || x.forwarded != "1.1.1.1" {
 		t.Errorf("a trusted socket: %s, %q", x.client, x.forwarded)
 	}
