@@ -99,10 +99,14 @@ func TestCF03NoRoutesNobodyPasses(t *testing.T) {
 func TestCF12FirstStart(t *testing.T) {
 	up := newRecorder(t)
 	g := prepare(t, strings.ReplaceAll(goodConfig, "127.0.0.1:1", up.addr)).start()
-	_, rest, found := strings.Cut(g.stderr.String(), "password  ")
-	if !found {
-		t.Fatalf("no password on standard error:\n%s", g.stderr)
-	}
+	// Written before the gateway is ready, and read out of a pipe by a goroutine
+	// that may come later than the answer of /readyz.
+	var rest string
+	eventually(t, "the password on standard error", func() bool {
+		_, after, found := strings.Cut(g.stderr.String(), "password  ")
+		rest = after
+		return found && strings.Contains(after, "\n")
+	})
 	password := strings.Fields(rest)[0]
 	for _, guess := range []string{"admin", "password", "postern", ""} {
 		if r := g.from("127.0.0.7").tryLogin("admin", guess); r.StatusCode == 200 {
