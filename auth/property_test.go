@@ -123,7 +123,9 @@ func (s *story) live(steps int) {
 			for t := range s.tabs {
 				s.catchUp(t)
 			}
-			s.clock.Add(rapid.Int64Range(0, 100*3600*1000).Draw(s.T, fmt.Sprintf("pause %d", i)))
+			// Two in a row must not add up to the end of the refresh token.
+			left := auth.DefaultConfig().RefreshToken.TTL - s.now().Sub(s.last) - time.Minute
+			s.clock.Add(rapid.Int64Range(0, max(0, min(100*time.Hour, left)).Milliseconds()).Draw(s.T, fmt.Sprintf("pause %d", i)))
 		case 1, 2: // the answer is lost: the tab keeps what it knew
 			s.catchUp(tab)
 			s.honest(tab, true)
