@@ -59,12 +59,12 @@ func (s *Service) CountAccounts(ctx context.Context) (int, error) {
 // so many in a row are taken only when something else is wrong.
 const idTries = 8
 
-// AddAccount makes an account. by is who makes it, "" for itself.
+// AddAccount makes an account. by is who makes it.
 //
 // Everything that is wrong with the input is one *InvalidError; a name that
 // somebody has is a *ConflictError. An e-mail address that is given here counts
 // as verified: an administrator or an import vouches for it.
-func (s *Service) AddAccount(ctx context.Context, n NewAccount, by string) (Account, error) {
+func (s *Service) AddAccount(ctx context.Context, n NewAccount, by Actor) (Account, error) {
 	st := s.current.Load()
 	if n.Username == "" {
 		n.Username = n.Email
@@ -96,7 +96,7 @@ func (s *Service) AddAccount(ctx context.Context, n NewAccount, by string) (Acco
 	if err := s.create(ctx, st, &a); err != nil {
 		return Account{}, err
 	}
-	s.tell(ctx, Event{Name: EventUserCreated, User: a.Username, By: by, Detail: strings.Join(a.Roles, ",")})
+	s.tell(ctx, Event{Name: EventUserCreated, User: a.Username, By: by.By, Client: by.Client, Detail: strings.Join(a.Roles, ",")})
 	return a, nil
 }
 
@@ -121,7 +121,7 @@ func (s *Service) create(ctx context.Context, st *state, a *Account) error {
 // SetAccount changes an account, for an administrator. A change of roles,
 // password or disabled outdates its access tokens; a new password and disabling
 // end its sessions too. A username that is the old e-mail address follows it.
-func (s *Service) SetAccount(ctx context.Context, id string, ch AccountChange, by string) (Account, error) {
+func (s *Service) SetAccount(ctx context.Context, id string, ch AccountChange, by Actor) (Account, error) {
 	st := s.current.Load()
 	var roles []string
 	if ch.Roles != nil {
@@ -173,8 +173,7 @@ func (ch AccountChange) apply(a *Account, hash string) {
 type edit struct {
 	id     string
 	keep   string // the session that outlives a change of the password
-	by     string // "" for the owner
-	client Client
+	by     Actor
 	change func(*Account) error // may run again
 }
 
@@ -198,7 +197,7 @@ func (s *Service) update(ctx context.Context, st *state, e edit) (Account, error
 		s.view.apply(Revocation{Kind: RevokeAccountTokens, ID: after.ID, Version: after.Version, Until: until})
 	}
 	for _, event := range changes(before, after) {
-		event.User, event.By, event.Client = after.Username, e.by, e.client
+		event.User, event.By, event.Client = after.Username, e.by.By, e.by.Client
 		s.tell(ctx, event)
 	}
 	return after, nil
@@ -228,7 +227,7 @@ func changes(before, after Account) []Event {
 
 // DeleteAccount removes an account, its sessions, and at once the worth of its
 // access tokens.
-func (s *Service) DeleteAccount(ctx context.Context, id, by string) error {
+func (s *Service) DeleteAccount(ctx context.Context, id string, by Actor) error {
 	a, err := s.Account(ctx, id)
 	if err != nil {
 		return err
@@ -240,7 +239,7 @@ func (s *Service) DeleteAccount(ctx context.Context, id, by string) error {
 		return unavailable("delete an account", err)
 	}
 	s.view.apply(Revocation{Kind: RevokeAccountTokens, ID: a.ID, Version: a.Version + 1, Until: until})
-	s.tell(ctx, Event{Name: EventUserDeleted, User: a.Username, By: by})
+	s.tell(ctx, Event{Name: EventUserDeleted, User: a.Username, By: by.By, Client: by.Client})
 	return nil
 }
 

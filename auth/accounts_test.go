@@ -22,7 +22,7 @@ func TestEverythingWrongWithANewAccountIsSaidAtOnce(t *testing.T) {
 	r := newRig(t)
 	_, err := r.svc.AddAccount(t.Context(), auth.NewAccount{
 		ID: "a b", Username: "42", Email: "x", Name: "a\nb", Password: "short", Roles: []string{"ghost"}, Fields: map[string][]string{"shoe": {"9"}},
-	}, "root")
+	}, auth.Actor{By: "root"})
 	for field, says := range map[string]string{
 		"id": "1 to 128", "username": "look like an id", "email": "name@example.com", "name": "control",
 		"password": "at least 8", "roles": `unknown role "ghost"; known are user, admin`, "fields.shoe": "no field",
@@ -42,12 +42,12 @@ func TestIdUsernameAndEmailAreOneNamespace(t *testing.T) {
 		"email":    {Username: "eve", Email: "Alice@Example.com"},
 		"id":       {ID: "ALICE", Username: "eve"},
 	} {
-		_, err := r.svc.AddAccount(t.Context(), n, "")
+		_, err := r.svc.AddAccount(t.Context(), n, auth.Actor{})
 		wantConflict(t, err, field)
 	}
-	_, err := r.svc.AddAccount(t.Context(), auth.NewAccount{Username: "Legacy-7"}, "")
+	_, err := r.svc.AddAccount(t.Context(), auth.NewAccount{Username: "Legacy-7"}, auth.Actor{})
 	wantConflict(t, err, "username")
-	_, err = r.svc.AddAccount(t.Context(), auth.NewAccount{Email: "bob@example.com"}, "")
+	_, err = r.svc.AddAccount(t.Context(), auth.NewAccount{Email: "bob@example.com"}, auth.Actor{})
 	if err == nil {
 		t.Error("an e-mail address for two accounts")
 	}
@@ -60,12 +60,12 @@ func TestWithoutAUsernameTheEmailIsTheUsername(t *testing.T) {
 		t.Errorf("account %+v", a)
 	}
 	next := "carol@example.org"
-	a, err := r.svc.SetAccount(t.Context(), a.ID, auth.AccountChange{Email: &next}, "root")
+	a, err := r.svc.SetAccount(t.Context(), a.ID, auth.AccountChange{Email: &next}, auth.Actor{By: "root"})
 	if err != nil || a.Username != next || a.Email != next {
 		t.Errorf("%v, account %+v", err, a)
 	}
 	none := ""
-	_, err = r.svc.SetAccount(t.Context(), a.ID, auth.AccountChange{Email: &none}, "root")
+	_, err = r.svc.SetAccount(t.Context(), a.ID, auth.AccountChange{Email: &none}, auth.Actor{By: "root"})
 	wantInvalid(t, err, "username", "@")
 	found, err := r.svc.FindAccount(t.Context(), "CAROL@example.org")
 	if err != nil || found.ID != a.ID {
@@ -92,7 +92,7 @@ func TestAnOwnerChangesEditableFieldsAlone(t *testing.T) {
 	g := r.login()
 	name := "Alice Liddell"
 	set := func(ch auth.ProfileChange) (auth.Account, error) {
-		return r.svc.SetProfile(t.Context(), r.alice.ID, ch)
+		return r.svc.SetProfile(t.Context(), r.alice.ID, ch, home())
 	}
 	a, err := set(auth.ProfileChange{Name: &name, Fields: map[string]any{"phone": []any{"1", "2"}}})
 	if err != nil || a.Name != name || !slices.Equal(a.Fields["phone"], []string{"1", "2"}) {
@@ -128,7 +128,7 @@ func TestAnAdministratorChangesAnAccount(t *testing.T) {
 	r := newRig(t)
 	name, email := "A. Liddell", "a@example.com"
 	roles := []string{"admin", "user"}
-	a, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Name: &name, Email: &email, Roles: &roles, Fields: map[string][]string{"tenant": {"acme"}}}, "root")
+	a, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Name: &name, Email: &email, Roles: &roles, Fields: map[string][]string{"tenant": {"acme"}}}, auth.Actor{By: "root"})
 	if err != nil || a.Name != name || a.Email != email || a.Username != "alice" || !slices.Equal(a.Roles, roles) || !maps.EqualFunc(a.Fields, map[string][]string{"tenant": {"acme"}}, slices.Equal) {
 		t.Fatalf("%v %+v", err, a)
 	}
@@ -140,16 +140,16 @@ func TestAnAdministratorChangesAnAccount(t *testing.T) {
 		t.Errorf("audit %v", told)
 	}
 	bad := []string{"ghost"}
-	_, err = r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Roles: &bad}, "root")
+	_, err = r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Roles: &bad}, auth.Actor{By: "root"})
 	wantInvalid(t, err, "roles", "ghost")
-	_, err = r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Fields: map[string][]string{"shoe": {"9"}}}, "root")
+	_, err = r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Fields: map[string][]string{"shoe": {"9"}}}, auth.Actor{By: "root"})
 	wantInvalid(t, err, "fields.shoe", "no field")
 	short := "short"
-	_, err = r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Password: &short}, "root")
+	_, err = r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Password: &short}, auth.Actor{By: "root"})
 	wantInvalid(t, err, "password", "at least")
-	_, err = r.svc.SetAccount(t.Context(), "nobody", auth.AccountChange{Name: &name}, "root")
+	_, err = r.svc.SetAccount(t.Context(), "nobody", auth.AccountChange{Name: &name}, auth.Actor{By: "root"})
 	wantError(t, err, auth.ErrNotFound)
-	wantError(t, r.svc.DeleteAccount(t.Context(), "nobody", "root"), auth.ErrNotFound)
+	wantError(t, r.svc.DeleteAccount(t.Context(), "nobody", auth.Actor{By: "root"}), auth.ErrNotFound)
 	all, err := r.svc.Accounts(t.Context())
 	if err != nil || len(all) != 2 || all[0].Username != "alice" {
 		t.Errorf("%v %+v", err, all)
@@ -217,11 +217,11 @@ func TestSessionsAreListedAndEndedByTheirOwner(t *testing.T) {
 		if err != nil || len(list) != 2 || list[0].ID != second.Session || list[0].Address != "192.0.2.7" || list[0].UserAgent != "test" {
 			t.Fatalf("%v %+v", err, list)
 		}
-		err = r.svc.RevokeSession(t.Context(), r.root.ID, first.Session, "", home())
+		err = r.svc.RevokeSession(t.Context(), r.root.ID, first.Session, auth.Actor{Client: home()})
 		wantError(t, err, auth.ErrNotFound)
 		r.verify(first.AccessToken, nil)
-		wantError(t, r.svc.RevokeSession(t.Context(), r.alice.ID, "none", "", home()), auth.ErrNotFound)
-		wantError(t, r.svc.RevokeSession(t.Context(), r.alice.ID, first.Session, "", home()), nil)
+		wantError(t, r.svc.RevokeSession(t.Context(), r.alice.ID, "none", auth.Actor{Client: home()}), auth.ErrNotFound)
+		wantError(t, r.svc.RevokeSession(t.Context(), r.alice.ID, first.Session, auth.Actor{Client: home()}), nil)
 		if !r.told(auth.EventSessionRevoked, "alice") {
 			t.Error("the audit log does not know it")
 		}
@@ -231,7 +231,7 @@ func TestSessionsAreListedAndEndedByTheirOwner(t *testing.T) {
 		if err != nil || len(list) != 0 {
 			t.Errorf("%v, sessions that are over are listed: %+v", err, list)
 		}
-		wantError(t, r.svc.RevokeSessions(t.Context(), "nobody", "root"), auth.ErrNotFound)
+		wantError(t, r.svc.RevokeSessions(t.Context(), "nobody", auth.Actor{By: "root"}), auth.ErrNotFound)
 	})
 }
 
@@ -253,6 +253,38 @@ func TestAUserAgentIsKeptInBounds(t *testing.T) {
 		}
 		if g, err = r.svc.Refresh(t.Context(), g.RefreshToken, c); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+func TestEveryChangeIsAuditedWithWhoWhatAndFromWhere(t *testing.T) {
+	r := newRig(t)
+	by := auth.Actor{By: "root", Client: home()}
+	roles, name, yes, no, next := []string{"admin"}, "Al", true, false, "another password"
+	set := func(ch auth.AccountChange) error {
+		_, err := r.svc.SetAccount(t.Context(), r.alice.ID, ch, by)
+		return err
+	}
+	for _, step := range []struct {
+		event string
+		do    func() error
+	}{
+		{auth.EventRoleChanged, func() error { return set(auth.AccountChange{Roles: &roles}) }},
+		{auth.EventProfileChanged, func() error { return set(auth.AccountChange{Name: &name}) }},
+		{auth.EventPasswordChanged, func() error { return set(auth.AccountChange{Password: &next}) }},
+		{auth.EventUserDisabled, func() error { return set(auth.AccountChange{Disabled: &yes}) }},
+		{auth.EventUserEnabled, func() error { return set(auth.AccountChange{Disabled: &no}) }},
+		{auth.EventSessionRevoked, func() error { return r.svc.RevokeSessions(t.Context(), r.alice.ID, by) }},
+		{auth.EventUserDeleted, func() error { return r.svc.DeleteAccount(t.Context(), r.alice.ID, by) }},
+		{auth.EventUserCreated, func() error {
+			_, err := r.svc.AddAccount(t.Context(), auth.NewAccount{Username: "alice"}, by)
+			return err
+		}},
+	} {
+		r.events = nil
+		wantError(t, step.do(), nil)
+		if len(r.events) != 1 || r.events[0].Name != step.event || r.events[0].User != "alice" || r.events[0].By != "root" || r.events[0].Client != home() {
+			t.Errorf("%s: audit %+v", step.event, r.events)
 		}
 	}
 }

@@ -109,6 +109,13 @@ type Grant struct {
 	RefreshExpires time.Time
 }
 
+// Actor is who makes a change and from where: the audit log says both of every
+// change.
+type Actor struct {
+	By     string // a username or a program's word for itself; "" for the owner
+	Client Client // zero: nobody's request, such as the command line's
+}
+
 // Event is an entry of the audit log.
 type Event struct {
 	Name   string // login, login_failed, refresh_reused, ...: the list is closed, see events.go

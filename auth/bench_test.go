@@ -18,7 +18,7 @@ func benchService(b *testing.B, algorithm string) (*auth.Service, auth.Options, 
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := svc.AddAccount(b.Context(), auth.NewAccount{Username: "alice", Password: password, Roles: []string{"user"}}, ""); err != nil {
+	if _, err := svc.AddAccount(b.Context(), auth.NewAccount{Username: "alice", Password: password, Roles: []string{"user"}}, auth.Actor{}); err != nil {
 		b.Fatal(err)
 	}
 	g, err := svc.Login(b.Context(), auth.Credentials{Username: "alice", Password: password}, home())

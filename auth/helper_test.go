@@ -96,7 +96,7 @@ func (r *rig) told(name, user string) bool {
 
 func (r *rig) add(n auth.NewAccount) auth.Account {
 	r.t.Helper()
-	a, err := r.svc.AddAccount(r.t.Context(), n, "test")
+	a, err := r.svc.AddAccount(r.t.Context(), n, auth.Actor{By: "test"})
 	if err != nil {
 		r.t.Fatalf("add %s: %v", n.Username, err)
 	}

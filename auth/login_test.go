@@ -53,7 +53,7 @@ func TestWhyALoginFailedIsNotTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.svc.SetAccount(t.Context(), gone.ID, auth.AccountChange{Disabled: &yes}, "root"); err != nil {
+	if _, err := r.svc.SetAccount(t.Context(), gone.ID, auth.AccountChange{Disabled: &yes}, auth.Actor{By: "root"}); err != nil {
 		t.Fatal(err)
 	}
 	r.add(auth.NewAccount{Username: "headless"})
@@ -168,7 +168,7 @@ func TestLG12BcryptIsNeverGivenMoreThan72Bytes(t *testing.T) {
 	conf.Password.Algorithm = "bcrypt"
 	wantError(t, r.svc.Reconfigure(t.Context(), conf), nil)
 	long := strings.Repeat("a", 72)
-	_, err := r.svc.AddAccount(t.Context(), auth.NewAccount{Username: "bob", Password: long + "X"}, "test")
+	_, err := r.svc.AddAccount(t.Context(), auth.NewAccount{Username: "bob", Password: long + "X"}, auth.Actor{By: "test"})
 	wantInvalid(t, err, "password", "72 bytes")
 	r.add(auth.NewAccount{Username: "bob", Password: long})
 	wantError(t, r.try("bob", long+"Y", "192.0.2.7"), auth.ErrInvalidCredentials)
@@ -224,7 +224,7 @@ func TestAPasswordThatChangesDuringALoginGivesNoSession(t *testing.T) {
 	next := "another password"
 	meddling := r.opts
 	meddling.Store = meddler{Store: r.store, before: func() {
-		if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Password: &next}, "root"); err != nil {
+		if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Password: &next}, auth.Actor{By: "root"}); err != nil {
 			t.Error(err)
 		}
 	}}

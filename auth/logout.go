@@ -30,10 +30,9 @@ func (s *Service) LogoutAll(ctx context.Context, accountID string, c Client) err
 	return nil
 }
 
-// RevokeSession ends one session of an account; with accountID "" of any. by is
-// who does it, when that is somebody else. A session that is not there, or is
-// another account's, is ErrNotFound.
-func (s *Service) RevokeSession(ctx context.Context, accountID, sid, by string, c Client) error {
+// RevokeSession ends one session of an account; with accountID "" of any. A
+// session that is not there, or is another account's, is ErrNotFound.
+func (s *Service) RevokeSession(ctx context.Context, accountID, sid string, by Actor) error {
 	row, err := s.store.Session(ctx, sid)
 	if err != nil {
 		return unavailable("find a session", err)
@@ -44,13 +43,13 @@ func (s *Service) RevokeSession(ctx context.Context, accountID, sid, by string, 
 	if err := s.end(ctx, s.current.Load(), sid); err != nil {
 		return err
 	}
-	s.tell(ctx, Event{Name: EventSessionRevoked, User: s.nameOf(ctx, row.AccountID), By: by, Client: c, Detail: sid})
+	s.tell(ctx, Event{Name: EventSessionRevoked, User: s.nameOf(ctx, row.AccountID), By: by.By, Client: by.Client, Detail: sid})
 	return nil
 }
 
 // RevokeSessions ends every session of an account, for an administrator. An
 // account that is not there is ErrNotFound.
-func (s *Service) RevokeSessions(ctx context.Context, accountID, by string) error {
+func (s *Service) RevokeSessions(ctx context.Context, accountID string, by Actor) error {
 	a, err := s.Account(ctx, accountID)
 	if err != nil {
 		return err
@@ -58,7 +57,7 @@ func (s *Service) RevokeSessions(ctx context.Context, accountID, by string) erro
 	if err := s.endAll(ctx, a.ID); err != nil {
 		return err
 	}
-	s.tell(ctx, Event{Name: EventSessionRevoked, User: a.Username, By: by, Detail: "all"})
+	s.tell(ctx, Event{Name: EventSessionRevoked, User: a.Username, By: by.By, Client: by.Client, Detail: "all"})
 	return nil
 }
 

@@ -91,23 +91,35 @@ func TestEveryVerbTellsThatTheStoreIsAway(t *testing.T) {
 			_, err := r.svc.Login(ctx, auth.Credentials{Username: "nobody", Password: password}, c)
 			return err
 		},
-		"refresh":         func() error { _, err := r.svc.Refresh(ctx, g.RefreshToken, c); return err },
-		"logout":          func() error { return r.svc.Logout(ctx, g.Session, c) },
-		"logout all":      func() error { return r.svc.LogoutAll(ctx, p.ID, c) },
-		"account":         func() error { _, err := r.svc.Account(ctx, p.ID); return err },
-		"find":            func() error { _, err := r.svc.FindAccount(ctx, "alice"); return err },
-		"accounts":        func() error { _, err := r.svc.Accounts(ctx); return err },
-		"count":           func() error { _, err := r.svc.CountAccounts(ctx); return err },
-		"sessions":        func() error { _, err := r.svc.Sessions(ctx, p.ID); return err },
-		"session count":   func() error { _, err := r.svc.SessionCount(ctx); return err },
-		"revoke":          func() error { return r.svc.RevokeSession(ctx, "", g.Session, "root", c) },
-		"revoke all":      func() error { return r.svc.RevokeSessions(ctx, p.ID, "root") },
-		"password":        func() error { _, err := r.svc.ChangePassword(ctx, p, password, "a new password", c); return err },
-		"profile":         func() error { _, err := r.svc.SetProfile(ctx, p.ID, auth.ProfileChange{Name: &name}); return err },
-		"add":             func() error { _, err := r.svc.AddAccount(ctx, auth.NewAccount{Username: "x"}, ""); return err },
-		"add with an id":  func() error { _, err := r.svc.AddAccount(ctx, auth.NewAccount{ID: "y", Username: "x"}, ""); return err },
-		"set":             func() error { _, err := r.svc.SetAccount(ctx, p.ID, auth.AccountChange{Name: &name}, ""); return err },
-		"delete":          func() error { return r.svc.DeleteAccount(ctx, p.ID, "") },
+		"refresh":       func() error { _, err := r.svc.Refresh(ctx, g.RefreshToken, c); return err },
+		"logout":        func() error { return r.svc.Logout(ctx, g.Session, c) },
+		"logout all":    func() error { return r.svc.LogoutAll(ctx, p.ID, c) },
+		"account":       func() error { _, err := r.svc.Account(ctx, p.ID); return err },
+		"find":          func() error { _, err := r.svc.FindAccount(ctx, "alice"); return err },
+		"accounts":      func() error { _, err := r.svc.Accounts(ctx); return err },
+		"count":         func() error { _, err := r.svc.CountAccounts(ctx); return err },
+		"sessions":      func() error { _, err := r.svc.Sessions(ctx, p.ID); return err },
+		"session count": func() error { _, err := r.svc.SessionCount(ctx); return err },
+		"revoke":        func() error { return r.svc.RevokeSession(ctx, "", g.Session, auth.Actor{By: "root", Client: c}) },
+		"revoke all":    func() error { return r.svc.RevokeSessions(ctx, p.ID, auth.Actor{By: "root"}) },
+		"password":      func() error { _, err := r.svc.ChangePassword(ctx, p, password, "a new password", c); return err },
+		"profile": func() error {
+			_, err := r.svc.SetProfile(ctx, p.ID, auth.ProfileChange{Name: &name}, home())
+			return err
+		},
+		"add": func() error {
+			_, err := r.svc.AddAccount(ctx, auth.NewAccount{Username: "x"}, auth.Actor{})
+			return err
+		},
+		"add with an id": func() error {
+			_, err := r.svc.AddAccount(ctx, auth.NewAccount{ID: "y", Username: "x"}, auth.Actor{})
+			return err
+		},
+		"set": func() error {
+			_, err := r.svc.SetAccount(ctx, p.ID, auth.AccountChange{Name: &name}, auth.Actor{})
+			return err
+		},
+		"delete":          func() error { return r.svc.DeleteAccount(ctx, p.ID, auth.Actor{}) },
 		"another's start": func() error { _, err := auth.New(ctx, r.opts); return err },
 	} {
 		err := do()
@@ -144,10 +156,10 @@ func TestADroppedRoleDoesNotBlockOtherChanges(t *testing.T) {
 	conf.Roles, conf.Profile.Fields = []string{"admin"}, nil
 	wantError(t, r.svc.Reconfigure(t.Context(), conf), nil)
 	name := "Alice L."
-	if _, err := r.svc.SetProfile(t.Context(), r.alice.ID, auth.ProfileChange{Name: &name}); err != nil {
+	if _, err := r.svc.SetProfile(t.Context(), r.alice.ID, auth.ProfileChange{Name: &name}, home()); err != nil {
 		t.Error(err)
 	}
 	roles := []string{"user"}
-	_, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Roles: &roles}, "root")
+	_, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Roles: &roles}, auth.Actor{By: "root"})
 	wantInvalid(t, err, "roles", "known are admin")
 }

@@ -18,7 +18,7 @@ type ProfileChange struct {
 // SetProfile changes what an account's owner may change. A field that does not
 // exist, that only an administrator may change, or that has another type is an
 // *InvalidError, with all of them listed.
-func (s *Service) SetProfile(ctx context.Context, accountID string, ch ProfileChange) (Account, error) {
+func (s *Service) SetProfile(ctx context.Context, accountID string, ch ProfileChange, c Client) (Account, error) {
 	st := s.current.Load()
 	fields := map[string][]string{}
 	var faults []FieldError
@@ -33,7 +33,7 @@ func (s *Service) SetProfile(ctx context.Context, accountID string, ch ProfileCh
 	if err := invalid(faults); err != nil {
 		return Account{}, err
 	}
-	return s.update(ctx, st, edit{id: accountID, change: func(a *Account) error {
+	return s.update(ctx, st, edit{id: accountID, by: Actor{Client: c}, change: func(a *Account) error {
 		AccountChange{Name: ch.Name, Fields: fields}.apply(a, "")
 		return invalid(st.accountFaults(*a))
 	}})
@@ -105,7 +105,7 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	if err != nil {
 		return Grant{}, err
 	}
-	_, err = s.update(ctx, st, edit{id: p.ID, keep: p.Session, client: c, change: func(a *Account) error {
+	_, err = s.update(ctx, st, edit{id: p.ID, keep: p.Session, by: Actor{Client: c}, change: func(a *Account) error {
 		if a.PasswordHash != old || a.Disabled {
 			return errCurrent // changed meanwhile: what was proven is not current
 		}

@@ -84,7 +84,7 @@ func TestRefreshKeepsTheHonestAndEndsTheReplayed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alice, err := svc.AddAccount(t.Context(), auth.NewAccount{Username: "alice"}, "")
+	alice, err := svc.AddAccount(t.Context(), auth.NewAccount{Username: "alice"}, auth.Actor{})
 	if err != nil {
 		t.Fatal(err)
 	}

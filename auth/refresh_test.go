@@ -239,7 +239,7 @@ func TestSE18RolesOfARefreshComeFromTheStore(t *testing.T) {
 	r := newRig(t)
 	g := r.login()
 	roles := []string{"user", "admin"}
-	if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Roles: &roles}, "root"); err != nil {
+	if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Roles: &roles}, auth.Actor{By: "root"}); err != nil {
 		t.Fatal(err)
 	}
 	if !r.told(auth.EventRoleChanged, "alice") {
@@ -261,12 +261,12 @@ func TestADisabledAccountKeepsNoSession(t *testing.T) {
 	r := newRig(t)
 	g := r.login()
 	yes, no := true, false
-	if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Disabled: &yes}, "root"); err != nil {
+	if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Disabled: &yes}, auth.Actor{By: "root"}); err != nil {
 		t.Fatal(err)
 	}
 	r.verify(g.AccessToken, auth.ErrTokenRevoked)
 	r.refuse(g.RefreshToken, auth.ErrRefreshInvalid)
-	if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Disabled: &no}, "root"); err != nil {
+	if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Disabled: &no}, auth.Actor{By: "root"}); err != nil {
 		t.Fatal(err)
 	}
 	r.refuse(g.RefreshToken, auth.ErrRefreshInvalid)
@@ -276,7 +276,7 @@ func TestADisabledAccountKeepsNoSession(t *testing.T) {
 func TestADeletedAccountKeepsNothing(t *testing.T) {
 	r := newRig(t)
 	g := r.login()
-	wantError(t, r.svc.DeleteAccount(t.Context(), r.alice.ID, "root"), nil)
+	wantError(t, r.svc.DeleteAccount(t.Context(), r.alice.ID, auth.Actor{By: "root"}), nil)
 	r.verify(g.AccessToken, auth.ErrTokenRevoked)
 	r.refuse(g.RefreshToken, auth.ErrRefreshInvalid)
 	_, err := r.svc.Login(t.Context(), auth.Credentials{Username: "alice", Password: password}, home())

@@ -38,11 +38,11 @@ func TestARevocationIsHeardOnEveryInstanceWithinASecond(t *testing.T) {
 			"logout":     func(g auth.Grant) error { return r.svc.Logout(t.Context(), g.Session, home()) },
 			"logout all": func(auth.Grant) error { return r.svc.LogoutAll(t.Context(), r.alice.ID, home()) },
 			"by another": func(g auth.Grant) error {
-				return r.svc.RevokeSession(t.Context(), "", g.Session, "root", home())
+				return r.svc.RevokeSession(t.Context(), "", g.Session, auth.Actor{By: "root", Client: home()})
 			},
-			"all by another": func(auth.Grant) error { return r.svc.RevokeSessions(t.Context(), r.alice.ID, "root") },
+			"all by another": func(auth.Grant) error { return r.svc.RevokeSessions(t.Context(), r.alice.ID, auth.Actor{By: "root"}) },
 			"role": func(auth.Grant) error {
-				_, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Roles: &roles}, "root")
+				_, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Roles: &roles}, auth.Actor{By: "root"})
 				roles = append([]string{"user"}, roles...)
 				return err
 			},
@@ -62,7 +62,7 @@ func TestARevocationIsHeardOnEveryInstanceWithinASecond(t *testing.T) {
 		}
 		g := r.login()
 		for _, ch := range []auth.AccountChange{{Password: &next}, {Disabled: &yes}} {
-			if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, ch, "root"); err != nil {
+			if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, ch, auth.Actor{By: "root"}); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
@@ -103,7 +103,7 @@ func TestListenersHearOfARevocationOnce(t *testing.T) {
 		}
 		mu.Unlock()
 		roles := []string{"admin"}
-		if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Roles: &roles}, "root"); err != nil {
+		if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Roles: &roles}, auth.Actor{By: "root"}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * time.Second)

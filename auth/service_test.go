@@ -75,7 +75,7 @@ func TestTwoInstancesThatStartAtOnceUseTheSameKeys(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if _, err := services[0].AddAccount(t.Context(), auth.NewAccount{Username: "alice", Password: password}, ""); err != nil {
+	if _, err := services[0].AddAccount(t.Context(), auth.NewAccount{Username: "alice", Password: password}, auth.Actor{}); err != nil {
 		t.Fatal(err)
 	}
 	g, err := services[0].Login(t.Context(), auth.Credentials{Username: "alice", Password: password}, home())

@@ -39,7 +39,7 @@ func TestARevocationByAProcessWithAShorterTTLLastsAsLongAsTheTokens(t *testing.T
 				t.Fatal(err)
 			}
 			yes := true
-			if _, err := shell.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Disabled: &yes}, "shell"); err != nil {
+			if _, err := shell.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Disabled: &yes}, auth.Actor{By: "shell"}); err != nil {
 				t.Fatal(err)
 			}
 			r.hear()
@@ -65,7 +65,7 @@ func TestAReloadWithAShorterTTLBringsNoRevokedTokenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		yes := true
-		if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Disabled: &yes}, "test"); err != nil {
+		if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Disabled: &yes}, auth.Actor{By: "test"}); err != nil {
 			t.Fatal(err)
 		}
 		r.verify(token, auth.ErrTokenRevoked)

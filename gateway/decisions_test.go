@@ -33,7 +33,7 @@ func newDecisionTable(t *testing.T) *decisionTable {
 	for _, name := range []string{"alice", "root"} { // those of the stack have other ids
 		a, err := d.service.FindAccount(t.Context(), name)
 		must(t, err)
-		must(t, d.service.DeleteAccount(t.Context(), a.ID, "test"))
+		must(t, d.service.DeleteAccount(t.Context(), a.ID, auth.Actor{By: "test"}))
 	}
 	tenant := map[string][]string{"tenant": {"acme"}, "team": {"red", "blue"}}
 	for _, n := range []auth.NewAccount{
@@ -44,7 +44,7 @@ func newDecisionTable(t *testing.T) *decisionTable {
 		{ID: "1", Username: "root", Roles: []string{"admin"}},
 	} {
 		n.Password = testPassword
-		_, err := d.service.AddAccount(t.Context(), n, "test")
+		_, err := d.service.AddAccount(t.Context(), n, auth.Actor{By: "test"})
 		must(t, err)
 	}
 	yesterday := d.login("alice")

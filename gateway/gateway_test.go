@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/policy"
 )
 
@@ -211,7 +212,7 @@ func TestARevokedTokenIsRefusedAtOnce(t *testing.T) {
 	s := newStack(t)
 	g := s.login("alice")
 	s.get("/app/home", bearer(g.AccessToken)).wants(t, 200, "")
-	must(t, s.service.RevokeSession(t.Context(), "", g.Session, "test", clientForTest()))
+	must(t, s.service.RevokeSession(t.Context(), "", g.Session, auth.Actor{By: "test", Client: clientForTest()}))
 	r := s.get("/app/home", bearer(g.AccessToken))
 	r.wants(t, 401, "token_revoked")
 	r.notAsked(t)

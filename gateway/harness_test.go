@@ -146,7 +146,7 @@ func (s *stack) later(d time.Duration) { s.ahead.Add(int64(d)) }
 func (s *stack) add(name string, roles ...string) {
 	s.t.Helper()
 	_, err := s.service.AddAccount(s.t.Context(), auth.NewAccount{Username: name, Email: name + "@gw.test", Name: "Dr. " + name,
-		Password: testPassword, Roles: roles}, "test")
+		Password: testPassword, Roles: roles}, auth.Actor{By: "test"})
 	must(s.t, err)
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/auth/web"
 )
 
@@ -113,7 +114,7 @@ func setRoles(s *stack, roles ...string) {
 	if len(a.Roles) == len(roles) {
 		roles = roles[:1]
 	}
-	_, err = s.service.SetAccount(s.t.Context(), a.ID, roleChange(roles), "test")
+	_, err = s.service.SetAccount(s.t.Context(), a.ID, roleChange(roles), auth.Actor{By: "test"})
 	must(s.t, err)
 	time.Sleep(2 * time.Millisecond) // versions are milliseconds
 }

@@ -99,7 +99,7 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 	defer close(more)
 	for name, end := range map[string]func(*stack, auth.Grant) error{
 		"session revoked": func(s *stack, g auth.Grant) error {
-			return s.service.RevokeSession(s.t.Context(), "", g.Session, "test", clientForTest())
+			return s.service.RevokeSession(s.t.Context(), "", g.Session, auth.Actor{By: "test", Client: clientForTest()})
 		},
 		"logout everywhere": func(s *stack, g auth.Grant) error {
 			return s.service.LogoutAll(s.t.Context(), g.Account.ID, clientForTest())
@@ -107,7 +107,7 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 		"role change": func(s *stack, g auth.Grant) error { setRoles(s, "admin", "user"); return nil },
 		"disabled": func(s *stack, g auth.Grant) error {
 			yes := true
-			_, err := s.service.SetAccount(s.t.Context(), g.Account.ID, auth.AccountChange{Disabled: &yes}, "test")
+			_, err := s.service.SetAccount(s.t.Context(), g.Account.ID, auth.AccountChange{Disabled: &yes}, auth.Actor{By: "test"})
 			return err
 		},
 	} {
@@ -168,7 +168,7 @@ func TestASessionThatEndsWhileItsStreamOpensClosesIt(t *testing.T) {
 	s = newStack(t, func(c *setup) {
 		c.answer = func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/app/late" { // the request was verified, the answer not yet registered
-				must(t, s.service.RevokeSession(context.Background(), "", g.Session, "test", clientForTest()))
+				must(t, s.service.RevokeSession(context.Background(), "", g.Session, auth.Actor{By: "test", Client: clientForTest()}))
 				w.Header().Set("Content-Type", "text/event-stream")
 			}
 		}

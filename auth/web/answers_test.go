@@ -116,7 +116,7 @@ func TestARoleChangeCostsOneRefreshAndNoLogin(t *testing.T) {
 	bob := s.add("bob", "bobs-long-password", "user")
 	p := s.login("bob", "bobs-long-password")
 	roles := []string{"user", "admin"}
-	if _, err := s.service.SetAccount(t.Context(), bob.ID, auth.AccountChange{Roles: &roles}, "test"); err != nil {
+	if _, err := s.service.SetAccount(t.Context(), bob.ID, auth.AccountChange{Roles: &roles}, auth.Actor{By: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	s.ask("GET", "/auth/me", bearer(p.access)).want(t, 401, "token_revoked")

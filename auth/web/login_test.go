@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/posternhq/postern/auth"
 )
 
 func TestALoginAnswersTokensAndTheAccount(t *testing.T) {
@@ -113,7 +115,7 @@ func TestAProgramsFailedLoginIsTheSameForUnknownWrongAndDisabled(t *testing.T) {
 	s := newSite(t)
 	bob := s.add("bob", "bobs-long-password", "user")
 	disabled := true
-	if _, err := s.service.SetAccount(t.Context(), bob.ID, change(&disabled), "test"); err != nil {
+	if _, err := s.service.SetAccount(t.Context(), bob.ID, change(&disabled), auth.Actor{By: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	var bodies []string

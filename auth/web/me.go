@@ -57,7 +57,7 @@ func (h *Handler) changeProfile(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	a, err := h.service.SetProfile(r.Context(), caller.ID, change)
+	a, err := h.service.SetProfile(r.Context(), caller.ID, change, client(r))
 	if err != nil {
 		h.fail(w, r, gone(err))
 		return
@@ -162,7 +162,7 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := strings.TrimPrefix(r.URL.Path, h.config.Prefix+"/sessions/")
-	err := h.service.RevokeSession(r.Context(), caller.ID, id, caller.Username, client(r))
+	err := h.service.RevokeSession(r.Context(), caller.ID, id, auth.Actor{By: caller.Username, Client: client(r)})
 	if errors.Is(err, auth.ErrNotFound) {
 		err = refuse(problem.NoRoute, "You have no such session.")
 	}

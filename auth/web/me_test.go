@@ -203,7 +203,7 @@ func TestADeletedAccountsTokenOpensNothing(t *testing.T) {
 	s := newSite(t)
 	bob := s.add("bob", "bobs-long-password", "user")
 	p := s.login("bob", "bobs-long-password")
-	if err := s.service.DeleteAccount(t.Context(), bob.ID, "test"); err != nil {
+	if err := s.service.DeleteAccount(t.Context(), bob.ID, auth.Actor{By: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	s.ask("GET", "/auth/me", bearer(p.access)).want(t, 401, "token_revoked")

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/posternhq/postern/auth"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -80,7 +82,7 @@ func TestThePageSaysTheSameForUnknownWrongAndDisabled(t *testing.T) {
 	s := newSite(t)
 	bob := s.add("bob", "bobs-long-password", "user")
 	disabled := true
-	if _, err := s.service.SetAccount(t.Context(), bob.ID, change(&disabled), "test"); err != nil {
+	if _, err := s.service.SetAccount(t.Context(), bob.ID, change(&disabled), auth.Actor{By: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	page := func(name string) string {

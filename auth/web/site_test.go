@@ -83,7 +83,7 @@ func (s *site) later(d time.Duration) { s.ahead.Add(int64(d)) }
 func (s *site) add(name, password string, roles ...string) auth.Account {
 	s.t.Helper()
 	a, err := s.service.AddAccount(s.t.Context(), auth.NewAccount{Username: name, Email: name + "@example.com", Name: "Dear " + name,
-		Roles: roles, Password: password}, "test")
+		Roles: roles, Password: password}, auth.Actor{By: "test"})
 	if err != nil {
 		s.t.Fatal(err)
 	}

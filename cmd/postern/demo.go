@@ -66,7 +66,7 @@ func runDemo(ctx context.Context, sys *system, dir string) error {
 		return errors.Join(err, app.Close())
 	}
 	for _, user := range demoUsers() {
-		if _, err := p.auth.AddAccount(ctx, user, "demo"); err != nil {
+		if _, err := p.auth.AddAccount(ctx, user, auth.Actor{By: "demo"}); err != nil {
 			return errors.Join(err, p.Close(), app.Close())
 		}
 	}

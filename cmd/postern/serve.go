@@ -98,7 +98,7 @@ func (p *program) firstAdmin(ctx context.Context) error {
 	if !given {
 		account.Password = newPassword()
 	}
-	_, err = p.auth.AddAccount(ctx, account, "first-start")
+	_, err = p.auth.AddAccount(ctx, account, auth.Actor{By: "first-start"})
 	var taken *auth.ConflictError
 	if errors.As(err, &taken) { // another instance was faster
 		return nil

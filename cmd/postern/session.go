@@ -93,7 +93,7 @@ func sessionRevokeCommand(sys *system) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := d.RevokeSessions(cmd.Context(), a.ID, commandLine); err != nil {
+		if err := d.RevokeSessions(cmd.Context(), a.ID, auth.Actor{By: commandLine}); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(sys.stdout, "ended every session of %s\n", a.Username)
@@ -103,7 +103,7 @@ func sessionRevokeCommand(sys *system) *cobra.Command {
 }
 
 func revokeOne(sys *system, d *desk, cmd *cobra.Command, id string) error {
-	err := d.RevokeSession(cmd.Context(), "", id, commandLine, auth.Client{})
+	err := d.RevokeSession(cmd.Context(), "", id, auth.Actor{By: commandLine})
 	if errors.Is(err, auth.ErrNotFound) {
 		return fmt.Errorf("there is no session %q; 'postern session list' shows them", id)
 	}

@@ -85,7 +85,7 @@ func userAddCommand(sys *system) *cobra.Command {
 			return err
 		}
 		input.Username, input.Password = args[0], password
-		a, err := d.AddAccount(cmd.Context(), input, commandLine)
+		a, err := d.AddAccount(cmd.Context(), input, auth.Actor{By: commandLine})
 		if err != nil {
 			return err
 		}
@@ -210,7 +210,7 @@ func apply(sys *system, d *desk, cmd *cobra.Command, name string, change auth.Ac
 	if err != nil {
 		return err
 	}
-	if _, err = d.SetAccount(cmd.Context(), a.ID, change, commandLine); err != nil {
+	if _, err = d.SetAccount(cmd.Context(), a.ID, change, auth.Actor{By: commandLine}); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(sys.stdout, "changed %s\n", a.Username)
@@ -258,7 +258,7 @@ func userDeleteCommand(sys *system) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := d.DeleteAccount(cmd.Context(), a.ID, commandLine); err != nil {
+			if err := d.DeleteAccount(cmd.Context(), a.ID, auth.Actor{By: commandLine}); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(sys.stdout, "deleted %s\n", a.Username)
