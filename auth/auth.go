@@ -73,6 +73,7 @@ type Session struct {
 	Created    time.Time
 	LastSeen   time.Time
 	Revoked    time.Time // zero: live
+	RevokedFor RevokeReason
 }
 
 // Client is where a request comes from, for audit, throttling and the list of

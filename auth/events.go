@@ -9,7 +9,7 @@ const (
 	EventLoginFailed     = "login_failed"     // unknown, wrong or disabled: Detail says which
 	EventLocked          = "locked"           // a login refused for too many failed ones
 	EventRefresh         = "refresh"          // a refresh token was spent; Detail "repeat": within the grace
-	EventRefreshFailed   = "refresh_failed"   // Detail: invalid or expired
+	EventRefreshFailed   = "refresh_failed"   // Detail: invalid, expired, disabled, or reused: of a session that refresh_reused has ended
 	EventRefreshReused   = "refresh_reused"   // a spent one came back: the session has ended
 	EventLogout          = "logout"           // a session ended by its owner; Detail "all": every one
 	EventSessionRevoked  = "session_revoked"  // a session ended by choice from a list, or by somebody else

@@ -94,6 +94,19 @@ func (r *rig) told(name, user string) bool {
 	return found
 }
 
+// count says how many events of a name there were since told was last asked.
+func (r *rig) count(name string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, e := range r.events {
+		if e.Name == name {
+			n++
+		}
+	}
+	return n
+}
+
 func (r *rig) add(n auth.NewAccount) auth.Account {
 	r.t.Helper()
 	a, err := r.svc.AddAccount(r.t.Context(), n, auth.Actor{By: "test"})

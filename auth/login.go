@@ -155,7 +155,7 @@ func (s *Service) begin(ctx context.Context, st *state, a Account, c Client) (Gr
 	// A rehash by another login changes the hash and leaves the version.
 	changed := again.Version != a.Version && again.PasswordHash != a.PasswordHash
 	if err != nil || again.Disabled || changed {
-		if err := s.end(ctx, st, sid); err != nil {
+		if err := s.end(ctx, st, sid, RevokedByChoice); err != nil {
 			return Grant{}, err
 		}
 		return Grant{}, ErrInvalidCredentials

@@ -14,7 +14,7 @@ func (s *Service) Logout(ctx context.Context, sid string, c Client) error {
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return unavailable("find a session", err)
 	}
-	if err := s.end(ctx, s.current.Load(), sid); err != nil {
+	if err := s.end(ctx, s.current.Load(), sid, RevokedByChoice); err != nil {
 		return err
 	}
 	s.tell(ctx, Event{Name: EventLogout, User: s.nameOf(ctx, row.AccountID), Client: c})
@@ -40,7 +40,7 @@ func (s *Service) RevokeSession(ctx context.Context, accountID, sid string, by A
 	if accountID != "" && row.AccountID != accountID {
 		return fmt.Errorf("session: %w", ErrNotFound)
 	}
-	if err := s.end(ctx, s.current.Load(), sid); err != nil {
+	if err := s.end(ctx, s.current.Load(), sid, RevokedByChoice); err != nil {
 		return err
 	}
 	s.tell(ctx, Event{Name: EventSessionRevoked, User: s.nameOf(ctx, row.AccountID), By: by.By, Client: by.Client, Detail: sid})

@@ -31,8 +31,11 @@ func TestTheRuleOfRefresh(t *testing.T) {
 		want  error
 		ended bool
 	}{
-		"swapped":                    {func(*auth.Rotated) {}, nil, false},
-		"revoked":                    {func(f *auth.Rotated) { f.Swapped, f.Session.Revoked = false, now }, auth.ErrRefreshInvalid, false},
+		"swapped": {func(*auth.Rotated) {}, nil, false},
+		"revoked": {func(f *auth.Rotated) { f.Swapped, f.Session.Revoked = false, now }, auth.ErrRefreshInvalid, false},
+		"revoked for a replay": {func(f *auth.Rotated) {
+			f.Swapped, f.Session.Revoked, f.Session.RevokedFor = false, now, auth.RevokedForReuse
+		}, auth.ErrRefreshReused, false},
 		"disabled":                   {func(f *auth.Rotated) { f.Swapped, f.Account.Disabled = false, true }, auth.ErrRefreshInvalid, true},
 		"idle too long":              {func(f *auth.Rotated) { f.Swapped, f.Now = false, f.Now.Add(idleLimit) }, auth.ErrRefreshExpired, false},
 		"too old":                    {func(f *auth.Rotated) { f.Swapped, f.Session.Created = false, f.Now.Add(-sessionEnd) }, auth.ErrRefreshExpired, false},

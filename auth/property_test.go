@@ -26,7 +26,7 @@ type story struct {
 	issued map[string]issued // every refresh token that was ever current
 	head   string            // the current one
 	last   time.Time         // of the last rotation
-	ended  bool
+	ended  error             // what every token gets, once the session is over
 }
 
 type issued struct {
@@ -60,9 +60,9 @@ func (s *story) spend(token string) (auth.Grant, error) {
 // the grace; its answer may get lost.
 func (s *story) honest(tab int, lost bool) {
 	g, err := s.spend(s.tabs[tab])
-	if s.ended {
-		if !errors.Is(err, auth.ErrRefreshInvalid) {
-			s.Fatalf("an ended session: %v", err)
+	if s.ended != nil {
+		if !errors.Is(err, s.ended) {
+			s.Fatalf("an ended session: %v, want %v", err, s.ended)
 		}
 		return
 	}
@@ -163,10 +163,13 @@ func (s *story) replay() {
 		if _, err := s.svc.Refresh(context.Background(), spent[0], home()); !errors.Is(err, auth.ErrRefreshReused) {
 			s.Fatalf("a replay past the grace: %v", err)
 		}
-	} else if err := s.svc.Logout(context.Background(), s.sid, home()); err != nil {
-		s.Fatal(err)
+		s.ended = auth.ErrRefreshReused // the owner hears of it too
+	} else {
+		if err := s.svc.Logout(context.Background(), s.sid, home()); err != nil {
+			s.Fatal(err)
+		}
+		s.ended = auth.ErrRefreshInvalid
 	}
-	s.ended = true
 	for tab := range s.tabs {
 		s.honest(tab, true)
 	}

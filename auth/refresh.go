@@ -100,9 +100,11 @@ func (s *Service) RefreshSession(token string) (sid string, ok bool) {
 // token. Roles and the account's state are read from the store.
 //
 // A spent token within the grace gets the very same current token again. Later
-// it ends the session and is ErrRefreshReused: somebody else has a copy. A
-// forged or unknown one, and one of a session or an account that was ended, is
-// ErrRefreshInvalid, one past its time ErrRefreshExpired.
+// it ends the session and is ErrRefreshReused: somebody else has a copy. From
+// then on every token of that session is ErrRefreshReused: its owner, who holds
+// the last one, must learn why the session is over. A forged or unknown one, and
+// one of a session or an account that was ended otherwise, is ErrRefreshInvalid,
+// one past its time ErrRefreshExpired.
 func (s *Service) Refresh(ctx context.Context, token string, c Client) (Grant, error) {
 	st := s.current.Load()
 	t, ok := st.ring.openRefresh(token)
@@ -139,6 +141,7 @@ const (
 	refreshDisabled                // the account is: the session ends too
 	refreshExpired
 	refreshReused
+	refreshEnded    // the session was, when a copy of one of its tokens was used
 	refreshRepeated // within the grace: the same answer again
 	refreshRotated
 	refreshConfused // the store neither swapped nor shows a reason
@@ -151,6 +154,8 @@ func (s *Service) judgeRefresh(st *state, t refreshToken, found Rotated) refresh
 	switch {
 	case found.Swapped:
 		return refreshRotated
+	case !row.Revoked.IsZero() && row.RevokedFor == RevokedForReuse:
+		return refreshEnded
 	case !row.Revoked.IsZero():
 		return refreshInvalid
 	case found.Account.Disabled:
@@ -187,17 +192,19 @@ func (s *Service) answerRefresh(ctx context.Context, st *state, found Rotated, o
 	case refreshExpired:
 		refused, e.Detail = ErrRefreshExpired, "expired"
 	case refreshDisabled:
-		if err := s.end(ctx, st, found.Session.ID); err != nil {
+		if err := s.end(ctx, st, found.Session.ID, RevokedByChoice); err != nil {
 			return Grant{}, err
 		}
 		refused, e.Detail = ErrRefreshInvalid, "disabled"
 	case refreshReused:
 		// A copy is about. Which of the two is the thief cannot be told, so
 		// all tokens of the session end (RFC 9700 4.14.2).
-		if err := s.end(ctx, st, found.Session.ID); err != nil {
+		if err := s.end(ctx, st, found.Session.ID, RevokedForReuse); err != nil {
 			return Grant{}, err
 		}
 		refused, e.Name, e.Detail = ErrRefreshReused, EventRefreshReused, ""
+	case refreshEnded: // told as refresh_reused when it happened
+		refused, e.Detail = ErrRefreshReused, "reused"
 	case refreshConfused:
 		return Grant{}, fmt.Errorf("rotate a session: %w: the store did not swap and shows no reason", ErrUnavailable)
 	default:
@@ -208,12 +215,12 @@ func (s *Service) answerRefresh(ctx context.Context, st *state, found Rotated, o
 }
 
 // end revokes a session in the store and, once that is sure, at once here.
-func (s *Service) end(ctx context.Context, st *state, sid string) error {
+func (s *Service) end(ctx context.Context, st *state, sid string, why RevokeReason) error {
 	until := st.until(s.now())
 	// A client that hangs up must not be able to stop a revocation half-way.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
-	if err := s.store.RevokeSession(ctx, sid, until); err != nil && !errors.Is(err, ErrNotFound) {
+	if err := s.store.RevokeSession(ctx, sid, why, until); err != nil && !errors.Is(err, ErrNotFound) {
 		return unavailable("revoke a session", err)
 	}
 	s.view.apply(Revocation{Kind: RevokeSessionTokens, ID: sid, Until: until})

@@ -45,8 +45,36 @@ func TestSE01AReplayAfterTheGraceEndsTheSession(t *testing.T) {
 		if !r.told(auth.EventRefreshReused, "alice") {
 			t.Error("the audit log says nothing of the replay")
 		}
-		r.refuse(third.RefreshToken, auth.ErrRefreshInvalid)
+		// Who holds the last token is the owner, and must hear of the copy.
+		r.refuse(third.RefreshToken, auth.ErrRefreshReused)
 		r.verify(third.AccessToken, auth.ErrTokenRevoked)
+	})
+}
+
+// A person who logged out is told of no theft, whoever comes back with an old
+// token; and what was told once is not told again.
+func TestOnlyAReplayThatEndedTheSessionIsToldAsOne(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		time.Sleep(pastGrace)
+		ended, stolen := r.login(), r.login()
+		next, last := r.refresh(ended.RefreshToken), r.refresh(stolen.RefreshToken)
+		time.Sleep(pastGrace)
+		wantError(t, r.svc.Logout(t.Context(), ended.Session, home()), nil)
+		r.refuse(ended.RefreshToken, auth.ErrRefreshInvalid)
+		r.refuse(next.RefreshToken, auth.ErrRefreshInvalid)
+		r.refuse(stolen.RefreshToken, auth.ErrRefreshReused)
+		for range 3 {
+			r.refuse(last.RefreshToken, auth.ErrRefreshReused)
+			r.refuse(stolen.RefreshToken, auth.ErrRefreshReused)
+		}
+		// A logout afterwards changes nothing: the first reason stays.
+		wantError(t, r.svc.Logout(t.Context(), stolen.Session, home()), nil)
+		r.svc = r.restart()
+		r.refuse(last.RefreshToken, auth.ErrRefreshReused)
+		if n := r.count(auth.EventRefreshReused); n != 1 {
+			t.Errorf("the audit log tells %d times of one replay", n)
+		}
 	})
 }
 
@@ -109,7 +137,7 @@ func TestABurstOfTabsDoesNotEndTheSession(t *testing.T) {
 		}
 		current = r.refresh(current.RefreshToken)
 		r.refuse(old.RefreshToken, auth.ErrRefreshReused) // nine behind
-		r.refuse(current.RefreshToken, auth.ErrRefreshInvalid)
+		r.refuse(current.RefreshToken, auth.ErrRefreshReused)
 	})
 }
 

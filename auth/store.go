@@ -62,9 +62,10 @@ type Store interface {
 	// call swapped, and the store's time. Callers judge the rest. A session or
 	// an account that is not there is ErrNotFound.
 	RotateSession(ctx context.Context, r Rotation) (Rotated, error)
-	// RevokeSession ends one session and records it in the feed until the given
-	// time. Ending an ended session does nothing.
-	RevokeSession(ctx context.Context, id string, until time.Time) error
+	// RevokeSession ends one session, says why in its row, and records it in
+	// the feed until the given time. Ending an ended session does nothing: the
+	// first reason stays.
+	RevokeSession(ctx context.Context, id string, why RevokeReason, until time.Time) error
 	// RevokeSessions ends all sessions of an account but `keep` ("" keeps none)
 	// and answers the ids that it ended. An account that is not there is
 	// ErrNotFound.
@@ -118,6 +119,17 @@ type Rotated struct {
 	Swapped bool      // this call spent the token
 	Now     time.Time // the store's clock
 }
+
+// RevokeReason says why a session was ended. Its row keeps it, because the
+// owner of a session that somebody else's copy of a token has ended must hear
+// more than that it is over.
+type RevokeReason string
+
+// The reasons, as the store keeps them.
+const (
+	RevokedByChoice RevokeReason = ""       // a logout, an administrator, a new password, a disabled account
+	RevokedForReuse RevokeReason = "reused" // a spent refresh token came back after the grace
+)
 
 // RevocationKind tells what a revocation ends.
 type RevocationKind uint8

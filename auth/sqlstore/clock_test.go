@@ -34,7 +34,7 @@ func TestEverythingGoesByTheStoresClock(t *testing.T) {
 	if err != nil || !a.Updated.Equal(want) {
 		t.Errorf("updated at %v, %v; want %v", a.Updated, err, want)
 	}
-	if err := s.RevokeSession(context.Background(), session(0), now.Add(time.Minute)); err != nil {
+	if err := s.RevokeSession(context.Background(), session(0), auth.RevokedByChoice, now.Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := s.Session(context.Background(), session(0)); err != nil || !n.Revoked.Equal(want) {

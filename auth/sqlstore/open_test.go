@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,6 +83,20 @@ func TestAnEmptyFileBecomesAStore(t *testing.T) {
 	add(t, openAt(t, path), "1")
 }
 
+// steps is how many steps the schema of this version has.
+func steps() int {
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		panic(fmt.Sprint("no migrations: ", err))
+	}
+	return len(files)
+}
+
+// fromTheFuture is what a store is refused with that knows schema 700.
+func fromTheFuture() string {
+	return fmt.Sprintf("postern.db was written by a newer Postern (schema 700, this one knows %d)", steps())
+}
+
 // newer makes a store as a later version of Postern would leave it.
 func newer(t *testing.T, path string) {
 	s := openAt(t, path)
@@ -89,7 +104,7 @@ func newer(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	db := raw(t, path)
-	run(t, db, `PRAGMA user_version = 7`)
+	run(t, db, `PRAGMA user_version = 700`)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +116,7 @@ func TestWhatIsNoStoreOfOursIsRefusedAndLeftAsItIs(t *testing.T) {
 		make func(t *testing.T, path string)
 		says string
 	}{
-		{"a newer schema", newer, "postern.db was written by a newer Postern (schema 7, this one knows 1)"},
+		{"a newer schema", newer, fromTheFuture()},
 		{"a text", func(t *testing.T, path string) { write(t, path, strings.Repeat("listen: 127.0.0.1:8080\n", 100)) }, "postern.db is not a database"},
 		{"a short text", func(t *testing.T, path string) { write(t, path, "x") }, "postern.db is not a database"},
 		{"the start of a database", func(t *testing.T, path string) { write(t, path, "SQLite format 3\x00") }, "postern.db is not a database"},
@@ -227,9 +242,9 @@ func TestANewerSchemaIsSeenWhileItIsOnlyInTheLog(t *testing.T) {
 	// Another process moves on to a newer schema while the file is in use, so
 	// the header on disk is still the old one.
 	db := raw(t, path)
-	run(t, db, `PRAGMA user_version = 7`)
-	refuse(t, path, "postern.db was written by a newer Postern (schema 7, this one knows 1)")
-	run(t, db, `PRAGMA user_version = 1`)
+	run(t, db, `PRAGMA user_version = 700`)
+	refuse(t, path, fromTheFuture())
+	run(t, db, fmt.Sprintf(`PRAGMA user_version = %d`, steps()))
 }
 
 func TestAFolderThatIsMissingOrCannotBeWrittenIsNamed(t *testing.T) {

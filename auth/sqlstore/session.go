@@ -10,7 +10,7 @@ import (
 	"github.com/posternhq/postern/auth"
 )
 
-const sessionColumns = `id, account_id, counter, floor, generation, rotated, auth_time, address, user_agent, created, last_seen, revoked`
+const sessionColumns = `id, account_id, counter, floor, generation, rotated, auth_time, address, user_agent, created, last_seen, revoked, revoked_reason`
 
 const selectSession = `SELECT ` + sessionColumns + ` FROM sessions WHERE id = $1`
 
@@ -19,9 +19,9 @@ const selectSession = `SELECT ` + sessionColumns + ` FROM sessions WHERE id = $1
 func (s *Store) CreateSession(ctx context.Context, n auth.Session) error {
 	return fault("create session", s.write(ctx, func(ctx context.Context, q querier) error {
 		done, err := q.ExecContext(ctx, `INSERT INTO sessions (`+sessionColumns+`)
-			SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM accounts WHERE id = $2 AND disabled = 0`,
+			SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 FROM accounts WHERE id = $2 AND disabled = 0`,
 			n.ID, n.AccountID, n.Counter, n.Floor, n.Generation, millis(n.Rotated), millis(n.AuthTime),
-			n.Address, n.UserAgent, millis(n.Created), millis(n.LastSeen), millis(n.Revoked))
+			n.Address, n.UserAgent, millis(n.Created), millis(n.LastSeen), millis(n.Revoked), string(n.RevokedFor))
 		if err != nil {
 			return err
 		}
@@ -103,9 +103,9 @@ func address(c auth.Client) string {
 }
 
 // RevokeSession implements auth.Store.
-func (s *Store) RevokeSession(ctx context.Context, id string, until time.Time) error {
+func (s *Store) RevokeSession(ctx context.Context, id string, why auth.RevokeReason, until time.Time) error {
 	return fault("revoke session", s.write(ctx, func(ctx context.Context, q querier) error {
-		if ended, err := s.endSession(ctx, q, id, until); err != nil || ended {
+		if ended, err := s.endSession(ctx, q, id, why, until); err != nil || ended {
 			return err
 		}
 		_, err := sessionByID(ctx, q, id) // ended before is fine, unknown is not
@@ -130,10 +130,10 @@ func (s *Store) RevokeSessions(ctx context.Context, accountID, keep string, unti
 	return ended, nil
 }
 
-// endSession revokes a live session and says so in the feed. False: there is
-// no such live session.
-func (s *Store) endSession(ctx context.Context, q querier, id string, until time.Time) (bool, error) {
-	done, err := q.ExecContext(ctx, `UPDATE sessions SET revoked = $2 WHERE id = $1 AND revoked = 0`, id, millis(s.now()))
+// endSession revokes a live session, keeps the reason and says so in the feed.
+// False: there is no such live session.
+func (s *Store) endSession(ctx context.Context, q querier, id string, why auth.RevokeReason, until time.Time) (bool, error) {
+	done, err := q.ExecContext(ctx, `UPDATE sessions SET revoked = $2, revoked_reason = $3 WHERE id = $1 AND revoked = 0`, id, millis(s.now()), string(why))
 	if err != nil {
 		return false, err
 	}
@@ -151,7 +151,7 @@ func (s *Store) endSessions(ctx context.Context, q querier, accountID, keep stri
 		return nil, err
 	}
 	for _, id := range live {
-		if _, err := s.endSession(ctx, q, id, until); err != nil {
+		if _, err := s.endSession(ctx, q, id, auth.RevokedByChoice, until); err != nil {
 			return nil, err
 		}
 	}
@@ -185,7 +185,7 @@ func sessionByID(ctx context.Context, q querier, id string) (auth.Session, error
 // scanSession reads a row of sessionColumns.
 func scanSession(r row) (n auth.Session, err error) {
 	var rotated, authTime, created, lastSeen, revoked int64
-	err = r.Scan(&n.ID, &n.AccountID, &n.Counter, &n.Floor, &n.Generation, &rotated, &authTime, &n.Address, &n.UserAgent, &created, &lastSeen, &revoked)
+	err = r.Scan(&n.ID, &n.AccountID, &n.Counter, &n.Floor, &n.Generation, &rotated, &authTime, &n.Address, &n.UserAgent, &created, &lastSeen, &revoked, &n.RevokedFor)
 	n.Rotated, n.AuthTime, n.Created = instant(rotated), instant(authTime), instant(created)
 	n.LastSeen, n.Revoked = instant(lastSeen), instant(revoked)
 	return n, err

@@ -31,7 +31,7 @@ type wrong struct {
 	login    func(context.Context, auth.Session) error
 	sessions func(context.Context, string) ([]auth.Session, error)
 	rotate   func(context.Context, auth.Rotation) (auth.Rotated, error)
-	revoke   func(context.Context, string, time.Time) error
+	revoke   func(context.Context, string, auth.RevokeReason, time.Time) error
 	revokes  func(context.Context, string, string, time.Time) ([]string, error)
 	prune    func(context.Context, time.Time, time.Time) error
 	feed     func(context.Context, int64) ([]auth.Revocation, error)
@@ -78,8 +78,8 @@ func (w *wrong) Sessions(ctx context.Context, id string) ([]auth.Session, error)
 func (w *wrong) RotateSession(ctx context.Context, r auth.Rotation) (auth.Rotated, error) {
 	return or(w.rotate, w.rotate != nil, w.Store.RotateSession)(ctx, r)
 }
-func (w *wrong) RevokeSession(ctx context.Context, id string, until time.Time) error {
-	return or(w.revoke, w.revoke != nil, w.Store.RevokeSession)(ctx, id, until)
+func (w *wrong) RevokeSession(ctx context.Context, id string, why auth.RevokeReason, until time.Time) error {
+	return or(w.revoke, w.revoke != nil, w.Store.RevokeSession)(ctx, id, why, until)
 }
 func (w *wrong) RevokeSessions(ctx context.Context, id, keep string, until time.Time) ([]string, error) {
 	return or(w.revokes, w.revokes != nil, w.Store.RevokeSessions)(ctx, id, keep, until)
@@ -303,11 +303,16 @@ func sessionFaults() []fault {
 			w.sessions = func(ctx context.Context, _ string) ([]auth.Session, error) { return real.Sessions(ctx, "") }
 		}},
 		{"does not know a session that ended", "a revoked session is known", func(w *wrong, real auth.Store) {
-			w.revoke = func(ctx context.Context, id string, until time.Time) error {
+			w.revoke = func(ctx context.Context, id string, why auth.RevokeReason, until time.Time) error {
 				if n, err := real.Session(ctx, id); err == nil && !n.Revoked.IsZero() {
 					return auth.ErrNotFound
 				}
-				return real.RevokeSession(ctx, id, until)
+				return real.RevokeSession(ctx, id, why, until)
+			}
+		}},
+		{"forgets why a session ended", "a revoked session is known", func(w *wrong, real auth.Store) {
+			w.revoke = func(ctx context.Context, id string, _ auth.RevokeReason, until time.Time) error {
+				return real.RevokeSession(ctx, id, auth.RevokedByChoice, until)
 			}
 		}},
 		{"ends the session to keep with the others", "all sessions end but", func(w *wrong, real auth.Store) {
@@ -436,8 +441,8 @@ func feedFaults() []fault {
 func callFaults() []fault {
 	return []fault{
 		{"takes unknown for ended", "what is not there", func(w *wrong, real auth.Store) {
-			w.revoke = func(ctx context.Context, id string, until time.Time) error {
-				if err := real.RevokeSession(ctx, id, until); !errors.Is(err, auth.ErrNotFound) {
+			w.revoke = func(ctx context.Context, id string, why auth.RevokeReason, until time.Time) error {
+				if err := real.RevokeSession(ctx, id, why, until); !errors.Is(err, auth.ErrNotFound) {
 					return err
 				}
 				return nil

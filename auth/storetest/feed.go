@@ -29,7 +29,7 @@ func checkFeedOrder(t testing.TB, s, other auth.Store) {
 		session(t, s, a.ID, id)
 	}
 	for _, id := range []string{"two", "one", "four", "three"} {
-		must(t, "revoke "+id, s.RevokeSession(context.Background(), id, later()))
+		must(t, "revoke "+id, s.RevokeSession(context.Background(), id, auth.RevokedByChoice, later()))
 	}
 	all := feed(t, other)
 	var order []string
@@ -57,8 +57,8 @@ func checkFeedExpiry(t testing.TB, s, _ auth.Store) {
 	for _, id := range []string{"past", "future", "next"} {
 		session(t, s, a.ID, id)
 	}
-	must(t, "revoke", s.RevokeSession(context.Background(), "future", later()))
-	must(t, "revoke", s.RevokeSession(context.Background(), "past", now().Add(-time.Second)))
+	must(t, "revoke", s.RevokeSession(context.Background(), "future", auth.RevokedByChoice, later()))
+	must(t, "revoke", s.RevokeSession(context.Background(), "past", auth.RevokedByChoice, now().Add(-time.Second)))
 	all := feed(t, s)
 	if len(all) != 1 || all[0].ID != "future" {
 		t.Fatalf("got the feed %+v, want the entry that has not expired", all)
@@ -67,7 +67,7 @@ func checkFeedExpiry(t testing.TB, s, _ auth.Store) {
 	same(t, "the feed after pruning", feed(t, s), all)
 
 	// "past" had a number, the highest so far, and is gone.
-	must(t, "revoke", s.RevokeSession(context.Background(), "next", later()))
+	must(t, "revoke", s.RevokeSession(context.Background(), "next", auth.RevokedByChoice, later()))
 	all = feed(t, s)
 	if len(all) != 2 || all[1].ID != "next" || all[1].Seq < all[0].Seq+2 {
 		t.Errorf("got the feed %+v, want a new number for next", all)
@@ -84,7 +84,7 @@ func checkFeedFollower(t testing.TB, s, other auth.Store) {
 	running.Store(racers - 1)
 	race(s, other, func(i int, s auth.Store) {
 		if i > 0 {
-			if err := s.RevokeSession(context.Background(), numbered("s", i), later()); err != nil {
+			if err := s.RevokeSession(context.Background(), numbered("s", i), auth.RevokedByChoice, later()); err != nil {
 				t.Errorf("revoke: %v", err)
 			}
 			running.Add(-1)

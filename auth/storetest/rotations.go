@@ -129,7 +129,7 @@ func checkLogoutRace(t testing.TB, s, other auth.Store) {
 		var loggedOut atomic.Bool
 		race(s, other, func(i int, s auth.Store) {
 			if i == 0 {
-				must(t, "log out", s.RevokeSession(context.Background(), id, later()))
+				must(t, "log out", s.RevokeSession(context.Background(), id, auth.RevokedByChoice, later()))
 				loggedOut.Store(true)
 				return
 			}
@@ -228,7 +228,7 @@ func checkNoSwap(t testing.TB, s, _ auth.Store) {
 	session(t, s, a.ID, "idle", made(25*time.Hour, 26*time.Hour))
 	session(t, s, a.ID, "old", made(time.Minute, 8*24*time.Hour))
 	session(t, s, disabled.ID, "disabled")
-	must(t, "revoke", s.RevokeSession(context.Background(), "revoked", later()))
+	must(t, "revoke", s.RevokeSession(context.Background(), "revoked", auth.RevokedByChoice, later()))
 	// Kept by the change, so that only the account's state stands in the way.
 	change(t, s, disabled.ID, auth.AccountUpdate{Keep: "disabled", Until: later(), Change: func(a *auth.Account) error { a.Disabled = true; return nil }})
 

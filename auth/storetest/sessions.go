@@ -71,7 +71,7 @@ func checkSessionList(t testing.TB, s, _ auth.Store) {
 	session(t, s, a.ID, "oldest", made(3*time.Minute))
 	session(t, s, a.ID, "ended", made(0))
 	session(t, s, b.ID, "his", made(150*time.Second))
-	must(t, "revoke", s.RevokeSession(context.Background(), "ended", later()))
+	must(t, "revoke", s.RevokeSession(context.Background(), "ended", auth.RevokedByChoice, later()))
 
 	same(t, "hers", listed(t, s, a.ID), []string{"newest", "middle", "oldest"})
 	same(t, "his", listed(t, s, b.ID), []string{"his"})
@@ -89,12 +89,15 @@ func checkRevokeSession(t testing.TB, s, other auth.Store) {
 	session(t, s, a.ID, "s")
 	session(t, s, a.ID, "t")
 	until := later()
-	must(t, "revoke", s.RevokeSession(context.Background(), "s", until))
+	must(t, "revoke", s.RevokeSession(context.Background(), "s", auth.RevokedForReuse, until))
 	first := stored(t, other, "s")
 	if d := time.Since(first.Revoked).Abs(); d > time.Minute {
 		t.Errorf("revoked is %v away from the present", d)
 	}
-	must(t, "revoke again", s.RevokeSession(context.Background(), "s", until.Add(time.Hour)))
+	same(t, "why it was revoked", first.RevokedFor, auth.RevokedForReuse)
+	same(t, "why it was revoked, as a rotation finds it", rotate(t, other, rotation("s", 1)).Session.RevokedFor, auth.RevokedForReuse)
+	same(t, "why a live one was", stored(t, other, "t").RevokedFor, auth.RevokedByChoice)
+	must(t, "revoke again", s.RevokeSession(context.Background(), "s", auth.RevokedByChoice, until.Add(time.Hour)))
 	same(t, "session revoked twice", stored(t, other, "s"), first)
 	entries := feed(t, other)
 	if len(entries) != 1 {
@@ -112,7 +115,7 @@ func checkRevokeSessions(t testing.TB, s, _ auth.Store) {
 		session(t, s, a.ID, id)
 	}
 	session(t, s, b.ID, "b1")
-	must(t, "revoke one before", s.RevokeSession(context.Background(), "a4", later()))
+	must(t, "revoke one before", s.RevokeSession(context.Background(), "a4", auth.RevokedByChoice, later()))
 
 	ended, err := s.RevokeSessions(context.Background(), a.ID, "a2", later())
 	must(t, "revoke but one", err)
@@ -145,7 +148,7 @@ func checkPrune(t testing.TB, s, _ auth.Store) {
 	session(t, s, a.ID, "idle", at(61*time.Minute, 2*time.Hour))
 	session(t, s, a.ID, "old", at(0, 25*time.Hour))
 	session(t, s, a.ID, "ended", at(61*time.Minute, 2*time.Hour))
-	must(t, "revoke", s.RevokeSession(context.Background(), "ended", now().Add(-time.Minute)))
+	must(t, "revoke", s.RevokeSession(context.Background(), "ended", auth.RevokedByChoice, now().Add(-time.Minute)))
 
 	must(t, "prune", s.PruneSessions(context.Background(), now().Add(-time.Hour), now().Add(-24*time.Hour)))
 	same(t, "left", listed(t, s, a.ID), []string{"new", "used"})

@@ -46,7 +46,9 @@ func lookups() []verb {
 			_, err := s.RotateSession(ctx, rotation("nobody", 1))
 			return err
 		}},
-		{"RevokeSession", func(ctx context.Context, s auth.Store) error { return s.RevokeSession(ctx, "nobody", later()) }},
+		{"RevokeSession", func(ctx context.Context, s auth.Store) error {
+			return s.RevokeSession(ctx, "nobody", auth.RevokedByChoice, later())
+		}},
 		{"RevokeSessions", func(ctx context.Context, s auth.Store) error {
 			_, err := s.RevokeSessions(ctx, "nobody", "", later())
 			return err
