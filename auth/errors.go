@@ -37,6 +37,22 @@ type ConflictError struct{ Field string } // id, username or email
 
 func (e *ConflictError) Error() string { return e.Field + " is taken" }
 
+// ConflictsError says which accounts of a list have a name that is taken. To
+// errors.As it is the ConflictError of the first as well.
+type ConflictsError struct{ Conflicts []Conflict } // by Index; never empty
+
+// Conflict is the account of a list, by its position, whose Field is taken.
+type Conflict struct {
+	Index int
+	Field string // id, username or email
+}
+
+func (e *ConflictsError) Error() string {
+	return fmt.Sprintf("%s of account %d is taken", e.Conflicts[0].Field, e.Conflicts[0].Index+1)
+}
+
+func (e *ConflictsError) Unwrap() error { return &ConflictError{Field: e.Conflicts[0].Field} }
+
 // InvalidError lists what is wrong with an input, by field.
 type InvalidError struct{ Fields []FieldError }
 

@@ -18,6 +18,11 @@ type Store interface {
 	// that the revocation of the deleted one's tokens does not meet, so the
 	// stored version may be higher than the given one.
 	CreateAccount(ctx context.Context, a Account) error
+	// CreateAccounts adds all of the accounts, as CreateAccount does each, or
+	// none of them. When names are taken, by accounts of the store or by earlier
+	// ones of the list, it is a *ConflictsError that names every account in
+	// conflict, and nothing was added.
+	CreateAccounts(ctx context.Context, accounts []Account) error
 	// Account finds an account by its id.
 	Account(ctx context.Context, id string) (Account, error)
 	// FindAccount finds an account by id, username or e-mail, folded by Fold.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -14,12 +15,45 @@ import (
 const accountColumns = `accounts.id, accounts.username, accounts.email, accounts.email_verified, accounts.name, accounts.roles,
 	accounts.fields, accounts.password_hash, accounts.disabled, accounts.version, accounts.created, accounts.updated`
 
+const (
+	insertAccountRow = `INSERT INTO accounts (id, username, email, email_verified, name, roles, fields, password_hash, disabled, version, created, updated)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`
+	insertName = `INSERT INTO names (name, account_id) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
+)
+
 const selectAccount = `SELECT ` + accountColumns + ` FROM accounts WHERE id = $1`
 
 // CreateAccount implements auth.Store.
 func (s *Store) CreateAccount(ctx context.Context, a auth.Account) error {
 	return fault("create account", s.write(ctx, func(ctx context.Context, q querier) error {
 		return insertAccount(ctx, q, a)
+	}))
+}
+
+// CreateAccounts implements auth.Store. The accounts are one write, so that
+// whoever waits behind it waits once; ctx is looked at between them, since a
+// long list is worth giving up.
+func (s *Store) CreateAccounts(ctx context.Context, accounts []auth.Account) error {
+	return fault("create accounts", s.write(ctx, func(lasting context.Context, q querier) error {
+		var all auth.ConflictsError
+		for i, a := range accounts {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			// One in conflict may leave some of its names behind for the rest of
+			// the list. It does not matter: the write is undone then.
+			var taken *auth.ConflictError
+			switch err := insertAccount(lasting, q, a); {
+			case errors.As(err, &taken):
+				all.Conflicts = append(all.Conflicts, auth.Conflict{Index: i, Field: taken.Field})
+			case err != nil:
+				return err
+			}
+		}
+		if len(all.Conflicts) > 0 {
+			return &all
+		}
+		return nil
 	}))
 }
 
@@ -42,8 +76,12 @@ func (s *Store) Accounts(ctx context.Context) ([]auth.Account, error) {
 	all, err := collect(rows, err, scanAccount)
 	// Sorted here and not in SQL: what comes before what is a matter of
 	// collation, and each engine has its own.
+	folded := make(map[string]string, len(all))
+	for _, a := range all {
+		folded[a.ID] = auth.Fold(a.Username)
+	}
 	slices.SortFunc(all, func(a, b auth.Account) int {
-		return cmp.Or(cmp.Compare(auth.Fold(a.Username), auth.Fold(b.Username)), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(folded[a.ID], folded[b.ID]), cmp.Compare(a.ID, b.ID))
 	})
 	return all, fault("list accounts", err)
 }
@@ -135,8 +173,7 @@ func insertAccount(ctx context.Context, q querier, a auth.Account) error {
 	if err != nil {
 		return err
 	}
-	done, err := q.ExecContext(ctx, `INSERT INTO accounts (id, username, email, email_verified, name, roles, fields, password_hash, disabled, version, created, updated)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (id) DO NOTHING`, values...)
+	done, err := q.ExecContext(ctx, insertAccountRow, values...)
 	if err != nil {
 		return err
 	}
@@ -187,7 +224,7 @@ func insertNames(ctx context.Context, q querier, a auth.Account) error {
 			continue
 		}
 		claimed[folded] = true
-		done, err := q.ExecContext(ctx, `INSERT INTO names (name, account_id) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, folded, a.ID)
+		done, err := q.ExecContext(ctx, insertName, folded, a.ID)
 		if err != nil {
 			return err
 		}

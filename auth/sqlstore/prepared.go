@@ -5,16 +5,17 @@ import (
 	"database/sql"
 )
 
-// prepared is a transaction in which the statements of a refresh are not
-// parsed again: in SQLite parsing was half of the time of a rotation.
+// prepared is a transaction in which the hot statements are not parsed again:
+// in SQLite parsing was half of the time of a rotation.
 type prepared struct {
 	*sql.Tx
 	statements map[string]*sql.Stmt // of the writer, by their text
 }
 
-// hotStatements are those of a rotation.
+// hotStatements are those of a rotation, and those that an import runs for
+// every account.
 func hotStatements() []string {
-	return []string{savepoint, rollbackTo, releasePoint, rotateSession, selectSession, selectAccount}
+	return []string{savepoint, rollbackTo, releasePoint, rotateSession, selectSession, selectAccount, insertAccountRow, insertName}
 }
 
 // prepareHot prepares the hot statements on the writer's connection. It is done

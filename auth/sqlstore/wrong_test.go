@@ -22,6 +22,7 @@ import (
 type wrong struct {
 	auth.Store
 	create   func(context.Context, auth.Account) error
+	list     func(context.Context, []auth.Account) error
 	find     func(context.Context, string) (auth.Account, error)
 	read     func(context.Context, string) (auth.Account, error)
 	accounts func(context.Context) ([]auth.Account, error)
@@ -50,6 +51,9 @@ func or[F any](replaced F, set bool, real F) F {
 
 func (w *wrong) CreateAccount(ctx context.Context, a auth.Account) error {
 	return or(w.create, w.create != nil, w.Store.CreateAccount)(ctx, a)
+}
+func (w *wrong) CreateAccounts(ctx context.Context, all []auth.Account) error {
+	return or(w.list, w.list != nil, w.Store.CreateAccounts)(ctx, all)
 }
 func (w *wrong) FindAccount(ctx context.Context, name string) (auth.Account, error) {
 	return or(w.find, w.find != nil, w.Store.FindAccount)(ctx, name)
@@ -106,7 +110,7 @@ type fault struct {
 }
 
 func TestWrongBackendsFail(t *testing.T) {
-	for _, f := range slices.Concat(accountFaults(), updateFaults(), sessionFaults(), rotationFaults(), feedFaults(), callFaults()) {
+	for _, f := range slices.Concat(accountFaults(), listFaults(), updateFaults(), sessionFaults(), rotationFaults(), feedFaults(), callFaults()) {
 		t.Run(f.name, func(t *testing.T) {
 			i := slices.IndexFunc(storetest.Promises(), func(p storetest.Promise) bool { return strings.HasPrefix(p.Name, f.breaks) })
 			if i < 0 {

@@ -62,6 +62,9 @@ func verbs() []verb {
 		{"CreateAccount", func(ctx context.Context, s auth.Store) error {
 			return s.CreateAccount(ctx, auth.Account{ID: "new", Username: "new"})
 		}},
+		{"CreateAccounts", func(ctx context.Context, s auth.Store) error {
+			return s.CreateAccounts(ctx, []auth.Account{{ID: "new", Username: "new"}})
+		}},
 		{"Accounts", func(ctx context.Context, s auth.Store) error { _, err := s.Accounts(ctx); return err }},
 		{"CountAccounts", func(ctx context.Context, s auth.Store) error { _, err := s.CountAccounts(ctx); return err }},
 		{"CountRoleHolders", func(ctx context.Context, s auth.Store) error { _, err := s.CountRoleHolders(ctx); return err }},
