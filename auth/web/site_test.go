@@ -141,6 +141,9 @@ func (s *site) ask(method, target string, changes ...with) answer {
 	r = r.WithContext(auth.WithPresented(r.Context(), s.present(r)))
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
+	if s.handler.config.Prefix == DefaultConfig().Prefix {
+		conform(s.t, r, w.Code, w.Result().Header, w.Body.String())
+	}
 	return answer{w.Result(), w.Body.String()}
 }
 
@@ -170,6 +173,8 @@ func (a answer) want(t *testing.T, status int, code string) answer {
 	}
 	return a
 }
+
+func (a answer) bytes() []byte { return []byte(a.body) }
 
 // text reads a member of the answer's JSON object.
 func (a answer) text(t *testing.T, name string) string {

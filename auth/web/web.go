@@ -29,9 +29,10 @@
 //
 // # Where to look
 //
-// login.go, refresh.go, logout.go and me.go hold the endpoints; body.go reads
-// what is sent, answers.go writes what is answered; cookies.go and redirect.go
-// are the two places where a browser could be led astray.
+// login.go, refresh.go, logout.go and me.go hold the endpoints, openapi.yaml
+// describes them; body.go reads what is sent, answers.go writes what is
+// answered; cookies.go and redirect.go are the two places where a browser could
+// be led astray.
 //
 // # Why
 //
@@ -79,6 +80,7 @@ type Handler struct {
 	// endpoints by path below the prefix; sessions/{id} is the one with a
 	// variable and stands under "/sessions/".
 	endpoints map[string]endpoint
+	docs      docs
 }
 
 // endpoint is what one path answers, by method. HEAD is answered as GET.
@@ -110,14 +112,20 @@ func New(o Options) (*Handler, error) {
 	if h.now == nil {
 		h.now = time.Now
 	}
+	var err error
+	if h.docs, err = newDocs(o.Config, o.PublicURL); err != nil {
+		return nil, err
+	}
 	h.endpoints = map[string]endpoint{
-		"/login":       {http.MethodGet: h.loginPage, http.MethodPost: h.login},
-		"/refresh":     {http.MethodPost: h.refresh},
-		"/logout":      {http.MethodGet: h.logoutPage, http.MethodPost: h.logout},
-		"/me":          {http.MethodGet: h.me, http.MethodPatch: h.changeProfile},
-		"/me/password": {http.MethodPost: h.changePassword},
-		"/sessions":    {http.MethodGet: h.sessions},
-		"/sessions/":   {http.MethodDelete: h.endSession},
+		"/login":        {http.MethodGet: h.loginPage, http.MethodPost: h.login},
+		"/refresh":      {http.MethodPost: h.refresh},
+		"/logout":       {http.MethodGet: h.logoutPage, http.MethodPost: h.logout},
+		"/me":           {http.MethodGet: h.me, http.MethodPatch: h.changeProfile},
+		"/me/password":  {http.MethodPost: h.changePassword},
+		"/sessions":     {http.MethodGet: h.sessions},
+		"/sessions/":    {http.MethodDelete: h.endSession},
+		"/openapi.yaml": {http.MethodGet: h.openAPI},
+		"/docs":         {http.MethodGet: h.docsPage},
 	}
 	return h, nil
 }

@@ -31,7 +31,7 @@ func TestWhatIsNotThereYetDoesNotPretend(t *testing.T) {
 	s := newSite(t)
 	p := s.alice()
 	for _, path := range []string{"/auth", "/auth/", "/auth/register", "/auth/users/1", "/auth/verify", "/auth/token", "/auth/revoke",
-		"/auth/introspect", "/auth/openapi.yaml", "/auth/docs", "/auth/admin/users", "/auth/login/", "/auth/sessions/", "/auth/sessions/a/b",
+		"/auth/introspect", "/auth/admin/users", "/auth/login/", "/auth/sessions/", "/auth/sessions/a/b",
 		"/auth/me/", "/.well-known/oauth-authorization-server", "/.well-known/jwks.json/"} {
 		for _, method := range []string{"GET", "POST"} {
 			s.ask(method, path, bearer(p.access)).want(t, 404, "no_route")
