@@ -269,6 +269,21 @@ func (g *gateway) reload(event string) {
 	eventually(g.t, "audit line "+event, func() bool { return len(g.audit(event)) > before })
 }
 
+// amend replaces a part of the configuration of a running gateway, and waits
+// until it is in force.
+func (g *gateway) amend(old, new string) {
+	g.t.Helper()
+	text, err := os.ReadFile(filepath.Join(g.dir, "gateway.yaml"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if !strings.Contains(string(text), old) {
+		g.t.Fatalf("gateway.yaml has no %q", old)
+	}
+	g.write("gateway.yaml", strings.Replace(string(text), old, new, 1))
+	g.reload("reload")
+}
+
 // entry is a log line.
 type entry map[string]any
 
