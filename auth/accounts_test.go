@@ -3,6 +3,7 @@ package auth_test
 import (
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -283,7 +284,7 @@ func TestEveryChangeIsAuditedWithWhoWhatAndFromWhere(t *testing.T) {
 	} {
 		r.events = nil
 		wantError(t, step.do(), nil)
-		if len(r.events) != 1 || r.events[0].Name != step.event || r.events[0].User != "alice" || r.events[0].By != "root" || r.events[0].Client != home() {
+		if len(r.events) != 1 || r.events[0].Name != step.event || r.events[0].User != "alice" || r.events[0].By != "root" || !reflect.DeepEqual(r.events[0].Client, home()) {
 			t.Errorf("%s: audit %+v", step.event, r.events)
 		}
 	}

@@ -74,14 +74,21 @@ type Session struct {
 	LastSeen   time.Time
 	Revoked    time.Time // zero: live
 	RevokedFor RevokeReason
+
+	// The terms that it was begun on, see Terms.
+	Refresh   RefreshKind
+	AccessTTL time.Duration // of its access tokens; zero: access_token.ttl
+	Ends      time.Time     // whatever is refreshed; zero: only as refresh_token says
+	Claims    []Claim       // added to its access tokens
 }
 
 // Client is where a request comes from, for audit, throttling and the list of
-// sessions.
+// sessions, and by which door: Terms are those of a session that it begins.
 type Client struct {
 	Address   netip.Addr
 	UserAgent string
 	RequestID string
+	Terms     Terms
 }
 
 // Principal is a proven identity: what a valid access token says.
@@ -106,7 +113,7 @@ type Grant struct {
 	AccessToken    string
 	AccessExpires  time.Time
 	AccessTTL      time.Duration
-	RefreshToken   string
+	RefreshToken   string // empty: the session has none, and ends with its access token
 	RefreshExpires time.Time
 }
 

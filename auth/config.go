@@ -23,6 +23,11 @@ type Config struct {
 	Lockout      Lockout      `yaml:"lockout"`
 	Roles        []string     `yaml:"roles"`
 	Profile      Profile      `yaml:"profile"`
+
+	// LongestAccess is the longest Terms.AccessTTL that anybody will ask for:
+	// of the aliases, filled in by the wiring. Zero: none is longer than
+	// AccessToken.TTL.
+	LongestAccess time.Duration `yaml:"-"`
 }
 
 // AccessToken says how access tokens are made.
@@ -163,9 +168,9 @@ func (c Config) Validate() []Fault {
 
 const day = 24 * time.Hour
 
-// maxAccessTTL is the longest life of an access token: what is revoked has to be
+// MaxAccessTTL is the longest life of an access token: what is revoked has to be
 // remembered for so long.
-const maxAccessTTL = 30 * day
+const MaxAccessTTL = 30 * day
 
 func (c Config) validateTokens(f *faults) {
 	if strings.ContainsFunc(c.Issuer, isControlOrSpace) {
@@ -182,7 +187,7 @@ func (c Config) validateTokens(f *faults) {
 	if _, ok := algorithmByName(c.AccessToken.Algorithm); !ok {
 		f.add("access_token.algorithm", "unknown algorithm %q; known are %s", c.AccessToken.Algorithm, strings.Join(algorithmNames(), ", "))
 	}
-	f.between("access_token.ttl", c.AccessToken.TTL, time.Second, maxAccessTTL)
+	f.between("access_token.ttl", c.AccessToken.TTL, time.Second, MaxAccessTTL)
 	f.between("refresh_token.ttl", c.RefreshToken.TTL, time.Second, 3650*day)
 	f.between("refresh_token.session_ttl", c.RefreshToken.SessionTTL, time.Second, 3650*day)
 	// Within the grace a stolen token that was already spent still answers, so

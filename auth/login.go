@@ -138,6 +138,7 @@ func (s *Service) begin(ctx context.Context, st *state, a Account, c Client) (Gr
 	if c.Address.IsValid() {
 		session.Address = c.Address.String()
 	}
+	c.Terms.settle(&session, st.config)
 	err = s.store.CreateSession(ctx, session)
 	if errors.Is(err, ErrNotFound) {
 		return Grant{}, ErrInvalidCredentials // deleted or disabled meanwhile
@@ -178,23 +179,24 @@ func truncate(text string, n int) string {
 }
 
 // grant issues the tokens for a session as it stands. The refresh token is a
-// function of the row; the access token is new each time.
+// function of the row; the access token is new each time. Where the session has
+// an end of its own, no access token outlives it.
 func (s *Service) grant(st *state, a Account, session Session) (Grant, error) {
-	refresh, err := st.ring.refreshToken(session)
-	if err != nil {
-		return Grant{}, err
-	}
 	jti, err := randomName(s.rand, 16)
 	if err != nil {
 		return Grant{}, fmt.Errorf("name a token: %w", err)
 	}
-	ttl := st.config.AccessToken.TTL
 	issued := s.now()
+	expires := issued.Add(st.config.accessTTL(session))
+	if !session.Ends.IsZero() && session.Ends.Before(expires) {
+		expires = session.Ends
+	}
 	c := claims{
 		Issuer: st.config.Issuer, Subject: a.ID, Audience: st.config.Audience,
-		Issued: issued.Unix(), Expires: issued.Add(ttl).Unix(), ID: jti, Session: session.ID,
+		Issued: issued.Unix(), Expires: expires.Unix(), ID: jti, Session: session.ID,
 		Roles: append([]string{}, a.Roles...), Username: a.Username, Name: a.Name,
 		AuthTime: session.AuthTime.Unix(), Version: a.Version, Fields: a.Fields,
+		added: added(session.Claims, a, session.ID),
 	}
 	if a.EmailVerified {
 		c.Email = a.Email
@@ -203,14 +205,13 @@ func (s *Service) grant(st *state, a Account, session Session) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	conf := st.config.RefreshToken
-	expires := session.Rotated.Add(conf.TTL)
-	if end := session.Created.Add(conf.SessionTTL); end.Before(expires) {
-		expires = end
-	}
-	return Grant{
+	g := Grant{
 		Account: a, Session: session.ID,
-		AccessToken: access, AccessExpires: time.Unix(c.Expires, 0).UTC(), AccessTTL: ttl,
-		RefreshToken: refresh, RefreshExpires: expires,
-	}, nil
+		AccessToken: access, AccessExpires: time.Unix(c.Expires, 0).UTC(), AccessTTL: expires.Sub(issued),
+		RefreshExpires: session.expires(st.config.RefreshToken),
+	}
+	if session.Refresh != RefreshNone {
+		g.RefreshToken, err = st.ring.refreshToken(session)
+	}
+	return g, err
 }

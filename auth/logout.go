@@ -83,9 +83,7 @@ func (s *Service) Sessions(ctx context.Context, accountID string) ([]Session, er
 		return nil, unavailable("list the sessions", err)
 	}
 	conf, now := s.current.Load().config.RefreshToken, s.now()
-	return slices.DeleteFunc(rows, func(r Session) bool {
-		return now.Sub(r.Rotated) >= conf.TTL || now.Sub(r.Created) >= conf.SessionTTL
-	}), nil
+	return slices.DeleteFunc(rows, func(r Session) bool { return r.over(conf, now) }), nil
 }
 
 // SessionCount says how many sessions there are, for the gauge; it counts those

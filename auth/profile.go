@@ -155,8 +155,7 @@ func (s *Service) proveCurrent(ctx context.Context, st *state, p Principal, curr
 
 // isOver says whether a session can give no tokens any more.
 func (s *Service) isOver(st *state, row Session) bool {
-	conf, now := st.config.RefreshToken, s.now()
-	return !row.Revoked.IsZero() || now.Sub(row.Rotated) >= conf.TTL || now.Sub(row.Created) >= conf.SessionTTL
+	return row.over(st.config.RefreshToken, s.now())
 }
 
 // renew gives a session new tokens without being shown its refresh token. It
@@ -183,7 +182,7 @@ func (s *Service) advance(ctx context.Context, st *state, sid string, c Client) 
 			return Rotated{}, unavailable("find a session", err)
 		}
 		rotation := st.rotation(sid, row.Counter, c)
-		rotation.Grace = 0
+		rotation.Grace, rotation.Renew = 0, true
 		found, err := s.store.RotateSession(ctx, rotation)
 		switch {
 		case err != nil:

@@ -160,8 +160,12 @@ func (s *Service) judgeRefresh(st *state, t refreshToken, found Rotated) refresh
 		return refreshInvalid
 	case found.Account.Disabled:
 		return refreshDisabled
-	case now.Sub(row.Rotated) >= conf.TTL || now.Sub(row.Created) >= conf.SessionTTL:
+	case row.over(conf, now):
 		return refreshExpired
+	case row.Refresh != RefreshRotates && behind > 0, row.Refresh == RefreshNone:
+		// A changed password gave the session another token, or none was ever
+		// given out. That proves no theft: nothing rotates here.
+		return refreshInvalid
 	case behind <= 0:
 		return refreshConfused
 	case t.counter >= row.Floor && now.Sub(row.Rotated).Abs() < conf.ReuseGrace:

@@ -99,9 +99,9 @@ func (s *Service) Reconfigure(ctx context.Context, c Config) error {
 		return err
 	}
 	old := s.current.Load()
-	next := &state{config: c, ring: ring, cache: newTokenCache(), horizon: c.AccessToken.TTL}
+	next := &state{config: c, ring: ring, cache: newTokenCache(), horizon: c.longest()}
 	if s.guest {
-		next.horizon = maxAccessTTL
+		next.horizon = MaxAccessTTL
 	}
 	if old != nil && old.provesAlike(next) {
 		next.cache = old.cache
@@ -122,7 +122,7 @@ func (s *Service) Reconfigure(ctx context.Context, c Config) error {
 func (st *state) provesAlike(other *state) bool {
 	return string(st.ring.jwks) == string(other.ring.jwks) && st.ring.algorithm.name == other.ring.algorithm.name &&
 		sameKeys(st.ring.verify, other.ring.verify) && st.config.Issuer == other.config.Issuer &&
-		slices.Equal(st.config.Audience, other.config.Audience) && st.config.AccessToken.TTL == other.config.AccessToken.TTL
+		slices.Equal(st.config.Audience, other.config.Audience) && st.config.longest() == other.config.longest()
 }
 
 func sameKeys(a, b map[string]signKey) bool {

@@ -56,12 +56,17 @@ type Store interface {
 	Sessions(ctx context.Context, accountID string) ([]Session, error)
 	// RotateSession is the compare-and-swap of a refresh. In one statement:
 	// where the row's counter is at most r.Presented, the session is neither
-	// revoked nor past r's limits and its account is not disabled, the counter
+	// revoked nor past r's limits or its own end and its account is not disabled, the counter
 	// becomes r.Presented+1, rotated and last seen become the store's time, and
 	// floor, generation and client are set as Rotation says. A disabled account
 	// must not swap: otherwise the token would be spent for an answer that is
 	// never given, and enabling the account again would leave a session that
 	// looks replayed.
+	//
+	// A token that stays is not spent: with RefreshStays the same conditions
+	// take it, and set counter to r.Presented, last seen and client, no more.
+	// With r.Renew every kind of session is counted up; else one with
+	// RefreshNone never swaps. r.IdleLimit binds sessions that rotate alone.
 	//
 	// It answers the row as it stands afterwards, the account, whether this
 	// call swapped, and the store's time. Callers judge the rest. A session or
@@ -75,8 +80,9 @@ type Store interface {
 	// and answers the ids that it ended. An account that is not there is
 	// ErrNotFound.
 	RevokeSessions(ctx context.Context, accountID, keep string, until time.Time) ([]string, error)
-	// PruneSessions forgets sessions that cannot be used any more, and
-	// revocations that no living token can meet.
+	// PruneSessions forgets sessions that cannot be used any more, those past
+	// their own end among them, and revocations that no living token can meet.
+	// unusedSince is for sessions that rotate.
 	PruneSessions(ctx context.Context, unusedSince, createdBefore time.Time) error
 	// CountSessions says how many sessions are live.
 	CountSessions(ctx context.Context) (int, error)
@@ -115,13 +121,14 @@ type Rotation struct {
 	IdleLimit  time.Duration // no swap when the last rotation is longer ago
 	AgeLimit   time.Duration // no swap when the session was created longer ago
 	Client     Client        // last seen address and user agent
+	Renew      bool          // another token is to be made, whatever the session's kind
 }
 
 // Rotated is what RotateSession found.
 type Rotated struct {
 	Session Session
 	Account Account
-	Swapped bool      // this call spent the token
+	Swapped bool      // this call spent the token, or took the one that stays
 	Now     time.Time // the store's clock
 }
 

@@ -45,6 +45,8 @@ type claims struct {
 	AuthTime int64               `json:"auth_time"`
 	Version  int64               `json:"ver"`
 	Fields   map[string][]string `json:"fields,omitempty"`
+
+	added map[string]any // for frontends; written, never read
 }
 
 // audience is a string or a list of strings (RFC 7519 4.1.3). One audience is
@@ -75,25 +77,51 @@ func (r *keyring) signToken(c claims) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
-	// Without HTML escapes, which make six bytes of one "<": the bound on an
-	// account's parts counts on at most two.
-	var payload bytes.Buffer
-	enc := json.NewEncoder(&payload)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(c); err != nil {
+	payload, err := c.payload()
+	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
 	b64 := base64.RawURLEncoding.EncodeToString
-	text := b64(header) + "." + b64(bytes.TrimSuffix(payload.Bytes(), []byte("\n")))
+	text := b64(header) + "." + b64(payload)
 	sig, err := r.algorithm.method.Sign(text, r.sign.private)
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
 	raw := text + "." + b64(sig)
+	if len(raw) > maxToken && c.added != nil {
+		// The bounds of an account's parts leave no room for what repeats them.
+		// A token without what a frontend would like to read is still good here.
+		c.added = nil
+		return r.signToken(c)
+	}
 	if len(raw) > maxToken {
 		return "", fmt.Errorf("sign a token: %d bytes are more than the %d that are accepted; the account has too many roles or fields", len(raw), maxToken)
 	}
 	return raw, nil
+}
+
+// payload writes the claims, and after them those that are added. None of the
+// two can have a name of the other's: ClaimFault sees to that.
+func (c claims) payload() ([]byte, error) {
+	// Without HTML escapes, which make six bytes of one "<": the bound on an
+	// account's parts counts on at most two.
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(c); err != nil {
+		return nil, err
+	}
+	own := bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+	if len(c.added) == 0 {
+		return own, nil
+	}
+	own = bytes.Clone(own)
+	text.Reset()
+	if err := enc.Encode(c.added); err != nil { // in the order of their names
+		return nil, err
+	}
+	more := bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+	return append(append(own[:len(own)-1], ','), more[1:]...), nil
 }
 
 // jwsParts splits a compact JWS (RFC 7515 7.1) and decodes it, strictly: there
@@ -215,8 +243,9 @@ func decodeStrict(text []byte, into any, closed bool) error {
 // nested deeply, and no object has a member twice or two that differ by case
 // alone. encoding/json matches names without regard to case and lets the last
 // one win, so {"roles":["user"],"ROLES":["admin"]} would make an administrator.
-// Outermost names are lower-case, all are ASCII without escapes: there are
-// letters that fold to others (the Kelvin sign to k).
+// A name that means something is in lower case where it stands outermost, and all
+// are ASCII without escapes: there are letters that fold to others (the Kelvin
+// sign to k).
 func unambiguous(text []byte) bool {
 	var open [maxDepth + 1][][]byte // the names so far of each object around
 	depth := 0
@@ -255,13 +284,17 @@ func endOfString(text []byte, i int) int {
 	return i
 }
 
-func plainName(name []byte, lower bool) bool {
+// plainName admits ASCII without escapes, and outermost no other spelling of a
+// name that means something: encoding/json would read "ISS" into iss.
+func plainName(name []byte, outermost bool) bool {
+	upper := false
 	for _, b := range name {
-		if b < ' ' || b > '~' || b == '\\' || lower && 'A' <= b && b <= 'Z' {
+		if b < ' ' || b > '~' || b == '\\' {
 			return false
 		}
+		upper = upper || 'A' <= b && b <= 'Z'
 	}
-	return true
+	return !outermost || !upper || !isReserved(string(name))
 }
 
 func containsFold(names [][]byte, name []byte) bool {

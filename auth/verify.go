@@ -29,7 +29,7 @@ func (s *Service) Verify(raw string) (Principal, error) {
 		fresh := c.principal()
 		// Revocations are kept for one lifetime. A token that was issued with a
 		// longer one, before a reload or a restart, must not outlive them.
-		if latest := fresh.IssuedAt.Add(st.config.AccessToken.TTL); fresh.Expires.After(latest) {
+		if latest := fresh.IssuedAt.Add(st.config.longest()); fresh.Expires.After(latest) {
 			fresh.Expires = latest
 		}
 		p = &fresh

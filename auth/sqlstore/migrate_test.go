@@ -101,6 +101,9 @@ func TestAStoreOfTheFirstReleaseMigratesWithoutLoss(t *testing.T) {
 	if err != nil || live.Counter != 9 || live.Floor != 3 || !live.Revoked.IsZero() || live.UserAgent != "a browser" {
 		t.Errorf("the live session is %+v, %v", live, err)
 	}
+	if live.Refresh != auth.RefreshRotates || live.AccessTTL != 0 || !live.Ends.IsZero() || live.Claims != nil {
+		t.Errorf("the live session got terms: %+v", live)
+	}
 	over, err := s.Session(ctx, "over")
 	if err != nil || over.Revoked.IsZero() || over.RevokedFor != auth.RevokedByChoice {
 		t.Errorf("the revoked session is %+v, %v", over, err)

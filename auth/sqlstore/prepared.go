@@ -15,7 +15,7 @@ type prepared struct {
 // hotStatements are those of a rotation, and those that an import runs for
 // every account.
 func hotStatements() []string {
-	return []string{savepoint, rollbackTo, releasePoint, rotateSession, selectSession, selectAccount, insertAccountRow, insertName}
+	return []string{savepoint, rollbackTo, releasePoint, rotateSession, takeSession, selectSession, selectAccount, insertAccountRow, insertName}
 }
 
 // prepareHot prepares the hot statements on the writer's connection. It is done

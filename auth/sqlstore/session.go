@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"math"
 	"time"
@@ -10,7 +11,8 @@ import (
 	"github.com/posternhq/postern/auth"
 )
 
-const sessionColumns = `id, account_id, counter, floor, generation, rotated, auth_time, address, user_agent, created, last_seen, revoked, revoked_reason`
+const sessionColumns = `id, account_id, counter, floor, generation, rotated, auth_time, address, user_agent, created, last_seen, revoked, revoked_reason,
+	refresh, access_ttl, ends, claims`
 
 const selectSession = `SELECT ` + sessionColumns + ` FROM sessions WHERE id = $1`
 
@@ -18,10 +20,15 @@ const selectSession = `SELECT ` + sessionColumns + ` FROM sessions WHERE id = $1
 // is ErrNotFound: it may have gone while its password was being checked.
 func (s *Store) CreateSession(ctx context.Context, n auth.Session) error {
 	return fault("create session", s.write(ctx, func(ctx context.Context, q querier) error {
+		claims, err := claimsText(n.Claims)
+		if err != nil {
+			return err
+		}
 		done, err := q.ExecContext(ctx, `INSERT INTO sessions (`+sessionColumns+`)
-			SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 FROM accounts WHERE id = $2 AND disabled = 0`,
+			SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17 FROM accounts WHERE id = $2 AND disabled = 0`,
 			n.ID, n.AccountID, n.Counter, n.Floor, n.Generation, millis(n.Rotated), millis(n.AuthTime),
-			n.Address, n.UserAgent, millis(n.Created), millis(n.LastSeen), millis(n.Revoked), string(n.RevokedFor))
+			n.Address, n.UserAgent, millis(n.Created), millis(n.LastSeen), millis(n.Revoked), string(n.RevokedFor),
+			int64(n.Refresh), n.AccessTTL.Milliseconds(), millis(n.Ends), claims)
 		if err != nil {
 			return err
 		}
@@ -71,7 +78,16 @@ func (s *Store) RotateSession(ctx context.Context, r auth.Rotation) (auth.Rotate
 const rotateSession = `UPDATE sessions SET counter = $2 + 1,
 	floor = CASE WHEN abs($3 - rotated) >= $4 THEN $2 WHEN floor < $2 - 7 THEN $2 - 7 ELSE floor END,
 	generation = $5, rotated = $3, last_seen = $3, address = $6, user_agent = $7
-WHERE id = $1 AND counter <= $2 AND revoked = 0 AND $3 - rotated <= $8 AND $3 - created <= $9
+WHERE id = $1 AND counter <= $2 AND revoked = 0 AND (refresh <> 0 OR $3 - rotated <= $8) AND $3 - created <= $9
+	AND (ends = 0 OR $3 < ends) AND (refresh = 0 OR $10 = 1)
+	AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = sessions.account_id AND accounts.disabled = 0)
+RETURNING ` + sessionColumns
+
+// takeSession is a refresh with a token that stays: the same conditions, and
+// nothing is spent. A counter ahead of the row is a genuine token that a restored
+// store has forgotten, and is taken up.
+const takeSession = `UPDATE sessions SET counter = $2, last_seen = $3, address = $4, user_agent = $5
+WHERE id = $1 AND counter <= $2 AND revoked = 0 AND refresh = 1 AND $3 - created <= $6 AND (ends = 0 OR $3 < ends)
 	AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = sessions.account_id AND accounts.disabled = 0)
 RETURNING ` + sessionColumns
 
@@ -81,7 +97,11 @@ func rotate(ctx context.Context, q querier, r auth.Rotation, now time.Time) (fou
 	err = sql.ErrNoRows
 	if r.Presented < math.MaxInt64 { // the last counter has no successor
 		found.Session, err = scanSession(q.QueryRowContext(ctx, rotateSession, r.Session, r.Presented, millis(now), r.Grace.Milliseconds(),
-			r.Generation, address(r.Client), r.Client.UserAgent, r.IdleLimit.Milliseconds(), r.AgeLimit.Milliseconds()))
+			r.Generation, address(r.Client), r.Client.UserAgent, r.IdleLimit.Milliseconds(), r.AgeLimit.Milliseconds(), integer(r.Renew)))
+		if errors.Is(err, sql.ErrNoRows) && !r.Renew {
+			found.Session, err = scanSession(q.QueryRowContext(ctx, takeSession, r.Session, r.Presented, millis(now),
+				address(r.Client), r.Client.UserAgent, r.AgeLimit.Milliseconds()))
+		}
 	}
 	found.Swapped = err == nil
 	if errors.Is(err, sql.ErrNoRows) {
@@ -162,7 +182,9 @@ func (s *Store) endSessions(ctx context.Context, q querier, accountID, keep stri
 // could have lived, so that a token of it is still known for what it is.
 func (s *Store) PruneSessions(ctx context.Context, unusedSince, createdBefore time.Time) error {
 	return fault("prune sessions", s.write(ctx, func(ctx context.Context, q querier) error {
-		if _, err := q.ExecContext(ctx, `DELETE FROM sessions WHERE rotated < $1 OR created < $2`, millis(unusedSince), millis(createdBefore)); err != nil {
+		if _, err := q.ExecContext(ctx, `DELETE FROM sessions
+			WHERE refresh = 0 AND rotated < $1 OR created < $2 OR ends > 0 AND ends <= $3`,
+			millis(unusedSince), millis(createdBefore), millis(s.now())); err != nil {
 			return err
 		}
 		_, err := q.ExecContext(ctx, `DELETE FROM revocations WHERE until <= $1`, millis(s.now()))
@@ -184,9 +206,28 @@ func sessionByID(ctx context.Context, q querier, id string) (auth.Session, error
 
 // scanSession reads a row of sessionColumns.
 func scanSession(r row) (n auth.Session, err error) {
-	var rotated, authTime, created, lastSeen, revoked int64
-	err = r.Scan(&n.ID, &n.AccountID, &n.Counter, &n.Floor, &n.Generation, &rotated, &authTime, &n.Address, &n.UserAgent, &created, &lastSeen, &revoked, &n.RevokedFor)
+	var rotated, authTime, created, lastSeen, revoked, accessTTL, ends int64
+	var claims string
+	err = r.Scan(&n.ID, &n.AccountID, &n.Counter, &n.Floor, &n.Generation, &rotated, &authTime, &n.Address, &n.UserAgent, &created, &lastSeen, &revoked, &n.RevokedFor,
+		&n.Refresh, &accessTTL, &ends, &claims)
+	if err != nil {
+		return auth.Session{}, err
+	}
 	n.Rotated, n.AuthTime, n.Created = instant(rotated), instant(authTime), instant(created)
-	n.LastSeen, n.Revoked = instant(lastSeen), instant(revoked)
+	n.LastSeen, n.Revoked, n.Ends = instant(lastSeen), instant(revoked), instant(ends)
+	n.AccessTTL = time.Duration(accessTTL) * time.Millisecond
+	if claims != "" {
+		err = json.Unmarshal([]byte(claims), &n.Claims)
+	}
 	return n, err
+}
+
+// claimsText is the column of a session's claims: empty for none, as nearly all
+// sessions have it.
+func claimsText(list []auth.Claim) (string, error) {
+	if len(list) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(list)
+	return string(text), err
 }

@@ -332,6 +332,18 @@ func sessionFaults() []fault {
 				return real.PruneSessions(ctx, time.Now(), created)
 			}
 		}},
+		{"forgets the terms", "the terms of a session", func(w *wrong, real auth.Store) {
+			w.login = func(ctx context.Context, n auth.Session) error {
+				n.Claims = nil
+				return real.CreateSession(ctx, n)
+			}
+		}},
+		{"takes a token that stays for an idle one", "pruning goes by the end", func(w *wrong, real auth.Store) {
+			w.login = func(ctx context.Context, n auth.Session) error {
+				n.Refresh = auth.RefreshRotates
+				return real.CreateSession(ctx, n)
+			}
+		}},
 		{"prunes by the last use alone", "pruning forgets", func(w *wrong, real auth.Store) {
 			w.prune = func(ctx context.Context, unused, _ time.Time) error {
 				return real.PruneSessions(ctx, unused, time.Time{})
@@ -392,6 +404,13 @@ func rotationFaults() []fault {
 				return got, err
 			}
 		}},
+		{"spends a token that stays", "a token that stays is taken", with(func(r *auth.Rotation) { r.Renew = true })},
+		{"never renews", "a session without a refresh token", with(func(r *auth.Rotation) { r.Renew = false })},
+		{"says that it took a session that ended", "a token that stays is taken up to", after(func(got *auth.Rotated, _ auth.Rotation) { got.Swapped = true })},
+		{"lets a disabled account's token stay good", "a session on terms that is revoked", after(func(got *auth.Rotated, _ auth.Rotation) {
+			got.Swapped = got.Account.Disabled
+		})},
+		{"takes a token after the logout", "a logout never loses to a refresh that", after(func(got *auth.Rotated, _ auth.Rotation) { got.Swapped = true })},
 		{"revives what was logged out", "a logout never loses", after(func(got *auth.Rotated, _ auth.Rotation) { got.Swapped = true })},
 		{"answers an account from before", "a rotation spends the counter", after(func(got *auth.Rotated, _ auth.Rotation) { got.Account.Roles = []string{"user"} })},
 	}
