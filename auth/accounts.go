@@ -55,6 +55,9 @@ func (s *Service) CountAccounts(ctx context.Context) (int, error) {
 	return n, unavailable("count the accounts", err)
 }
 
+// Roles lists the roles that exist.
+func (s *Service) Roles() []string { return slices.Clone(s.current.Load().config.Roles) }
+
 // idTries is how often a new id may turn out to be taken. Of the 10^9 integers
 // so many in a row are taken only when something else is wrong.
 const idTries = 8

@@ -16,7 +16,7 @@ import (
 func userCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
-		Short: "The accounts: add, list, show, set, passwd, disable, enable, delete",
+		Short: "The accounts: add, list, show, set, passwd, disable, enable, delete, import, export",
 		Long: `The accounts of the store. These commands work on the store directly, also
 while a gateway serves from it, and take effect there within a second.`,
 	}
@@ -24,7 +24,7 @@ while a gateway serves from it, and take effect there within a second.`,
 		userAddCommand(sys), userListCommand(sys), userShowCommand(sys), userSetCommand(sys), userPasswdCommand(sys),
 		userDisableCommand(sys, "disable", "Refuse the user's logins and end their sessions", true),
 		userDisableCommand(sys, "enable", "Let the user log in again", false),
-		userDeleteCommand(sys),
+		userDeleteCommand(sys), userImportCommand(sys), userExportCommand(sys),
 	)
 	return group(cmd)
 }
