@@ -31,17 +31,14 @@ func readArgon2(text, _ string) (Hash, error) {
 		return Hash{}, ErrMalformed
 	}
 	c := argon2Cost{kind: m[1]}
-	var err [5]error
-	c.memory, err[0] = number(m[2], 8, maxMemory)
-	c.passes, err[1] = number(m[3], 1, maxArgon2Passes)
-	c.threads, err[2] = number(m[4], 1, maxArgon2Threads)
-	var salt, digest []byte
-	salt, err[3] = decode(base64.RawStdEncoding, m[5], 8, maxSalt)
-	digest, err[4] = decode(base64.RawStdEncoding, m[6], minDigest, maxDigest)
-	for _, e := range err {
-		if e != nil {
-			return Hash{}, e
-		}
+	var err1, err2, err3 error
+	c.memory, err1 = number(m[2], 8, maxMemory)
+	c.passes, err2 = number(m[3], 1, maxArgon2Passes)
+	c.threads, err3 = number(m[4], 1, maxArgon2Threads)
+	salt, err4 := decode(base64.RawStdEncoding, m[5], 8, maxSalt)
+	digest, err5 := decode(base64.RawStdEncoding, m[6], minDigest, maxDigest)
+	if err := firstError(err1, err2, err3, err4, err5); err != nil {
+		return Hash{}, err
 	}
 	return c.hash(salt, digest)
 }
@@ -62,5 +59,5 @@ func (c argon2Cost) hash(salt, digest []byte) (Hash, error) {
 		return equal(digest, key([]byte(password), salt, uint32(c.passes), uint32(c.memory), uint8(c.threads), uint32(len(digest))))
 	}
 	cost := fmt.Sprintf("m=%d,t=%d,p=%d,digest=%d", c.memory, c.passes, c.threads, len(digest))
-	return Hash{scheme: c.kind, cost: cost, memory: uint32(c.memory), check: check}, nil
+	return Hash{scheme: c.kind, cost: cost, memory: uint32(c.memory), work: c.memory * c.passes, check: check}, nil
 }

@@ -16,21 +16,28 @@ const maxBcryptBytes = 72
 
 var bcryptForm = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
 
-// readBcrypt reads the hash of OpenBSD's bcrypt, as Devise, PHP, Express and
+// readBcrypt reads a hash of OpenBSD's bcrypt, as Devise, PHP, Express and
 // htpasswd -B write it. The letters a, b and y mean the same today.
-func readBcrypt(text, rest string) (Hash, error) {
+func readBcrypt(text, _ string) (Hash, error) {
+	return bcryptOf("bcrypt", text, func(password string) string { return password })
+}
+
+// bcryptOf reads a bcrypt string whose system hashes something that it first
+// makes of the password.
+func bcryptOf(scheme, text string, made func(password string) string) (Hash, error) {
 	if !bcryptForm.MatchString(text) {
 		return Hash{}, ErrMalformed
 	}
-	cost, err := number(strings.TrimPrefix(rest[:2], "0"), bcrypt.MinCost, maxBcryptCost)
+	cost, err := number(strings.TrimPrefix(text[4:6], "0"), bcrypt.MinCost, maxBcryptCost)
 	if err != nil {
 		return Hash{}, err
 	}
 	check := func(password string) bool {
+		password = made(password)
 		same := bcrypt.CompareHashAndPassword([]byte(text), []byte(password)) == nil
 		return same && BcryptTellsApart(password)
 	}
-	return Hash{scheme: "bcrypt", cost: fmt.Sprintf("cost=%d", cost), check: check}, nil
+	return Hash{scheme: scheme, cost: fmt.Sprintf("cost=%d", cost), work: 1 << cost, check: check}, nil
 }
 
 // BcryptTellsApart reports whether bcrypt can tell a password from all others:

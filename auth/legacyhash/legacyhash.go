@@ -32,6 +32,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -61,6 +62,7 @@ type Hash struct {
 	scheme string
 	cost   string
 	memory uint32 // KiB
+	work   int    // how often the scheme repeats its step, for tests
 	check  func(password string) bool
 }
 
@@ -86,12 +88,7 @@ func Parse(text string) (Hash, error) {
 	if len(text) > maxText {
 		return Hash{}, ErrUnknown
 	}
-	for _, f := range families() {
-		if rest, ok := strings.CutPrefix(text, f.prefix); ok {
-			return f.read(text, rest)
-		}
-	}
-	return Hash{}, ErrUnknown
+	return read(families(), text)
 }
 
 // family is one row of the table by which hashes are recognised.
@@ -101,17 +98,63 @@ type family struct {
 	read func(text, rest string) (Hash, error)
 }
 
-// families is that table. No prefix begins another one.
+// families is that table. No prefix begins another one, so that their order
+// plays no part. Where two systems use one word in braces, its case tells them
+// apart: LDAP writes {SHA256}, Spring {sha256}.
 func families() []family {
-	return []family{
-		{"$2a$", readBcrypt}, {"$2b$", readBcrypt}, {"$2y$", readBcrypt},
-		{"$2$", refuse}, {"$2x$", refuse}, // the first takes a prefix for the whole, the second has the sign bug
+	return slices.Concat(cryptFamilies(), djangoFamilies(), passlibFamilies(), ldapFamilies(), springFamilies(), []family{
 		{"$argon2id$", readArgon2}, {"$argon2i$", readArgon2},
+		{"$scrypt$", readScrypt},
+		{"$P$", readPHPass}, {"$H$", readPHPass}, {"$S$", readPHPass},
+		{"$wp$", readWordPress},
+		{"pbkdf2:", readWerkzeugPBKDF2}, {"scrypt:", readWerkzeugScrypt},
+		{"$fbscrypt$", readFirebase},
+		{`{"`, readKeycloak},
+		{"A", readASPNET}, // base64 that begins with a byte 0 or 1 and is alone in having no mark
+	})
+}
+
+// cryptFamilies are the formats of crypt(3), which LDAP's {CRYPT} holds too.
+func cryptFamilies() []family {
+	return []family{
+		{"$1$", readMD5Crypt}, {"$apr1$", readMD5Crypt},
+		{"$5$", readSHACrypt}, {"$6$", readSHACrypt},
+		{"$7$", readScryptCrypt},
+		{"$2a$", readBcrypt}, {"$2b$", readBcrypt}, {"$2y$", readBcrypt},
+		// The first of these hashes without the NUL at the end, the second has
+		// the bug by which half of the passwords were lost.
+		{"$2$", refuse}, {"$2x$", refuse},
 	}
 }
 
 // refuse is the reader of formats that are known and not accepted.
 func refuse(string, string) (Hash, error) { return Hash{}, ErrRefused }
+
+// within makes a reader of what stands behind another mark: it hands the rest to
+// the one of some families that knows it.
+func within(inner []family) func(text, rest string) (Hash, error) {
+	return func(_, rest string) (Hash, error) { return read(inner, rest) }
+}
+
+// read finds the reader of a text in a table.
+func read(table []family, text string) (Hash, error) {
+	for _, f := range table {
+		if rest, ok := strings.CutPrefix(text, f.prefix); ok {
+			return f.read(text, rest)
+		}
+	}
+	return Hash{}, ErrUnknown
+}
+
+// firstError is the first of some errors, nil when there is none.
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // fields cuts a text at a separator into exactly n parts.
 func fields(text, sep string, n int) ([]string, error) {

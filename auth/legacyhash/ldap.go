@@ -1,0 +1,57 @@
+package legacyhash
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"hash"
+)
+
+// maxLDAPSalt is in bytes; directories write 4 to 32.
+const maxLDAPSalt = 64
+
+// ldapFamilies are the schemes of userPassword (RFC 2307 and OpenLDAP's
+// modules). htpasswd -s writes {SHA} too.
+func ldapFamilies() []family {
+	all := []family{
+		{"{CRYPT}", within(cryptFamilies())}, {"{crypt}", within(cryptFamilies())},
+		{"{ARGON2}", within([]family{{"$argon2id$", readArgon2}, {"$argon2i$", readArgon2}})},
+		{"{CLEARTEXT}", refuse}, {"{cleartext}", refuse},
+	}
+	for _, d := range []struct {
+		name string
+		new  func() hash.Hash
+	}{
+		{"MD5", md5.New}, {"SHA", digestNamed("sha1")},
+		{"SHA256", digestNamed("sha256")}, {"SHA384", digestNamed("sha384")}, {"SHA512", digestNamed("sha512")},
+	} {
+		salted := "S" + d.name
+		all = append(all,
+			family{"{" + d.name + "}", func(_, rest string) (Hash, error) { return readLDAP("ldap "+d.name, d.new, 0, rest) }},
+			family{"{" + salted + "}", func(_, rest string) (Hash, error) { return readLDAP("ldap "+salted, d.new, maxLDAPSalt, rest) }},
+		)
+	}
+	for _, p := range [][2]string{{"{PBKDF2}", "sha1"}, {"{PBKDF2-SHA1}", "sha1"}, {"{PBKDF2-SHA256}", "sha256"}, {"{PBKDF2-SHA512}", "sha512"}} {
+		all = append(all, family{p[0], func(_, rest string) (Hash, error) { return readPasslibPBKDF2("ldap pbkdf2", p[1], rest) }})
+	}
+	return all
+}
+
+// readLDAP reads the base64 of a digest of password and salt, then the salt of
+// at most so many bytes.
+func readLDAP(scheme string, algorithm func() hash.Hash, salt int, rest string) (Hash, error) {
+	size, low := algorithm().Size(), 0
+	if salt > 0 {
+		low = 1
+	}
+	data, err := decode(base64.StdEncoding, rest, size+low, size+salt)
+	if err != nil {
+		return Hash{}, err
+	}
+	check := func(password string) bool {
+		h := algorithm()
+		h.Write([]byte(password))
+		h.Write(data[size:])
+		return equal(data[:size], h.Sum(nil))
+	}
+	return Hash{scheme: scheme, cost: "rounds=1", work: 1, check: check}, nil
+}
