@@ -20,7 +20,8 @@ const (
 	EventUserDisabled    = "user_disabled"
 	EventUserEnabled     = "user_enabled"
 	EventUserDeleted     = "user_deleted"
-	EventKeyCreated      = "key_created" // Detail: the use and the kid
+	EventUserUnlocked    = "user_unlocked" // its failed logins are forgotten; Detail: those of an address instead
+	EventKeyCreated      = "key_created"   // Detail: the use and the kid
 )
 
 // tell hands an event to the audit log.

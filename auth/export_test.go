@@ -1,6 +1,9 @@
 package auth
 
-import "context"
+import (
+	"context"
+	"net/netip"
+)
 
 // ForgetTokens empties the cache of verified tokens, for benchmarks of the
 // first sight.
@@ -14,4 +17,37 @@ func ForgetTokens(s *Service) {
 // that need many sessions and no hash.
 func Begin(ctx context.Context, s *Service, a Account, c Client) (Grant, error) {
 	return s.begin(ctx, s.current.Load(), a, c)
+}
+
+// Try is one attempt at a password, without the cost of comparing one.
+type Try struct {
+	attempt *attempt
+	account string
+}
+
+// BeginTry begins an attempt at an account or, without one, at a name.
+func BeginTry(ctx context.Context, s *Service, account, name string, from netip.Addr) (Try, error) {
+	a, err := s.throttle.begin(ctx, s.current.Load().config.Lockout, s.throttle.guess(account, name, from))
+	return Try{a, account}, err
+}
+
+// Failed ends the attempt with a wrong password.
+func (t Try) Failed(ctx context.Context) error { return t.attempt.failed(ctx) }
+
+// Succeeded ends the attempt with the right password.
+func (t Try) Succeeded(ctx context.Context) error { return t.attempt.succeeded(ctx, t.account) }
+
+// Cancelled ends the attempt without a comparison.
+func (t Try) Cancelled() { t.attempt.cancelled() }
+
+// Flying says how many things have attempts under way.
+func Flying(s *Service) int {
+	s.throttle.mu.Lock()
+	defer s.throttle.mu.Unlock()
+	return len(s.throttle.flying)
+}
+
+// GuessAt is how the store sees an attempt.
+func GuessAt(s *Service, account, name string, from netip.Addr) Guess {
+	return s.throttle.guess(account, name, from)
 }

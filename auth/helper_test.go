@@ -15,6 +15,7 @@ import (
 // user, and root, an administrator.
 type rig struct {
 	t     *testing.T
+	path  string
 	store *sqlstore.Store
 	opts  auth.Options
 	svc   *auth.Service
@@ -43,7 +44,8 @@ func newRig(t *testing.T, change ...func(*auth.Config)) *rig {
 	for _, f := range change {
 		f(&conf)
 	}
-	r := &rig{t: t, store: openStore(t, filepath.Join(t.TempDir(), "postern.db"))}
+	r := &rig{t: t, path: filepath.Join(t.TempDir(), "postern.db")}
+	r.store = openStore(t, r.path)
 	r.opts = auth.Options{Store: r.store, Master: auth.MasterKey{1, 2, 3}, Config: conf, Audit: r.record}
 	r.svc = r.restart()
 	r.alice = r.add(auth.NewAccount{Username: "alice", Email: "alice@example.com", Name: "Alice", Password: password, Roles: []string{"user"}})

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,16 +29,11 @@ func (s *Service) Login(ctx context.Context, cr Credentials, c Client) (Grant, e
 	if err != nil {
 		return Grant{}, err
 	}
-	// An account counts as one, whichever of its names is tried.
-	counted := name
-	if a.ID != "" {
-		counted = a.ID
-	}
 	// What is told is the account's name: people type passwords into the field
 	// for the name, and those do not belong into a log.
-	try, err := s.throttle.begin(st.config.Lockout, counted, c.Address, s.now())
+	try, err := s.throttle.begin(ctx, st.config.Lockout, s.throttle.guess(a.ID, name, c.Address))
 	if err != nil {
-		s.tell(ctx, Event{Name: EventLocked, User: a.Username, Client: c})
+		s.tellLocked(ctx, a.Username, c, err)
 		return Grant{}, err
 	}
 	why, err := provePassword(ctx, st, a, cr.Password)
@@ -46,11 +42,12 @@ func (s *Service) Login(ctx context.Context, cr Credentials, c Client) (Grant, e
 		return Grant{}, err
 	}
 	if why != "" {
-		try.failed(s.now())
 		s.tell(ctx, Event{Name: EventLoginFailed, User: a.Username, Client: c, Detail: why})
-		return Grant{}, ErrInvalidCredentials
+		return Grant{}, cmp.Or(try.failed(ctx), ErrInvalidCredentials)
 	}
-	try.succeeded()
+	if err := try.succeeded(ctx, a.ID); err != nil {
+		return Grant{}, err
+	}
 	s.rehash(ctx, st, &a, cr.Password)
 	g, err := s.begin(ctx, st, a, c)
 	if err != nil {
@@ -58,6 +55,14 @@ func (s *Service) Login(ctx context.Context, cr Credentials, c Client) (Grant, e
 	}
 	s.tell(ctx, Event{Name: EventLogin, User: a.Username, Client: c})
 	return g, nil
+}
+
+// tellLocked has the audit log know of a *LockedError.
+func (s *Service) tellLocked(ctx context.Context, user string, c Client, err error) {
+	var locked *LockedError
+	if errors.As(err, &locked) {
+		s.tell(ctx, Event{Name: EventLocked, User: user, Client: c})
+	}
 }
 
 // candidate is the account that a folded name claims to be; the zero Account

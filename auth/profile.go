@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -130,9 +131,9 @@ func wrongCurrent() error {
 // proveCurrent checks the current password and answers its hash.
 func (s *Service) proveCurrent(ctx context.Context, st *state, p Principal, current string, c Client) (string, error) {
 	// Counted together with logins: both guess at the same password.
-	try, err := s.throttle.begin(st.config.Lockout, p.ID, c.Address, s.now())
+	try, err := s.throttle.begin(ctx, st.config.Lockout, s.throttle.guess(p.ID, "", c.Address))
 	if err != nil {
-		s.tell(ctx, Event{Name: EventLocked, User: p.Username, Client: c})
+		s.tellLocked(ctx, p.Username, c, err)
 		return "", err
 	}
 	a, err := s.candidate(ctx, Fold(p.ID))
@@ -145,12 +146,10 @@ func (s *Service) proveCurrent(ctx context.Context, st *state, p Principal, curr
 		return "", err
 	}
 	if why != "" {
-		try.failed(s.now())
 		s.tell(ctx, Event{Name: EventLoginFailed, User: p.Username, Client: c, Detail: "password change: " + why})
-		return "", wrongCurrent()
+		return "", cmp.Or(try.failed(ctx), wrongCurrent())
 	}
-	try.succeeded()
-	return a.PasswordHash, nil
+	return a.PasswordHash, try.succeeded(ctx, a.ID)
 }
 
 // isOver says whether a session can give no tokens any more.

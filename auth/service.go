@@ -57,7 +57,7 @@ type state struct {
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		store: o.Store, now: o.Now, rand: o.Rand, audit: o.Audit, guest: o.Guest,
-		view: newRevocations(), throttle: newThrottle(throttleSize),
+		view: newRevocations(), throttle: newThrottle(o.Store, o.Master),
 	}
 	if s.now == nil {
 		s.now = time.Now

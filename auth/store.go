@@ -81,14 +81,34 @@ type Store interface {
 	// ErrNotFound.
 	RevokeSessions(ctx context.Context, accountID, keep string, until time.Time) ([]string, error)
 	// PruneSessions forgets sessions that cannot be used any more, those past
-	// their own end among them, and revocations that no living token can meet.
-	// unusedSince is for sessions that rotate.
+	// their own end among them, revocations that no living token can meet, and
+	// failed logins and known networks whose time is over. unusedSince is for
+	// sessions that rotate.
 	PruneSessions(ctx context.Context, unusedSince, createdBefore time.Time) error
 	// CountSessions says how many sessions are live.
 	CountSessions(ctx context.Context) (int, error)
 
 	// Revocations reads the feed after seq, in order, without the expired.
 	Revocations(ctx context.Context, after int64) ([]Revocation, error)
+
+	// Failures reads what is counted against a guess. What has ended is zero.
+	Failures(ctx context.Context, g Guess) (Failures, error)
+	// CountFailure counts a failed login against each thing that has a limit, in
+	// one transaction: none of many at once is lost. What reaches its limit is
+	// locked from now for l.Duration. What has ended begins anew. How many
+	// things are counted is bounded: when it grows too many, those not locked
+	// and with the fewest failures are forgotten first.
+	CountFailure(ctx context.Context, g Guess, l FailureLimits) error
+	// RememberLogin makes the guess's network known to its account, now, and
+	// forgets the failures of the two together. An account that has gone
+	// meanwhile is no error.
+	RememberLogin(ctx context.Context, g Guess) error
+	// Locks lists from where a name is locked, by network.
+	Locks(ctx context.Context, name string) ([]Lock, error)
+	// ForgetFailures forgets what is counted against a name, from everywhere,
+	// and against a network alone, and says how many things that were. An
+	// empty one stands for none.
+	ForgetFailures(ctx context.Context, name, network string) (int, error)
 
 	// Keys lists the sealed keys, oldest first.
 	Keys(ctx context.Context) ([]SealedKey, error)

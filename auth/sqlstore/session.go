@@ -187,8 +187,10 @@ func (s *Store) PruneSessions(ctx context.Context, unusedSince, createdBefore ti
 			millis(unusedSince), millis(createdBefore), millis(s.now())); err != nil {
 			return err
 		}
-		_, err := q.ExecContext(ctx, `DELETE FROM revocations WHERE until <= $1`, millis(s.now()))
-		return err
+		if _, err := q.ExecContext(ctx, `DELETE FROM revocations WHERE until <= $1`, millis(s.now())); err != nil {
+			return err
+		}
+		return dropEnded(ctx, q, s.now())
 	}))
 }
 

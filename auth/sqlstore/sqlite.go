@@ -57,7 +57,7 @@ func open(ctx context.Context, path string, wait time.Duration) (*Store, error) 
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
-	s := &Store{Now: time.Now, group: group{lead: make(chan struct{}, 1), limit: groupLimit}}
+	s := &Store{Now: time.Now, maxFailures: maxFailures, group: group{lead: make(chan struct{}, 1), limit: groupLimit}}
 	if s.writer, err = sql.Open("sqlite", source(path, wait, "_txlock=immediate", "_pragma=foreign_keys(1)", "_pragma=synchronous(FULL)")); err != nil {
 		return nil, err
 	}

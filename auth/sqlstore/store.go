@@ -24,6 +24,9 @@ type Store struct {
 
 	statements map[string]*sql.Stmt // the writer's hot ones, set by Open
 	closed     bool                 // guarded by the group's lead
+
+	maxFailures int    // maxFailures; tests want fewer
+	counted     uint64 // failed logins since the start, guarded by the group's lead
 }
 
 var _ auth.Store = (*Store)(nil)

@@ -32,7 +32,7 @@ type site struct {
 	store   *sqlstore.Store
 	address string // of the client
 	log     *strings.Builder
-	ahead   atomic.Int64 // nanoseconds by which the service's clock is ahead
+	ahead   atomic.Int64 // nanoseconds by which the clock is ahead
 }
 
 // setup changes what a site is made of.
@@ -56,6 +56,7 @@ func newSite(t *testing.T, changes ...func(*setup)) *site {
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	s := &site{t: t, store: store, address: "192.0.2.7", log: &strings.Builder{}}
+	store.Now = s.now
 	s.service, err = auth.New(t.Context(), auth.Options{Store: store, Master: auth.MasterKey{1, 2, 3}, Config: conf.auth, Now: s.now})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +78,7 @@ func https(s *setup) { s.public = "https://gw.test" }
 
 func (s *site) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
 
-// later moves the service's clock.
+// later moves the clock of the service and the store.
 func (s *site) later(d time.Duration) { s.ahead.Add(int64(d)) }
 
 func (s *site) add(name, password string, roles ...string) auth.Account {
