@@ -19,28 +19,54 @@ import (
 type browser struct {
 	t       testing.TB
 	session string // URL of the session
+	profile string // folder of cookies and settings
+	closed  bool
 }
 
-// startBrowser runs chromedriver and opens an empty profile.
+// startBrowser opens an empty profile.
 func startBrowser(t *testing.T) *browser {
+	t.Helper()
+	return openBrowser(t, t.TempDir(), map[string]any{})
+}
+
+// openBrowser runs chromedriver and opens a profile, which may have been used
+// before; prefs are settings of the browser by their internal names.
+func openBrowser(t *testing.T, profile string, prefs map[string]any) *browser {
 	t.Helper()
 	need(t, "chromium", "chromedriver")
 	addr := freeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
 	startApp(t, addr, ".", nil, "chromedriver", "--port="+port)
-	b := &browser{t: t, session: "http://" + addr}
+	b := &browser{t: t, session: "http://" + addr, profile: profile}
 	var made struct{ SessionID string }
 	b.call("POST", "/session", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
-		"browserName": "chrome",
+		"browserName": "chrome", "acceptInsecureCerts": true,
 		"goog:chromeOptions": map[string]any{"binary": "/usr/bin/chromium", "args": []string{
 			"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
 			"--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1000,750",
-			"--user-data-dir=" + t.TempDir(),
-		}},
+			"--host-resolver-rules=MAP *.test 127.0.0.1",
+			"--user-data-dir=" + profile,
+		}, "prefs": prefs},
 	}}}, &made)
 	b.session += "/session/" + made.SessionID
-	t.Cleanup(func() { b.call("DELETE", "", nil, nil) })
+	t.Cleanup(b.close)
 	return b
+}
+
+// close ends the browser as its user would; the profile stays.
+func (b *browser) close() {
+	if b.closed {
+		return
+	}
+	b.closed = true
+	b.call("DELETE", "", nil, nil)
+}
+
+// tabs are the windows that are open.
+func (b *browser) tabs() (handles []string) {
+	b.t.Helper()
+	b.call("GET", "/window/handles", nil, &handles)
+	return handles
 }
 
 // call sends one command; value is where its result goes.

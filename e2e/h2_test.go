@@ -2,13 +2,7 @@ package e2e
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,21 +20,7 @@ func startTLS(t *testing.T) (*gateway, *recorder, string) {
 	up := newRecorder(t)
 	config := strings.NewReplacer("{UPSTREAM}", up.addr, "http://gw.test", "https://gw.test").Replace(corpusPolicy)
 	g := prepare(t, config+"tls: { cert_file: cert.pem, key_file: cert.key }\n")
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"gw.test"}, NotAfter: time.Now().Add(time.Hour)}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.write("cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})))
-	g.write("cert.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
+	g.writeCertificate("gw.test")
 	g.addUser("alice", "user")
 	g.start()
 	c := newClient(t, "https://gw.test")

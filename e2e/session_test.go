@@ -45,11 +45,47 @@ func TestSE01ReplayAfterRotationEndsTheSession(t *testing.T) {
 	if r := c.refresh(first.RefreshToken).want(t, 401, "the replay"); r.code() != "refresh_reused" {
 		t.Errorf("the replay got code %q", r.code())
 	}
-	c.refresh(third.RefreshToken).want(t, 401, "the current token after the replay")
+	if r := c.refresh(third.RefreshToken).want(t, 401, "the owner's token after the replay"); r.code() != "refresh_reused" {
+		t.Errorf("the owner is told %q", r.code())
+	}
 	if r := c.get("/app/home", bearer(third.AccessToken)).want(t, 401, "its access token"); r.code() != "token_revoked" {
 		t.Errorf("its access token got code %q", r.code())
 	}
 	eventually(t, "audit refresh_reused", func() bool { return len(g.audit("refresh_reused")) == 1 })
+	if e := g.audit("refresh_reused")[0]; e["user"] != "alice" || e["client"] != "127.0.0.1" || e["request_id"] == "" {
+		t.Errorf("the audit line is %v", e)
+	}
+	judgeSessions(t, g, 0)
+	c.login("alice") // a theft ends a session, not an account
+	g.stop()
+	g.start()
+	if r := g.client().refresh(third.RefreshToken).want(t, 401, "the owner's token after a restart"); r.code() != "refresh_reused" {
+		t.Errorf("the owner is told %q after a restart", r.code())
+	}
+}
+
+// TestABrowserWhoseTokenWasStolenIsSentToTheLogin: the owner of a session that
+// a thief's copy has ended sits at a page that knows nothing of tokens.
+func TestABrowserWhoseTokenWasStolenIsSentToTheLogin(t *testing.T) {
+	g, _ := startPolicy(t, "  access_token: { ttl: 2s }\n  refresh_token: { ttl: 7d, reuse_grace: 1s, session_ttl: 30d }\n")
+	b := g.browser()
+	b.loginForm("alice")
+	stolen := b.cookie("/auth/refresh", "postern_refresh")
+	b.do("POST", "/auth/refresh", "").want(t, 200, "refresh by cookie")
+	time.Sleep(2100 * time.Millisecond) // past the grace and the access token's life
+	if r := g.client().refresh(stolen).want(t, 401, "the thief"); r.code() != "refresh_reused" {
+		t.Errorf("the thief is told %q", r.code())
+	}
+	to := b.get("/app/home").want(t, 303, "the page").location()
+	r := b.get(to).want(t, 303, to)
+	if r.location() != "/auth/login?rd=%2Fapp%2Fhome" {
+		t.Errorf("sent to %s", r.location())
+	}
+	for _, name := range []string{"postern", "postern_refresh"} {
+		if b.cookie("/auth/refresh", name) != "" {
+			t.Errorf("%s is still there", name)
+		}
+	}
 }
 
 // TestSE02ParallelRefreshHasOneSuccessor: fifty tabs refresh at once and all
