@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ import (
 func userCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
-		Short: "The accounts: add, list, show, set, passwd, disable, enable, delete, import, export",
+		Short: "The accounts: add, list, show, set, passwd, disable, enable, unlock, delete, import, export",
 		Long: `The accounts of the store. These commands work on the store directly, also
 while a gateway serves from it, and take effect there within a second.`,
 	}
@@ -24,7 +25,7 @@ while a gateway serves from it, and take effect there within a second.`,
 		userAddCommand(sys), userListCommand(sys), userShowCommand(sys), userSetCommand(sys), userPasswdCommand(sys),
 		userDisableCommand(sys, "disable", "Refuse the user's logins and end their sessions", true),
 		userDisableCommand(sys, "enable", "Let the user log in again", false),
-		userDeleteCommand(sys), userImportCommand(sys), userExportCommand(sys),
+		userUnlockCommand(sys), userDeleteCommand(sys), userImportCommand(sys), userExportCommand(sys),
 	)
 	return group(cmd)
 }
@@ -40,6 +41,7 @@ type userRow struct {
 	Disabled bool                `json:"disabled"`
 	Created  time.Time           `json:"created"`
 	Updated  time.Time           `json:"updated"`
+	Locked   []lockRow           `json:"locked,omitempty"` // of one user alone: a list would ask for each
 }
 
 // rowOf leaves out what is nobody's to see, and makes the list of roles a list
@@ -49,7 +51,7 @@ func rowOf(a auth.Account) userRow {
 	if roles == nil {
 		roles = []string{}
 	}
-	return userRow{a.ID, a.Username, a.Email, a.Name, roles, a.Fields, a.Disabled, a.Created, a.Updated}
+	return userRow{a.ID, a.Username, a.Email, a.Name, roles, a.Fields, a.Disabled, a.Created, a.Updated, nil}
 }
 
 // state says in a word whether the user can log in.
@@ -140,10 +142,14 @@ func userShowCommand(sys *system) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if *output == "json" {
-			return writeJSON(sys.stdout, rowOf(a))
+		row := rowOf(a)
+		if row.Locked, err = lockRows(d, cmd, a.ID); err != nil {
+			return err
 		}
-		return printUsers(sys, *output, []userRow{rowOf(a)})
+		if *output == "json" {
+			return writeJSON(sys.stdout, row)
+		}
+		return errors.Join(printUsers(sys, *output, []userRow{row}), printLocks(sys.stdout, row.Locked))
 	})
 	return cmd
 }
