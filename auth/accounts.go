@@ -85,22 +85,32 @@ func (s *Service) AddAccount(ctx context.Context, n NewAccount, by Actor) (Accou
 		faults = appendFault(faults, "id", idFault(n.ID))
 	}
 	if n.Password != "" {
-		faults = appendFault(faults, "password", st.hasher.fault(n.Password, st.config.Password.MinLength))
+		weak, err := st.weakness(n.Password, a)
+		if err != nil {
+			return Account{}, err
+		}
+		faults = appendFault(faults, "password", weak)
 	}
 	if err := invalid(faults); err != nil {
 		return Account{}, err
 	}
-	if n.Password != "" {
-		var err error
-		if a.PasswordHash, err = st.hasher.hash(ctx, n.Password); err != nil {
-			return Account{}, err
-		}
-	}
-	if err := s.create(ctx, st, &a); err != nil {
+	if err := s.keep(ctx, st, &a, n.Password); err != nil {
 		return Account{}, err
 	}
 	s.tell(ctx, Event{Name: EventUserCreated, User: a.Username, By: by.By, Client: by.Client, Detail: strings.Join(a.Roles, ",")})
 	return a, nil
+}
+
+// keep stores an account that has been found good, with the hash of its
+// password where it has one.
+func (s *Service) keep(ctx context.Context, st *state, a *Account, password string) error {
+	if password != "" {
+		var err error
+		if a.PasswordHash, err = st.hasher.hash(ctx, password); err != nil {
+			return err
+		}
+	}
+	return s.create(ctx, st, a)
 }
 
 // create stores an account, under a new id when it has none.
@@ -130,14 +140,19 @@ func (s *Service) SetAccount(ctx context.Context, id string, ch AccountChange, b
 	if ch.Roles != nil {
 		roles = *ch.Roles
 	}
-	if err := invalid(st.newFaults(roles, ch.Fields)); err != nil {
+	faults := st.newFaults(roles, ch.Fields)
+	if ch.Password != nil {
+		weak, err := s.weakAfter(ctx, st, id, ch)
+		if err != nil {
+			return Account{}, err
+		}
+		faults = appendFault(faults, "password", weak)
+	}
+	if err := invalid(faults); err != nil {
 		return Account{}, err
 	}
 	hash := ""
 	if ch.Password != nil {
-		if msg := st.hasher.fault(*ch.Password, st.config.Password.MinLength); msg != "" {
-			return Account{}, &InvalidError{Fields: []FieldError{{"password", msg}}}
-		}
 		var err error
 		if hash, err = st.hasher.hash(ctx, *ch.Password); err != nil {
 			return Account{}, err
@@ -147,6 +162,17 @@ func (s *Service) SetAccount(ctx context.Context, id string, ch AccountChange, b
 		ch.apply(a, hash)
 		return invalid(st.accountFaults(*a))
 	}})
+}
+
+// weakAfter judges the new password of a change by the account as the change
+// leaves it.
+func (s *Service) weakAfter(ctx context.Context, st *state, id string, ch AccountChange) (string, error) {
+	a, err := s.Account(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	ch.apply(&a, "")
+	return st.weakness(*ch.Password, a)
 }
 
 // apply makes the change to a row; hash is the new password's.
@@ -279,7 +305,7 @@ func (st *state) newFaults(roles []string, fields map[string][]string) []FieldEr
 	faults := roleFaults(roles, st.config.Roles)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if _, known := st.field(name); !known && len(fields[name]) > 0 {
-			faults = append(faults, FieldError{"fields." + truncate(name, maxRole), noField})
+			faults = append(faults, FieldError{fieldPath(name), noField})
 		}
 	}
 	return faults

@@ -50,6 +50,7 @@ type Password struct {
 	MaxLength     int    `yaml:"max_length"`
 	MaxConcurrent int    `yaml:"max_concurrent"`
 	MemoryBudget  Bytes  `yaml:"memory_budget"`
+	BreachedFile  string `yaml:"breached_file"` // a list of known passwords to refuse (HASH:COUNT, sorted); empty: none
 }
 
 // Registration says whether strangers may make accounts.
@@ -156,6 +157,7 @@ func (c Config) Validate() []Fault {
 	c.validateTokens(&f)
 	c.validatePassword(&f)
 	c.validateNames(&f)
+	c.validateRegistration(&f)
 	if c.Lockout.Attempts < 0 || c.Lockout.Attempts > 10000 {
 		f.add("lockout.attempts", "%d is out of bounds: from 0 (off) to 10000", c.Lockout.Attempts)
 	}
@@ -221,9 +223,26 @@ func (c Config) validatePassword(f *faults) {
 	if p.MemoryBudget < argonMemory<<10 {
 		f.add("password.memory_budget", "%s is too little: one hash takes %s", p.MemoryBudget, Bytes(argonMemory<<10))
 	}
-	if c.Registration.Enabled || len(c.Registration.AllowRoles) > 0 {
-		f.add("registration.enabled", "registration comes with a later version of Postern; leave it out")
+	if msg := breachedFault(p.BreachedFile); msg != "" {
+		f.add("password.breached_file", "%s", msg)
 	}
+}
+
+// validateRegistration demands that every role which a registration may bring
+// exists. The default roles are judged only where they count: [user] is there
+// without being written.
+func (c Config) validateRegistration(f *faults) {
+	known := func(key string, roles []string) {
+		for i, r := range roles {
+			if !slices.Contains(c.Roles, r) {
+				f.add(fmt.Sprintf("registration.%s[%d]", key, i), "unknown role %q; auth.roles has %s", r, strings.Join(c.Roles, ", "))
+			}
+		}
+	}
+	if c.Registration.Enabled {
+		known("default_roles", c.Registration.DefaultRoles)
+	}
+	known("allow_roles", c.Registration.AllowRoles)
 }
 
 // fieldName is what a profile field may be called: it becomes a member of JSON

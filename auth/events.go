@@ -17,6 +17,7 @@ const (
 	EventRoleChanged     = "role_changed"     // Detail: the roles before and after
 	EventProfileChanged  = "profile_changed"  // name, e-mail or fields
 	EventUserCreated     = "user_created"
+	EventRegisterRefused = "register_refused" // Detail: which name is taken, or that there were too many
 	EventUserDisabled    = "user_disabled"
 	EventUserEnabled     = "user_enabled"
 	EventUserDeleted     = "user_deleted"

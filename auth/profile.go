@@ -21,16 +21,8 @@ type ProfileChange struct {
 // *InvalidError, with all of them listed.
 func (s *Service) SetProfile(ctx context.Context, accountID string, ch ProfileChange, c Client) (Account, error) {
 	st := s.current.Load()
-	fields := map[string][]string{}
-	var faults []FieldError
-	for _, name := range slices.Sorted(maps.Keys(ch.Fields)) {
-		values, msg := fieldValues(ch.Fields[name])
-		if msg == "" {
-			msg = st.editFault(name)
-		}
-		faults = appendFault(faults, "fields."+truncate(name, maxRole), msg)
-		fields[name] = values
-	}
+	fields, faults := ParseFields(ch.Fields)
+	faults = append(faults, st.editFaults(fields)...)
 	if err := invalid(faults); err != nil {
 		return Account{}, err
 	}
@@ -38,6 +30,35 @@ func (s *Service) SetProfile(ctx context.Context, accountID string, ch ProfileCh
 		AccountChange{Name: ch.Name, Fields: fields}.apply(a, "")
 		return invalid(st.accountFaults(*a))
 	}})
+}
+
+// ParseFields reads profile fields as JSON decodes them: a value is a text, a
+// list of texts, or nil for none. What it can make nothing of it leaves out and
+// names in faults.
+func ParseFields(raw map[string]any) (fields map[string][]string, faults []FieldError) {
+	fields = map[string][]string{}
+	for _, name := range slices.Sorted(maps.Keys(raw)) {
+		values, msg := fieldValues(raw[name])
+		if msg != "" {
+			faults = append(faults, FieldError{fieldPath(name), msg})
+			continue
+		}
+		fields[name] = values
+	}
+	return fields, faults
+}
+
+// fieldPath names a profile field in a fault. The name is a stranger's: no
+// field's is longer than what is kept of it.
+func fieldPath(name string) string { return "fields." + truncate(name, maxRole) }
+
+// editFaults lists the fields that an owner may not change.
+func (st *state) editFaults(fields map[string][]string) []FieldError {
+	var faults []FieldError
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		faults = appendFault(faults, fieldPath(name), st.editFault(name))
+	}
+	return faults
 }
 
 // editFault says why an owner may not change a field.
@@ -87,9 +108,6 @@ const rotateTries = 4
 // ErrTokenRevoked.
 func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next string, c Client) (Grant, error) {
 	st := s.current.Load()
-	if msg := st.hasher.fault(next, st.config.Password.MinLength); msg != "" {
-		return Grant{}, &InvalidError{Fields: []FieldError{{"new", msg}}}
-	}
 	// Another instance may have ended the session a moment ago.
 	row, err := s.store.Session(ctx, p.Session)
 	if errors.Is(err, ErrNotFound) || err == nil && (row.AccountID != p.ID || s.isOver(st, row)) {
@@ -97,6 +115,9 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 	}
 	if err != nil {
 		return Grant{}, unavailable("find a session", err)
+	}
+	if err := s.refuseWeak(ctx, st, p.ID, next); err != nil {
+		return Grant{}, err
 	}
 	old, err := s.proveCurrent(ctx, st, p, current, c)
 	if err != nil {
@@ -120,6 +141,23 @@ func (s *Service) ChangePassword(ctx context.Context, p Principal, current, next
 		return Grant{}, err
 	}
 	return s.renew(ctx, st, p.Session, c)
+}
+
+// refuseWeak refuses a new password of an account's owner. It comes before the
+// current one is proven: that costs a hash, and counts when it is wrong.
+func (s *Service) refuseWeak(ctx context.Context, st *state, id, next string) error {
+	a, err := s.Account(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return ErrTokenRevoked // deleted a moment ago
+	}
+	if err != nil {
+		return err
+	}
+	weak, err := st.weakness(next, a)
+	if err != nil {
+		return err
+	}
+	return invalid(appendFault(nil, "new", weak))
 }
 
 var errCurrent = errors.New("the current password was changed")
@@ -193,4 +231,29 @@ func (s *Service) advance(ctx context.Context, st *state, sid string, c Client) 
 		}
 	}
 	return Rotated{}, fmt.Errorf("rotate a session: %w: it is refreshed all the time", ErrUnavailable)
+}
+
+// PublicProfile is what everybody may see of an account: its id, its username
+// and the fields that the configuration calls public; nothing else is filled. An
+// account that is not there or disabled is ErrNotFound, and so is every one
+// where no field is public.
+func (s *Service) PublicProfile(ctx context.Context, id string) (Account, error) {
+	public := map[string]bool{}
+	for _, f := range s.current.Load().config.Profile.Fields {
+		if f.Public {
+			public[f.Name] = true
+		}
+	}
+	if len(public) == 0 {
+		return Account{}, fmt.Errorf("public profile: %w", ErrNotFound)
+	}
+	a, err := s.Account(ctx, id)
+	if err != nil {
+		return Account{}, err
+	}
+	if a.Disabled {
+		return Account{}, fmt.Errorf("public profile: %w", ErrNotFound)
+	}
+	maps.DeleteFunc(a.Fields, func(name string, _ []string) bool { return !public[name] })
+	return Account{ID: a.ID, Username: a.Username, Fields: a.Fields}, nil
 }

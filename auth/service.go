@@ -34,10 +34,12 @@ type Service struct {
 	audit  func(context.Context, Event)
 	guest  bool
 
-	view     *revocations
-	throttle *throttle
-	started  time.Time
+	view       *revocations
+	throttle   *throttle
+	applicants *applicants
+	started    time.Time
 
+	demotion    sync.Mutex            // one change that an administrator may not survive at a time
 	reconfigure sync.Mutex            // one Reconfigure at a time
 	current     atomic.Pointer[state] // replaced whole, never changed
 }
@@ -57,7 +59,7 @@ type state struct {
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		store: o.Store, now: o.Now, rand: o.Rand, audit: o.Audit, guest: o.Guest,
-		view: newRevocations(), throttle: newThrottle(o.Store, o.Master),
+		view: newRevocations(), throttle: newThrottle(o.Store, o.Master), applicants: newApplicants(),
 	}
 	if s.now == nil {
 		s.now = time.Now

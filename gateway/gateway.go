@@ -127,7 +127,7 @@ func (g *Gateway) serveOwn(x *exchange) {
 // as they are: to send it through a refresh first would be a detour or a loop.
 func (s *Snapshot) handlesTokens(path string) bool {
 	rest, ok := strings.CutPrefix(path, s.prefix)
-	return !ok || rest == "/login" || rest == "/refresh" || rest == "/logout"
+	return !ok || rest == "/login" || rest == "/refresh" || rest == "/logout" || rest == "/register"
 }
 
 // route finds the route of the request by host and path alone.

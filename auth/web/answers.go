@@ -33,19 +33,25 @@ func accountOf(a auth.Account) account {
 
 // profileOf is an account with its fields, an object by name: one value is a
 // string, several are a list.
-func profileOf(a auth.Account) any {
-	fields := make(map[string]any, len(a.Fields))
-	for name, values := range a.Fields {
+func profileOf(a auth.Account) profile { return profile{accountOf(a), fieldsOf(a.Fields)} }
+
+// profile is the account object with its fields.
+type profile struct {
+	account
+	Fields map[string]any `json:"fields"`
+}
+
+// fieldsOf is profile fields as JSON shows them, {} for none.
+func fieldsOf(all map[string][]string) map[string]any {
+	fields := make(map[string]any, len(all))
+	for name, values := range all {
 		if len(values) == 1 {
 			fields[name] = values[0]
 		} else {
 			fields[name] = values
 		}
 	}
-	return struct {
-		account
-		Fields map[string]any `json:"fields"`
-	}{accountOf(a), fields}
+	return fields
 }
 
 // tokens is the answer to a login and a refresh (RFC 6749 section 5.1, and the
@@ -61,18 +67,29 @@ type tokens struct {
 // grant answers with the tokens of a grant, in cookies and body as d says. The
 // refresh token is in one of the two, never in both.
 func (h *Handler) grant(w http.ResponseWriter, r *http.Request, g auth.Grant, d delivery) {
+	h.grantWith(w, r, http.StatusOK, g, d)
+}
+
+// grantWith is grant with another status than 200.
+func (h *Handler) grantWith(w http.ResponseWriter, r *http.Request, status int, g auth.Grant, d delivery) {
 	h.put(w, g, d)
 	body := tokens{AccessToken: g.AccessToken, TokenType: "Bearer", ExpiresIn: int64(g.AccessTTL.Seconds()), User: accountOf(g.Account)}
 	if !d.refreshCookie {
 		body.RefreshToken = g.RefreshToken
 	}
-	writeJSON(w, r, body)
+	writeStatus(w, r, status, body)
 }
 
-// writeJSON answers with a value of this package's types.
+// writeJSON answers 200 with a value of this package's types.
 func writeJSON(w http.ResponseWriter, r *http.Request, value any) {
+	writeStatus(w, r, http.StatusOK, value)
+}
+
+// writeStatus is writeJSON with another status than 200.
+func writeStatus(w http.ResponseWriter, r *http.Request, status int, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_ = json.NewEncoder(w).Encode(value) // plain values: only the client's going away can fail
 	}

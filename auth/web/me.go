@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/posternhq/postern/auth"
@@ -78,13 +77,9 @@ func profileChangeOf(in input) (auth.ProfileChange, error) {
 	if name, ok := in.members["name"].(string); ok {
 		change.Name = &name
 	}
-	if fields, there := in.members["fields"]; there {
-		var ok bool
-		if change.Fields, ok = fields.(map[string]any); !ok {
-			return change, refuseField("fields", "must be an object of fields by name")
-		}
-	}
-	return change, nil
+	var err error
+	change.Fields, err = in.fields()
+	return change, err
 }
 
 // changePassword sets a new password, ends every other session and answers as
@@ -128,12 +123,13 @@ func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request) {
 
 // session is one of the caller's sessions; id is the sid of its tokens.
 type session struct {
-	ID       string    `json:"id"`
-	Device   string    `json:"device"` // what the browser or program calls itself
-	Address  string    `json:"address"`
-	Created  time.Time `json:"created"`
-	LastSeen time.Time `json:"last_seen"`
-	Current  bool      `json:"current"` // the one that asks
+	ID        string    `json:"id"`
+	Device    string    `json:"device"`     // in words: Firefox on Linux
+	UserAgent string    `json:"user_agent"` // what the browser or program calls itself
+	Address   string    `json:"address"`
+	Created   time.Time `json:"created"`
+	LastSeen  time.Time `json:"last_seen"`
+	Current   bool      `json:"current"` // the one that asks
 }
 
 // sessions lists the caller's live sessions.
@@ -142,14 +138,19 @@ func (h *Handler) sessions(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	live, err := h.service.Sessions(r.Context(), caller.ID)
+	h.listSessions(w, r, caller.ID, caller)
+}
+
+// listSessions answers an account's live sessions to caller.
+func (h *Handler) listSessions(w http.ResponseWriter, r *http.Request, accountID string, caller auth.Principal) {
+	live, err := h.service.Sessions(r.Context(), accountID)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
 	list := make([]session, 0, len(live))
 	for _, s := range live {
-		list = append(list, session{s.ID, s.UserAgent, s.Address, s.Created, s.LastSeen, s.ID == caller.Session})
+		list = append(list, session{s.ID, s.Device(), s.UserAgent, s.Address, s.Created, s.LastSeen, s.ID == caller.Session})
 	}
 	writeJSON(w, r, map[string]any{"sessions": list})
 }
@@ -161,7 +162,7 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	id := strings.TrimPrefix(r.URL.Path, h.config.Prefix+"/sessions/")
+	id := h.idIn(r)
 	err := h.service.RevokeSession(r.Context(), caller.ID, id, auth.Actor{By: caller.Username, Client: client(r)})
 	if errors.Is(err, auth.ErrNotFound) {
 		err = refuse(problem.NoRoute, "You have no such session.")

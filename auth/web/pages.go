@@ -20,16 +20,19 @@ var pages = template.Must(template.ParseFS(files, "pages/*.html"))
 // view is what a page is made of. Everything in it may come from a stranger;
 // html/template escapes it (LG-58). A password is never among it.
 type view struct {
-	Prefix   string
-	RD       string // a checked target
-	Username string // typed before, or of the one who is logged in
-	Message  string // what went wrong, in words
-	Notice   string // what went well
+	Prefix      string
+	RD          string            // a checked target
+	Username    string            // typed before, or of the one who is logged in
+	Message     string            // what went wrong, in words
+	Notice      string            // what went well
+	Register    bool              // the login page leads to the one for registering
+	Email, Name string            // typed before
+	Faults      map[string]string // what is wrong with what was typed, by field
 }
 
 // show answers with a page.
 func (h *Handler) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
-	v.Prefix = h.config.Prefix
+	v.Prefix, v.Register = h.config.Prefix, h.service.RegistrationOpen()
 	var content bytes.Buffer
 	if err := pages.ExecuteTemplate(&content, name, v); err != nil {
 		h.fail(w, r, err)
@@ -37,8 +40,11 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, status int, name 
 	}
 	// The titles are constants: a page's heading is no place for what was typed.
 	title := "Log in"
-	if name == "logout.html" {
+	switch name {
+	case "logout.html":
 		title = "Log out"
+	case "register.html":
+		title = "Make an account"
 	}
 	problem.WritePage(w, r, status, problem.Page{
 		Title: title, Content: template.HTML(content.String()), FormAction: h.rd.origins,

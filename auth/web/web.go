@@ -77,8 +77,7 @@ type Handler struct {
 	rd      returner
 	log     *slog.Logger
 	now     func() time.Time
-	// endpoints by path below the prefix; sessions/{id} is the one with a
-	// variable and stands under "/sessions/".
+	// endpoints by path below the prefix, with {id} for an id in it
 	endpoints map[string]endpoint
 	docs      docs
 }
@@ -117,15 +116,20 @@ func New(o Options) (*Handler, error) {
 		return nil, err
 	}
 	h.endpoints = map[string]endpoint{
-		"/login":        {http.MethodGet: h.loginPage, http.MethodPost: h.login},
-		"/refresh":      {http.MethodPost: h.refresh},
-		"/logout":       {http.MethodGet: h.logoutPage, http.MethodPost: h.logout},
-		"/me":           {http.MethodGet: h.me, http.MethodPatch: h.changeProfile},
-		"/me/password":  {http.MethodPost: h.changePassword},
-		"/sessions":     {http.MethodGet: h.sessions},
-		"/sessions/":    {http.MethodDelete: h.endSession},
-		"/openapi.yaml": {http.MethodGet: h.openAPI},
-		"/docs":         {http.MethodGet: h.docsPage},
+		"/login":                     {http.MethodGet: h.loginPage, http.MethodPost: h.login},
+		"/refresh":                   {http.MethodPost: h.refresh},
+		"/logout":                    {http.MethodGet: h.logoutPage, http.MethodPost: h.logout},
+		"/me":                        {http.MethodGet: h.me, http.MethodPatch: h.changeProfile},
+		"/me/password":               {http.MethodPost: h.changePassword},
+		"/sessions":                  {http.MethodGet: h.sessions},
+		"/sessions/{id}":             {http.MethodDelete: h.endSession},
+		"/register":                  {http.MethodGet: h.registerPage, http.MethodPost: h.register},
+		"/users/{id}":                {http.MethodGet: h.publicProfile},
+		"/admin/users":               {http.MethodGet: h.asAdmin(h.users), http.MethodPost: h.asAdmin(h.addUser)},
+		"/admin/users/{id}":          {http.MethodGet: h.asAdmin(h.user), http.MethodPatch: h.asAdmin(h.changeUser), http.MethodDelete: h.asAdmin(h.deleteUser)},
+		"/admin/users/{id}/sessions": {http.MethodGet: h.asAdmin(h.userSessions), http.MethodDelete: h.asAdmin(h.endUserSessions)},
+		"/openapi.yaml":              {http.MethodGet: h.openAPI},
+		"/docs":                      {http.MethodGet: h.docsPage},
 	}
 	return h, nil
 }
@@ -172,14 +176,38 @@ func (h *Handler) find(path string) (endpoint, bool) {
 		return endpoint{http.MethodGet: h.keys}, true
 	}
 	below, ok := strings.CutPrefix(path, h.config.Prefix)
-	if !ok || below == "/sessions/" {
+	if !ok || below == "/register" && !h.service.RegistrationOpen() {
 		return nil, false
 	}
-	if id, ok := strings.CutPrefix(below, "/sessions/"); ok && !strings.Contains(id, "/") {
-		below = "/sessions/"
-	}
-	e, ok := h.endpoints[below]
+	pattern, _ := withoutID(below)
+	e, ok := h.endpoints[pattern]
 	return e, ok
+}
+
+// withoutID is a path below the prefix as endpoints has it, and the id in it;
+// of a path without one the path itself.
+func withoutID(below string) (pattern, id string) {
+	for _, before := range []string{"/sessions/", "/users/", "/admin/users/"} {
+		rest, ok := strings.CutPrefix(below, before)
+		if !ok {
+			continue
+		}
+		id, after, more := strings.Cut(rest, "/")
+		switch {
+		case id == "":
+			return below, ""
+		case more:
+			return before + "{id}/" + after, id
+		}
+		return before + "{id}", id
+	}
+	return below, ""
+}
+
+// idIn is the id in a request's path.
+func (h *Handler) idIn(r *http.Request) string {
+	_, id := withoutID(strings.TrimPrefix(r.URL.Path, h.config.Prefix))
+	return id
 }
 
 // methods lists what an endpoint answers, for the Allow field.

@@ -30,8 +30,8 @@ func TestThePrefixAndAllBelowItIsTheGatewaysOwn(t *testing.T) {
 func TestWhatIsNotThereYetDoesNotPretend(t *testing.T) {
 	s := newSite(t)
 	p := s.alice()
-	for _, path := range []string{"/auth", "/auth/", "/auth/register", "/auth/users/1", "/auth/verify", "/auth/token", "/auth/revoke",
-		"/auth/introspect", "/auth/admin/users", "/auth/login/", "/auth/sessions/", "/auth/sessions/a/b",
+	for _, path := range []string{"/auth", "/auth/", "/auth/register", "/auth/users/", "/auth/users/a/b", "/auth/admin", "/auth/admin/users/", "/auth/admin/users/a/b", "/auth/verify", "/auth/token", "/auth/revoke",
+		"/auth/introspect", "/auth/login/", "/auth/sessions/", "/auth/sessions/a/b",
 		"/auth/me/", "/.well-known/oauth-authorization-server", "/.well-known/jwks.json/"} {
 		for _, method := range []string{"GET", "POST"} {
 			s.ask(method, path, bearer(p.access)).want(t, 404, "no_route")
@@ -43,6 +43,7 @@ func TestAWrongMethodIs405WithAllow(t *testing.T) {
 	s := newSite(t)
 	for path, allow := range map[string]string{"/auth/login": "GET, HEAD, POST", "/auth/refresh": "POST", "/auth/logout": "GET, HEAD, POST",
 		"/auth/me": "GET, HEAD, PATCH", "/auth/me/password": "POST", "/auth/sessions": "GET, HEAD", "/auth/sessions/x": "DELETE",
+		"/auth/users/x": "GET, HEAD", "/auth/admin/users": "GET, HEAD, POST", "/auth/admin/users/x": "DELETE, GET, HEAD, PATCH", "/auth/admin/users/x/sessions": "DELETE, GET, HEAD",
 		"/.well-known/jwks.json": "GET, HEAD"} {
 		for _, method := range []string{"PUT", "DELETE", "TRACE", "FOO"} {
 			if strings.Contains(allow, method) {

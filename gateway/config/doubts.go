@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/posternhq/postern/auth"
 )
 
 // checkRoutes warns of what no package sees alone: routes that no request
@@ -22,6 +24,20 @@ func (d *decoder) checkRoutes(file *File) {
 		}
 		if !answered(file, route.Host) && !d.blurred("hosts") && !d.blurred("public_url") {
 			d.fault(path+".host", "is never reached: "+route.Host+" is neither the host of public_url nor in hosts, and is answered with 421", true)
+		}
+	}
+}
+
+// checkRegistration warns of registrations that make administrators: that is a
+// slip, or a demonstration.
+func (d *decoder) checkRegistration(file *File) {
+	conf := file.Auth.Accounts.Registration
+	if !conf.Enabled {
+		return
+	}
+	for key, roles := range map[string][]string{"default_roles": conf.DefaultRoles, "allow_roles": conf.AllowRoles} {
+		if slices.Contains(roles, auth.AdminRole) {
+			d.fault("auth.registration."+key, "lets every stranger become an administrator: it lists "+auth.AdminRole, true)
 		}
 	}
 }
