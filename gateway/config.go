@@ -87,45 +87,6 @@ type UpstreamTLS struct {
 	ServerName string `yaml:"server_name"`
 }
 
-// Identity says what an upstream is told about who asks.
-type Identity struct {
-	Headers     []Header    `yaml:"headers"`
-	Presets     []string    `yaml:"presets"`
-	Assertion   Assertion   `yaml:"assertion"`
-	LegacyToken LegacyToken `yaml:"legacy_token"`
-}
-
-// Header is one identity header.
-type Header struct {
-	Pos   policy.Pos `yaml:"-"`
-	Name  string     `yaml:"name"`
-	Value string     `yaml:"value"` // username | id | email | name | roles | session
-}
-
-// Assertion would send a signed statement about who asks. Refused for now.
-type Assertion struct {
-	Enabled bool          `yaml:"enabled"`
-	Header  string        `yaml:"header"`
-	TTL     time.Duration `yaml:"ttl"`
-}
-
-// LegacyToken would mint the token that an application expects. Refused for
-// now.
-type LegacyToken struct {
-	Header    string        `yaml:"header"`
-	Algorithm string        `yaml:"algorithm"`
-	Secret    string        `yaml:"secret,secret"`
-	TTL       time.Duration `yaml:"ttl"`
-	Claims    []LegacyClaim `yaml:"claims"`
-}
-
-// LegacyClaim is one claim of a LegacyToken.
-type LegacyClaim struct {
-	Name    string `yaml:"name"`
-	Value   string `yaml:"value"`
-	HasRole string `yaml:"has_role"`
-}
-
 // RouteOptions is what a route asks of the gateway, beside what it says to the
 // policy. It stands inline with policy.Route in the file.
 type RouteOptions struct {
@@ -160,15 +121,7 @@ func DefaultConfig() Config {
 		PublicURL: "http://localhost:8080",
 		Admin:     Admin{Listen: "127.0.0.1:9901"},
 		Log:       Log{Level: "info", Format: "auto"},
-		Identity: Identity{
-			Headers: []Header{
-				{Name: "X-Auth-User", Value: "username"},
-				{Name: "X-Auth-User-Id", Value: "id"},
-				{Name: "X-Auth-Email", Value: "email"},
-				{Name: "X-Auth-Roles", Value: "roles"},
-			},
-			Assertion: Assertion{Header: "X-Auth-Assertion", TTL: time.Minute},
-		},
+		Identity:  defaultIdentity(),
 	}
 }
 

@@ -76,6 +76,7 @@ type exchange struct {
 	rule     policy.Pos // that decided; zero: none did
 
 	// set by forward
+	minted        minted
 	wire          *url.URL // what the upstream is asked for
 	upstreamStart time.Time
 	upstreamTime  time.Duration

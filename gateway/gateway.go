@@ -21,6 +21,9 @@ type Authenticator interface {
 	Verify(raw string) (auth.Principal, error)
 	// Issued tells whether a token claims to be one of ours.
 	Issued(raw string) bool
+	// Assert signs a statement about a proven principal for one audience, which
+	// is never an access token.
+	Assert(p *auth.Principal, audience string, expires time.Time) (string, error)
 	// OnRevoke calls f for every revocation until cancel is called.
 	OnRevoke(f func(auth.Revocation)) (cancel func())
 	// Healthy says why the store did not answer last; nil when it did.

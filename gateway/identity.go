@@ -1,12 +1,12 @@
 package gateway
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/textproto"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+	"time"
 
 	"github.com/posternhq/postern/auth"
 )
@@ -18,13 +18,11 @@ type identity struct {
 	stripped map[string]bool // folded names: true is stripped, false is kept though a prefix matches
 	prefixes [256][]string   // folded, by their first byte: most names match none
 	own      map[string]bool // folded names of headers: an upstream may not echo them
-}
 
-// identityHeader is one header that an upstream is told.
-type identityHeader struct {
-	name      string // canonical
-	value     string // what of the principal
-	separator string // between roles
+	assertion    string // canonical name of its header; empty: none
+	assertionTTL time.Duration
+	legacy       *legacyToken // nil: none
+	basic        string       // the password; empty: none
 }
 
 // newIdentity joins the configured headers with those of the presets in use.
@@ -38,11 +36,18 @@ func newIdentity(c Identity) *identity {
 	for _, h := range c.Headers {
 		id.add(h, ",")
 	}
+	id.addMinted(&c)
 	for _, p := range presets() {
 		for _, h := range p.headers {
 			id.stripped[fold(h.Name)] = true
-			if slices.Contains(c.Presets, p.name) {
-				id.add(h, p.separator)
+		}
+	}
+	for _, name := range c.Presets {
+		for _, p := range presets() {
+			for _, h := range p.headers {
+				if p.name == name {
+					id.add(h, p.separator)
+				}
 			}
 		}
 	}
@@ -60,13 +65,37 @@ func newIdentity(c Identity) *identity {
 // add takes a header up, unless one of the same name, to the most forgiving
 // reader, is there already.
 func (id *identity) add(h Header, separator string) {
-	folded := fold(h.Name)
+	if id.claim(h.Name) {
+		id.headers = append(id.headers, newIdentityHeader(h, separator))
+	}
+}
+
+// claim makes a name the gateway's own, towards both sides. It is false for
+// one that is that already.
+func (id *identity) claim(name string) bool {
+	folded := fold(name)
 	id.stripped[folded] = true
 	if id.own[folded] {
-		return
+		return false
 	}
 	id.own[folded] = true
-	id.headers = append(id.headers, identityHeader{textproto.CanonicalMIMEHeaderKey(h.Name), h.Value, separator})
+	return true
+}
+
+// addMinted takes up what is made for each principal. Authorization becomes
+// the gateway's own where it is written here: then no bearer of a client's
+// passes, not even one that is none of ours.
+func (id *identity) addMinted(c *Identity) {
+	if c.Assertion.Enabled && id.claim(c.Assertion.Header) {
+		id.assertion = textproto.CanonicalMIMEHeaderKey(c.Assertion.Header)
+		id.assertionTTL = c.Assertion.TTL
+	}
+	if c.LegacyToken.isMeant() && id.claim(c.LegacyToken.Header) {
+		id.legacy = newLegacyToken(&c.LegacyToken)
+	}
+	if c.Basic.Enabled && id.claim("Authorization") {
+		id.basic = c.Basic.Password
+	}
 }
 
 // maxName bounds the names that are compared; longer ones match by prefix alone.
@@ -146,74 +175,38 @@ func (id *identity) echoes(name string) bool {
 	return id.own[string(foldInto(&buf, name))]
 }
 
-// set tells the upstream who asks. What there is no value for is absent, not
-// empty: an empty name means "nobody" to one application and "anybody" to
-// another.
-func (id *identity) set(h http.Header, p *auth.Principal) {
-	values := make([]string, len(id.headers))
+// set tells the upstream who asks, and is the one place where that is done.
+// What there is no value for is absent, not empty: an empty name means
+// "nobody" to one application and "anybody" to another.
+func (id *identity) set(h http.Header, p *auth.Principal, m minted) {
+	const others = 3
+	values := make([]string, 0, len(id.headers)+others)
+	put := func(name, value string) {
+		if value != "" {
+			values = append(values, value)
+			h[name] = values[len(values)-1 : len(values) : len(values)]
+		}
+	}
 	for i := range id.headers {
-		if v := id.headers[i].of(p); v != "" {
-			values[i] = v
-			h[id.headers[i].name] = values[i : i+1 : i+1]
-		}
+		put(id.headers[i].name, id.headers[i].of(p))
+	}
+	if id.basic != "" {
+		put("Authorization", basicAuthorization(p.Username, id.basic))
+	}
+	if m.assertion != "" {
+		put(id.assertion, m.assertion)
+	}
+	if m.legacy != "" {
+		put(id.legacy.header, m.legacy)
 	}
 }
 
-// of is the header's value for a principal, empty when there is none.
-func (h *identityHeader) of(p *auth.Principal) string {
-	switch h.value {
-	case "id":
-		return headerValue(p.ID)
-	case "username":
-		return headerValue(p.Username)
-	case "email":
-		return headerValue(p.Email)
-	case "name":
-		return headerValue(p.Name)
-	case "session":
-		return headerValue(p.Session)
-	case "roles":
-		return joinRoles(p.Roles, h.separator)
-	}
-	return ""
-}
-
-// joinRoles leaves out a role that would read as two, or as none.
-func joinRoles(roles []string, separator string) string {
-	ok := func(r string) bool { return headerValue(r) != "" && !strings.Contains(r, separator) }
-	if len(roles) == 1 && ok(roles[0]) {
-		return roles[0]
-	}
-	var b strings.Builder
-	for _, r := range roles {
-		if !ok(r) {
-			continue
-		}
-		if b.Len() > 0 {
-			b.WriteString(separator)
-		}
-		b.WriteString(r)
-	}
-	return b.String()
-}
-
-// headerValue lets a value through that arrives as it was sent: no control
-// character could end the line, and no space around it gets lost and makes
-// another user of it.
-func headerValue(v string) string {
-	ascii := true
-	for i := range len(v) {
-		if c := v[i]; c < ' ' || c == 0x7f {
-			return ""
-		} else if c >= utf8.RuneSelf {
-			ascii = false
-		}
-	}
-	if !ascii && (!utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl)) {
+// basicAuthorization is the field for a user (RFC 7617). A colon would move
+// the end of the name, and of other letters than ASCII nobody knows how they
+// are read: for such a name there is none, and the application asks.
+func basicAuthorization(username, password string) string {
+	if headerValue(username) == "" || !isASCII(username) || strings.Contains(username, ":") {
 		return ""
 	}
-	if strings.TrimSpace(v) != v {
-		return ""
-	}
-	return v
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(username+":"+password))
 }

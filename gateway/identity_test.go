@@ -102,7 +102,7 @@ func TestOtherHeadersArriveAsTheyAre(t *testing.T) {
 func TestAPresetIsAddedAndItsNamesAreStrippedAnyway(t *testing.T) {
 	id := newIdentity(Identity{Headers: []Header{{Name: "X-Auth-User", Value: "username"}}, Presets: []string{"jenkins", "grafana"}})
 	h := http.Header{}
-	id.set(h, &auth.Principal{ID: "7", Username: "alice", Name: "Alice", Roles: []string{"user", "a|b", "admin"}})
+	id.set(h, &auth.Principal{ID: "7", Username: "alice", Name: "Alice", Roles: []string{"user", "a|b", "admin"}}, minted{})
 	want := http.Header{"X-Auth-User": {"alice"}, "X-Forwarded-User": {"alice"}, "X-Forwarded-Groups": {"user|admin"}, "X-Forwarded-Displayname": {"Alice"},
 		"X-Webauth-User": {"alice"}, "X-Webauth-Name": {"Alice"}, "X-Webauth-Groups": {"user,a|b,admin"}}
 	if len(h) != len(want) {
@@ -127,13 +127,13 @@ func TestAValueThatWouldNotArriveAsItIsIsAbsent_HS059(t *testing.T) {
 	id := newIdentity(DefaultConfig().Identity)
 	for _, bad := range []string{"", "a\r\nX-Auth-Roles: admin", "a\x00", " root", "root ", "root\t", "a\u0085b", "a\x7f", "\xff", "\u00a0root"} {
 		h := http.Header{}
-		id.set(h, &auth.Principal{ID: bad, Username: bad, Email: bad, Roles: []string{bad, "user", "user,admin"}})
+		id.set(h, &auth.Principal{ID: bad, Username: bad, Email: bad, Roles: []string{bad, "user", "user,admin"}}, minted{})
 		if len(h) != 1 || !slices.Equal(h["X-Auth-Roles"], []string{"user"}) {
 			t.Errorf("%q: %v", bad, h)
 		}
 	}
 	h := http.Header{}
-	id.set(h, &auth.Principal{ID: "1", Username: "jürgen", Roles: []string{"user", "Prüfer"}})
+	id.set(h, &auth.Principal{ID: "1", Username: "jürgen", Roles: []string{"user", "Prüfer"}}, minted{})
 	if h.Get("X-Auth-User") != "jürgen" || h.Get("X-Auth-Roles") != "user,Prüfer" {
 		t.Errorf("%v", h)
 	}

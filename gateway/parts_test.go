@@ -213,7 +213,7 @@ func TestEveryPresetSaysSomethingTrue(t *testing.T) {
 			t.Errorf("preset %s: %v", p.name, f)
 		}
 		h := http.Header{}
-		newIdentity(Identity{Presets: []string{p.name}}).set(h, &auth.Principal{ID: "7", Username: "alice", Email: "a@b", Name: "Alice", Session: "s", Roles: []string{"user"}})
+		newIdentity(Identity{Presets: []string{p.name}}).set(h, &auth.Principal{ID: "7", Username: "alice", Email: "a@b", Name: "Alice", Session: "s", Roles: []string{"user"}}, minted{})
 		if len(h) != len(p.headers) {
 			t.Errorf("preset %s sets %v", p.name, h)
 		}

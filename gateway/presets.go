@@ -7,37 +7,71 @@ type preset struct {
 	headers   []Header
 }
 
-// presets lists what applications and other gateways call the one who asks.
+// presets lists what applications and other gateways call the one who asks,
+// with the names and separators that their documentation gives as default.
+// All send UTF-8 as it is, as those gateways do: where an application is told
+// to decode (Grafana's headers_encoded), the header is written in the file
+// with its encoding, and counts before the preset's.
+//
 // Whether or not a preset is in use, its names are taken out of every client's
 // request: nobody may leave a trap for the day when it is.
 //
 // It is a function so that no caller can change the list.
 func presets() []preset {
+	return append(gatewayPresets(), applicationPresets()...)
+}
+
+// gatewayPresets are what other gateways send, for applications that stood
+// behind one.
+func gatewayPresets() []preset {
+	remote := []Header{{Name: "Remote-User", Value: "username"}, {Name: "Remote-Groups", Value: "roles"},
+		{Name: "Remote-Name", Value: "name"}, {Name: "Remote-Email", Value: "email"}}
+	forwarded := []Header{{Name: "X-Forwarded-User", Value: "id"}, {Name: "X-Forwarded-Groups", Value: "roles"},
+		{Name: "X-Forwarded-Email", Value: "email"}, {Name: "X-Forwarded-Preferred-Username", Value: "username"}}
+	authRequest := []Header{{Name: "X-Auth-Request-User", Value: "id"}, {Name: "X-Auth-Request-Groups", Value: "roles"},
+		{Name: "X-Auth-Request-Email", Value: "email"}, {Name: "X-Auth-Request-Preferred-Username", Value: "username"}}
 	return []preset{
-		{"remote-user", ",", []Header{{Name: "Remote-User", Value: "username"}, {Name: "Remote-Groups", Value: "roles"},
-			{Name: "Remote-Name", Value: "name"}, {Name: "Remote-Email", Value: "email"}}},
+		{"remote-user", ",", remote},
 		{"x-remote-user", ",", []Header{{Name: "X-Remote-User", Value: "username"}}},
-		{"x-forwarded-user", ",", []Header{{Name: "X-Forwarded-User", Value: "id"}, {Name: "X-Forwarded-Groups", Value: "roles"},
-			{Name: "X-Forwarded-Email", Value: "email"}, {Name: "X-Forwarded-Preferred-Username", Value: "username"}}},
-		{"x-auth-request", ",", []Header{{Name: "X-Auth-Request-User", Value: "id"}, {Name: "X-Auth-Request-Groups", Value: "roles"},
-			{Name: "X-Auth-Request-Email", Value: "email"}, {Name: "X-Auth-Request-Preferred-Username", Value: "username"}}},
-		{"authelia", ",", []Header{{Name: "Remote-User", Value: "username"}, {Name: "Remote-Groups", Value: "roles"},
-			{Name: "Remote-Name", Value: "name"}, {Name: "Remote-Email", Value: "email"}}},
+		{"x-forwarded-user", ",", forwarded},
+		{"x-auth-request", ",", authRequest},
+		// As a proxy it sends the one set, to auth_request it answers the other.
+		{"oauth2-proxy", ",", append(forwarded[:len(forwarded):len(forwarded)], authRequest...)},
+		{"authelia", ",", remote},
 		{"authentik", "|", []Header{{Name: "X-Authentik-Username", Value: "username"}, {Name: "X-Authentik-Groups", Value: "roles"},
 			{Name: "X-Authentik-Email", Value: "email"}, {Name: "X-Authentik-Name", Value: "name"}, {Name: "X-Authentik-Uid", Value: "id"}}},
+		// X-Auth-Userid is the name there as well; X-Auth-Token, a token, is not told.
 		{"gatekeeper", ",", []Header{{Name: "X-Auth-Subject", Value: "id"}, {Name: "X-Auth-Userid", Value: "username"},
-			{Name: "X-Auth-Username", Value: "username"}, {Name: "X-Auth-Email", Value: "email"}, {Name: "X-Auth-Roles", Value: "roles"}}},
+			{Name: "X-Auth-Username", Value: "username"}, {Name: "X-Auth-Email", Value: "email"},
+			{Name: "X-Auth-Roles", Value: "roles"}, {Name: "X-Auth-Groups", Value: "roles"}}},
+		// Its signed header is identity.assertion with the header X-Pomerium-Jwt-Assertion.
+		{"pomerium", ",", []Header{{Name: "X-Pomerium-Claim-Sub", Value: "id"}, {Name: "X-Pomerium-Claim-User", Value: "id"},
+			{Name: "X-Pomerium-Claim-Email", Value: "email"}, {Name: "X-Pomerium-Claim-Name", Value: "name"},
+			{Name: "X-Pomerium-Claim-Groups", Value: "roles"}}},
+	}
+}
+
+// applicationPresets are what applications look for by themselves.
+func applicationPresets() []preset {
+	return []preset{
+		// auth.proxy, with headers = Name:X-WEBAUTH-NAME Email:X-WEBAUTH-EMAIL Groups:X-WEBAUTH-GROUPS
 		{"grafana", ",", []Header{{Name: "X-Webauth-User", Value: "username"}, {Name: "X-Webauth-Name", Value: "name"},
 			{Name: "X-Webauth-Email", Value: "email"}, {Name: "X-Webauth-Groups", Value: "roles"}}},
 		{"gitea", ",", []Header{{Name: "X-Webauth-User", Value: "username"}, {Name: "X-Webauth-Email", Value: "email"},
 			{Name: "X-Webauth-Fullname", Value: "name"}}},
+		// the plugin reverse-proxy-auth
 		{"jenkins", "|", []Header{{Name: "X-Forwarded-User", Value: "username"}, {Name: "X-Forwarded-Groups", Value: "roles"},
 			{Name: "X-Forwarded-Mail", Value: "email"}, {Name: "X-Forwarded-Displayname", Value: "name"}}},
 		{"opensearch", ",", []Header{{Name: "X-Proxy-User", Value: "username"}, {Name: "X-Proxy-Roles", Value: "roles"}}},
+		// sonar.web.sso.*
 		{"sonarqube", ",", []Header{{Name: "X-Forwarded-Login", Value: "username"}, {Name: "X-Forwarded-Name", Value: "name"},
 			{Name: "X-Forwarded-Email", Value: "email"}, {Name: "X-Forwarded-Groups", Value: "roles"}}},
+		// X-First-name and X-Last-name are left out: an account has one name.
 		{"cloudbeaver", "|", []Header{{Name: "X-User", Value: "username"}, {Name: "X-Role", Value: "roles"}}},
-		{"netbox", ",", []Header{{Name: "Remote-User", Value: "username"}}},
+		// REMOTE_AUTH_HEADER, _GROUP_HEADER, _GROUP_SEPARATOR and _USER_EMAIL
+		{"netbox", "|", []Header{{Name: "Remote-User", Value: "username"}, {Name: "Remote-User-Group", Value: "roles"},
+			{Name: "Remote-User-Email", Value: "email"}}},
+		// auth type = http_x_remote_user
 		{"radicale", ",", []Header{{Name: "X-Remote-User", Value: "username"}}},
 		{"olivetin", " ", []Header{{Name: "X-Username", Value: "username"}, {Name: "X-Usergroup", Value: "roles"}}},
 	}
@@ -52,7 +86,7 @@ func strippedNames() []string {
 		"X-User", "X-Username", "X-Userid", "X-Usergroup", "X-Role", "X-Roles", "X-Groups", "X-Email",
 		"X-First-Name", "X-Last-Name", "X-Auth-Userid", "X-Auth-Username", "X-Auth-Subject", "X-Auth-Email",
 		"X-Auth-User", "X-Auth-User-Id", "X-Auth-Roles", "X-Auth-Groups", "X-Auth-Name", "X-Auth-Assertion",
-		"X-Auth-Given-Name", "X-Auth-Family-Name", "X-Auth-Expiresin", "Rut", "Sm-User", "Es-Security-Runas-User",
+		"X-Auth-Given-Name", "X-Auth-Family-Name", "X-Auth-Expiresin", "X-Auth-Audience", "X-Team", "X-Full-Name", "Rut", "Sm-User", "Es-Security-Runas-User",
 		"X-Client-Verify", "X-Client-Cert", "X-Client-Dn", "X-Client-Cn", "Client-Cert", "Client-Cert-Chain",
 		"X-Token-Subject", "X-Postern-User",
 		// from where

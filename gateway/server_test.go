@@ -423,8 +423,6 @@ func TestConfigurationFaultsSayWhatToDo(t *testing.T) {
 		{"identity.headers[0].value", "missing", func(c *Config, _ *RouteOptions) { c.Identity.Headers = []Header{{Name: "X-A"}} }},
 		{"identity.headers[0].value", "username", func(c *Config, _ *RouteOptions) { c.Identity.Headers = []Header{{Name: "X-A", Value: "password"}} }},
 		{"identity.presets[0]", "grafana", func(c *Config, _ *RouteOptions) { c.Identity.Presets = []string{"kibana"} }},
-		{"identity.assertion.enabled", later, func(c *Config, _ *RouteOptions) { c.Identity.Assertion.Enabled = true }},
-		{"identity.legacy_token", later, func(c *Config, _ *RouteOptions) { c.Identity.LegacyToken.Header = "X-Access-Token" }},
 		{"routes[0].rewrite", later, func(_ *Config, o *RouteOptions) { o.Rewrite = "/x" }},
 		{"routes[0].rate_limit", later, func(_ *Config, o *RouteOptions) { o.RateLimit = &RateLimit{} }},
 		{"routes[0].timeout", "negative", func(_ *Config, o *RouteOptions) { o.Timeout = -1 }},

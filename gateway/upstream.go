@@ -28,6 +28,7 @@ type upstream struct {
 	passAuthorization bool
 	forwardToken      bool
 	keepHeaders       []string
+	mint              *mint // nil: nothing is minted for it
 	transport         *http.Transport
 	proxy             *httputil.ReverseProxy
 	healthy           atomic.Bool // the last attempt to reach it got an answer
@@ -55,6 +56,7 @@ func (g *Gateway) newUpstream(s *Snapshot, c *Upstream) (*upstream, error) {
 	u := &upstream{
 		name: c.Name, target: target, base: strings.TrimSuffix(target.EscapedPath(), "/"), keepHost: c.Host != "rewrite",
 		passAuthorization: c.Authorization == "pass", forwardToken: c.ForwardToken, keepHeaders: c.KeepHeaders, transport: transport,
+		mint: newMint(c.Name, s.identity, g.auth.Assert),
 	}
 	gauge := g.metrics.healthy.WithLabelValues(u.name, target.Scheme+"://"+target.Host)
 	u.report = func(healthy bool) {
@@ -90,6 +92,9 @@ func (g *Gateway) forward(x *exchange) {
 		x.refuse(problem.Of(problem.BadPath))
 		return
 	}
+	if !g.mint(x) {
+		return
+	}
 	ctx := context.WithValue(x.r.Context(), exchangeKey{}, x)
 	if o.Timeout > 0 && !x.websocket {
 		var cancel context.CancelFunc
@@ -107,6 +112,22 @@ func (g *Gateway) forward(x *exchange) {
 	x.snap.cleanTrailers(x.answer.Header())
 }
 
+// mint makes what the upstream is told in tokens. Without them the request
+// would arrive as nobody's, so a fault ends it.
+func (g *Gateway) mint(x *exchange) bool {
+	m := x.rt.upstream.mint
+	if m == nil || !x.proven() {
+		return true
+	}
+	var err error
+	if x.minted, err = m.of(&x.presented, g.now()); err != nil {
+		g.log.Error("an upstream cannot be told who asks", "request_id", x.id, "upstream", m.audience, "error", err.Error())
+		x.refuse(problem.Of(problem.Unavailable))
+		return false
+	}
+	return true
+}
+
 // rewrite turns an admitted request into the one that the upstream receives.
 //
 // ReverseProxy has already dropped hop-by-hop fields when it calls us, so a
@@ -120,7 +141,7 @@ func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
 	x.snap.cutCookies(h)
 	u.credentials(x, h)
 	if x.proven() {
-		x.snap.identity.set(h, &x.presented.Principal)
+		x.snap.identity.set(h, &x.presented.Principal, x.minted)
 	}
 	u.forwarding(x, h)
 	delete(h, "Expect") // the transport would wait for an answer to it; net/http gives the client its own

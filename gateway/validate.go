@@ -62,6 +62,7 @@ func (c Config) Validate(routes []RouteOptions) []Fault {
 		c.validateKept(&f, path+".keep_headers", u.KeepHeaders)
 	}
 	c.Identity.validate(&f)
+	c.validateAuthorization(&f)
 	for i := range routes {
 		routes[i].validate(&f, fmt.Sprintf("routes[%d]", i))
 	}
@@ -229,58 +230,6 @@ func (c *Config) validateKept(f *faults, path string, names []string) {
 			f.add(fmt.Sprintf("%s[%d]", path, i), "%q is an identity or forwarding header to some applications, and always stripped", name)
 		}
 	}
-}
-
-// validate looks at the identity headers: each must be one to every reader,
-// and none may be part of the message.
-func (c *Identity) validate(f *faults) {
-	seen := map[string]bool{}
-	for i, h := range c.Headers {
-		path := fmt.Sprintf("identity.headers[%d]", i)
-		switch folded := fold(h.Name); {
-		case !validToken(h.Name) || len(h.Name) > maxName:
-			f.add(path+".name", "%q is no header name", h.Name)
-		case slices.Contains(messageHeaders(), folded):
-			f.add(path+".name", "%q is a header of the message itself", h.Name)
-		case seen[folded]:
-			f.add(path+".name", "%q is set twice, in the reading of some application", h.Name)
-		default:
-			seen[folded] = true
-		}
-		if h.Value == "" {
-			f.add(path+".value", "is missing; it is one of %s", strings.Join(identityValues(), ", "))
-		}
-		f.oneOf(path+".value", h.Value, identityValues()...)
-	}
-	for i, name := range c.Presets {
-		if !slices.ContainsFunc(presets(), func(p preset) bool { return p.name == name }) {
-			f.add(fmt.Sprintf("identity.presets[%d]", i), "%q is no preset; there are %s", name, strings.Join(presetNames(), ", "))
-		}
-	}
-	f.refuse(c.Assertion.Enabled, "identity.assertion.enabled")
-	l := &c.LegacyToken
-	f.refuse(l.Header != "" || l.Algorithm != "" || l.Secret != "" || l.TTL != 0 || len(l.Claims) > 0, "identity.legacy_token")
-}
-
-// messageHeaders must not be used for an identity, in the folded form.
-func messageHeaders() []string {
-	return []string{"host", "cookie", "set-cookie", "connection", "content-length", "content-type", "transfer-encoding", "upgrade", "te",
-		"trailer", "expect", "x-request-id", "traceparent", "tracestate", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
-		"x-forwarded-prefix", "x-real-ip", "authorization"}
-}
-
-// identityValues are the words that Header.Value may be.
-func identityValues() []string {
-	return []string{"username", "id", "email", "name", "roles", "session"}
-}
-
-// presetNames are the words that Identity.Presets may hold.
-func presetNames() []string {
-	var names []string
-	for _, p := range presets() {
-		names = append(names, p.name)
-	}
-	return names
 }
 
 // validToken is RFC 9110's token.

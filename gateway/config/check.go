@@ -20,6 +20,7 @@ func Check(src Source) (*File, []Finding) {
 	d.checkStore(file.Store)
 	d.checkGateway(file)
 	d.checkAuth(file)
+	d.checkIdentity(file)
 	d.checkRoutes(file)
 	if table := d.checkPolicy(file); table != nil && !Failed(d.findings) {
 		d.findings = append(d.findings, RunTests(table, file.Tests)...)

@@ -7,34 +7,42 @@ import "regexp"
 // holds the two together.
 func closedLists() map[string][]string {
 	return map[string][]string{
-		"store.driver":                {"sqlite"},
-		"log.level":                   {"debug", "info", "warn", "error"},
-		"log.format":                  {"auto", "text", "json"},
-		"upstreams.router":            {"any", "exact", "express", "spring", "django", "tomcat", "iis"},
-		"upstreams.authorization":     {"strip", "pass"},
-		"upstreams.host":              {"keep", "rewrite"},
-		"upstreams.transport":         {"lean", "standard"},
-		"identity.headers.value":      {"username", "id", "email", "name", "roles", "session"},
-		"auth.access_token.algorithm": {"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"},
-		"auth.id_format":              {"uuid", "integer", "objectid"},
-		"auth.password.algorithm":     {"argon2id", "bcrypt"},
-		"auth.cookie.same_site":       {"lax", "strict"},
-		"routes.mode":                 {"observe"},
-		"routes.path_options":         {"encoded_slash", "encoded_percent", "encoded_hash", "encoded_question", "semicolon", "empty_segment"},
-		"routes.allow.self.is":        {"id", "username", "email"},
-		"routes.deny.self.is":         {"id", "username", "email"},
-		"tests.expect":                {"allow", "unauthenticated", "forbidden", "no_route", "method_not_allowed", "bad_path"},
+		"store.driver":              {"sqlite"},
+		"log.level":                 {"debug", "info", "warn", "error"},
+		"log.format":                {"auto", "text", "json"},
+		"upstreams.router":          {"any", "exact", "express", "spring", "django", "tomcat", "iis"},
+		"upstreams.authorization":   {"strip", "pass"},
+		"upstreams.host":            {"keep", "rewrite"},
+		"upstreams.transport":       {"lean", "standard"},
+		"identity.headers.value":    {"username", "id", "email", "name", "roles", "session"},
+		"identity.headers.encoding": {"raw", "rfc2047", "quoted-printable", "percent"},
+		"identity.presets": {"remote-user", "x-remote-user", "x-forwarded-user", "x-auth-request", "oauth2-proxy", "authelia", "authentik", "gatekeeper",
+			"pomerium", "grafana", "gitea", "jenkins", "opensearch", "sonarqube", "cloudbeaver", "netbox", "radicale", "olivetin"},
+		"identity.legacy_token.algorithm":       {"HS256", "HS384", "HS512"},
+		"identity.legacy_token.secret_encoding": {"text", "base64"},
+		"identity.legacy_token.claims.value":    {"username", "id", "email", "name", "roles", "session"},
+		"identity.legacy_token.claims.type":     {"text", "number", "boolean", "list"},
+		"auth.access_token.algorithm":           {"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"},
+		"auth.id_format":                        {"uuid", "integer", "objectid"},
+		"auth.password.algorithm":               {"argon2id", "bcrypt"},
+		"auth.cookie.same_site":                 {"lax", "strict"},
+		"routes.mode":                           {"observe"},
+		"routes.path_options":                   {"encoded_slash", "encoded_percent", "encoded_hash", "encoded_question", "semicolon", "empty_segment"},
+		"routes.allow.self.is":                  {"id", "username", "email"},
+		"routes.deny.self.is":                   {"id", "username", "email"},
+		"tests.expect":                          {"allow", "unauthenticated", "forbidden", "no_route", "method_not_allowed", "bad_path"},
 	}
 }
 
 // requiredKeys are the keys that an entry of a list cannot do without.
 func requiredKeys() map[string][]string {
 	return map[string][]string{
-		"upstreams":           {"name", "urls"},
-		"identity.headers":    {"name", "value"},
-		"auth.profile.fields": {"name"},
-		"routes":              {"path", "allow"},
-		"tests":               {"request", "expect"},
+		"upstreams":                    {"name", "urls"},
+		"identity.headers":             {"name"},
+		"identity.legacy_token.claims": {"name"},
+		"auth.profile.fields":          {"name"},
+		"routes":                       {"path", "allow"},
+		"tests":                        {"request", "expect"},
 	}
 }
 
