@@ -205,8 +205,13 @@ func (c Config) validateTokens(f *faults) {
 
 func (c Config) validatePassword(f *faults) {
 	p := c.Password
-	if p.Algorithm != "argon2id" && p.Algorithm != "bcrypt" {
-		f.add("password.algorithm", "unknown algorithm %q; known are argon2id, bcrypt", p.Algorithm)
+	memory := Bytes(argonMemory << 10)
+	switch p.Algorithm {
+	case "argon2id", "bcrypt":
+	case "scrypt":
+		memory = scryptMemory << 10
+	default:
+		f.add("password.algorithm", "unknown algorithm %q; known are argon2id, bcrypt, scrypt", p.Algorithm)
 	}
 	if p.MinLength < 1 || p.MinLength > p.MaxLength {
 		f.add("password.min_length", "%d is out of bounds: from 1 to max_length (%d)", p.MinLength, p.MaxLength)
@@ -220,8 +225,8 @@ func (c Config) validatePassword(f *faults) {
 	if p.MaxConcurrent < 0 || p.MaxConcurrent > 1024 {
 		f.add("password.max_concurrent", "%d is out of bounds: from 0 (cores - 1) to 1024", p.MaxConcurrent)
 	}
-	if p.MemoryBudget < argonMemory<<10 {
-		f.add("password.memory_budget", "%s is too little: one hash takes %s", p.MemoryBudget, Bytes(argonMemory<<10))
+	if p.MemoryBudget < memory {
+		f.add("password.memory_budget", "%s is too little: one hash takes %s", p.MemoryBudget, memory)
 	}
 	if msg := breachedFault(p.BreachedFile); msg != "" {
 		f.add("password.breached_file", "%s", msg)

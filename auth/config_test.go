@@ -63,6 +63,18 @@ func TestBcryptBoundsTheLeastLength(t *testing.T) {
 	}
 }
 
+// One hash of scrypt takes 128 MiB, and less than that makes none.
+func TestScryptNeedsItsMemory(t *testing.T) {
+	c := DefaultConfig()
+	c.Password.Algorithm = "scrypt"
+	for budget, faults := range map[Bytes]int{128 << 20: 0, 256 << 20: 0, 128<<20 - 1: 1, 64 << 20: 1} {
+		c.Password.MemoryBudget = budget
+		if f := c.Validate(); len(f) != faults || (faults > 0 && !strings.Contains(f[0].Message, "one hash takes 128MiB")) {
+			t.Errorf("%s: %+v", budget, f)
+		}
+	}
+}
+
 func TestALockoutThatIsOffNeedsNoTimes(t *testing.T) {
 	c := DefaultConfig()
 	c.Lockout = Lockout{}

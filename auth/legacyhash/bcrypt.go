@@ -35,14 +35,14 @@ func bcryptOf(scheme, text string, made func(password string) string) (Hash, err
 	check := func(password string) bool {
 		password = made(password)
 		same := bcrypt.CompareHashAndPassword([]byte(text), []byte(password)) == nil
-		return same && BcryptTellsApart(password)
+		return same && bcryptTellsApart(password)
 	}
 	return Hash{scheme: scheme, cost: fmt.Sprintf("cost=%d", cost), work: 1 << cost, check: check}, nil
 }
 
-// BcryptTellsApart reports whether bcrypt can tell a password from all others:
+// bcryptTellsApart reports whether bcrypt can tell a password from all others:
 // it ignores what follows 72 bytes, and reads the text as an endless repetition
 // of itself and a NUL, so that "a" and "a\x00a" are one.
-func BcryptTellsApart(password string) bool {
+func bcryptTellsApart(password string) bool {
 	return len(password) <= maxBcryptBytes && !strings.ContainsRune(password, 0)
 }

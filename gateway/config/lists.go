@@ -24,7 +24,7 @@ func closedLists() map[string][]string {
 		"identity.legacy_token.claims.type":     {"text", "number", "boolean", "list"},
 		"auth.access_token.algorithm":           {"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"},
 		"auth.id_format":                        {"uuid", "integer", "objectid"},
-		"auth.password.algorithm":               {"argon2id", "bcrypt"},
+		"auth.password.algorithm":               {"argon2id", "bcrypt", "scrypt"},
 		"auth.cookie.same_site":                 {"lax", "strict"},
 		"routes.mode":                           {"observe"},
 		"routes.path_options":                   {"encoded_slash", "encoded_percent", "encoded_hash", "encoded_question", "semicolon", "empty_segment"},
