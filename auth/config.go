@@ -20,6 +20,7 @@ type Config struct {
 	IDFormat     string       `yaml:"id_format"`
 	Password     Password     `yaml:"password"`
 	Registration Registration `yaml:"registration"`
+	MigrateFrom  MigrateFrom  `yaml:"migrate_from"`
 	Lockout      Lockout      `yaml:"lockout"`
 	Roles        []string     `yaml:"roles"`
 	Profile      Profile      `yaml:"profile"`
@@ -91,6 +92,9 @@ func DefaultConfig() Config {
 		RefreshToken: RefreshToken{TTL: 7 * 24 * time.Hour, ReuseGrace: 30 * time.Second, SessionTTL: 30 * 24 * time.Hour},
 		IDFormat:     "uuid",
 		Password:     Password{Algorithm: "argon2id", MinLength: 8, MaxLength: 256, MemoryBudget: 256 << 20},
+		MigrateFrom: MigrateFrom{
+			Format: "json", UsernameField: "username", PasswordField: "password", DefaultRoles: []string{"user"}, Timeout: 5 * time.Second,
+		},
 		Registration: Registration{DefaultRoles: []string{"user"}},
 		Lockout:      Lockout{Attempts: 5, Window: 10 * time.Minute, Duration: 15 * time.Minute},
 		Roles:        []string{"user", "admin"},
@@ -158,6 +162,7 @@ func (c Config) Validate() []Fault {
 	c.validatePassword(&f)
 	c.validateNames(&f)
 	c.validateRegistration(&f)
+	c.validateMigration(&f)
 	if c.Lockout.Attempts < 0 || c.Lockout.Attempts > 10000 {
 		f.add("lockout.attempts", "%d is out of bounds: from 0 (off) to 10000", c.Lockout.Attempts)
 	}

@@ -18,6 +18,8 @@ const (
 	EventProfileChanged  = "profile_changed"  // name, e-mail or fields
 	EventUserCreated     = "user_created"
 	EventRegisterRefused = "register_refused" // Detail: which name is taken, or that there were too many
+	EventUserMigrated    = "user_migrated"    // brought along by a first login; Detail: the roles
+	EventMigrateFailed   = "migrate_failed"   // the old application could not be asked; Detail: why
 	EventUserDisabled    = "user_disabled"
 	EventUserEnabled     = "user_enabled"
 	EventUserDeleted     = "user_deleted"

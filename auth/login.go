@@ -36,7 +36,7 @@ func (s *Service) Login(ctx context.Context, cr Credentials, c Client) (Grant, e
 		s.tellLocked(ctx, a.Username, c, err)
 		return Grant{}, err
 	}
-	why, err := provePassword(ctx, st, a, cr.Password)
+	a, why, err := s.prove(ctx, st, a, cr, c)
 	if err != nil {
 		try.cancelled()
 		return Grant{}, err
@@ -90,7 +90,7 @@ func provePassword(ctx context.Context, st *state, a Account, password string) (
 	case err != nil:
 		return "", err
 	case a.ID == "":
-		return "unknown", nil
+		return whyUnknown, nil
 	case a.PasswordHash == "":
 		return "no password", nil
 	case !same:

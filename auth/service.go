@@ -21,18 +21,22 @@ type Options struct {
 	Now    func() time.Time             // default time.Now
 	Rand   io.Reader                    // default crypto/rand.Reader; safe for use at once
 	Audit  func(context.Context, Event) // default: none; must not block
-	Guest  bool                         // on the store of a gateway whose access_token.ttl may be another: the command line
+	// OldLogin is asked for unknown names where migrate_from has a login_url;
+	// nil: nobody is.
+	OldLogin OldLogin
+	Guest    bool // on the store of a gateway whose access_token.ttl may be another: the command line
 }
 
 // Service answers who is asking: it logs people in, keeps their sessions, and
 // proves the tokens that requests present. All methods may be called at once.
 type Service struct {
-	store  Store
-	sealer sealer
-	now    func() time.Time
-	rand   io.Reader
-	audit  func(context.Context, Event)
-	guest  bool
+	store    Store
+	sealer   sealer
+	now      func() time.Time
+	rand     io.Reader
+	audit    func(context.Context, Event)
+	oldLogin OldLogin
+	guest    bool
 
 	view       *revocations
 	throttle   *throttle
@@ -58,7 +62,7 @@ type state struct {
 // the keys, and a store that does not answer are errors.
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
-		store: o.Store, now: o.Now, rand: o.Rand, audit: o.Audit, guest: o.Guest,
+		store: o.Store, now: o.Now, rand: o.Rand, audit: o.Audit, oldLogin: o.OldLogin, guest: o.Guest,
 		view: newRevocations(), throttle: newThrottle(o.Store, o.Master), applicants: newApplicants(),
 	}
 	if s.now == nil {

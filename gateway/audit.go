@@ -47,7 +47,7 @@ func (g *Gateway) Audit(ctx context.Context, e auth.Event) {
 // password, a configuration that is not in force.
 func auditLevel(event string) slog.Level {
 	switch event {
-	case auth.EventLoginFailed, auth.EventLocked, auth.EventRefreshReused, "reload_refused":
+	case auth.EventLoginFailed, auth.EventLocked, auth.EventRefreshReused, auth.EventMigrateFailed, "reload_refused":
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo

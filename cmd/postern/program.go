@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/auth/oldlogin"
 	"github.com/posternhq/postern/auth/sqlstore"
 	"github.com/posternhq/postern/auth/web"
 	"github.com/posternhq/postern/gateway"
@@ -62,7 +63,7 @@ func newProgram(ctx context.Context, sys *system, load func() (*config.File, err
 func (p *program) wire(ctx context.Context, master auth.MasterKey) (err error) {
 	conf := p.file.GatewayConfig()
 	p.auth, err = auth.New(ctx, auth.Options{
-		Store: p.store, Master: master, Config: p.file.AuthConfig(), Audit: p.audit,
+		Store: p.store, Master: master, Config: p.file.AuthConfig(), Audit: p.audit, OldLogin: oldlogin.New().Login,
 	})
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 // that a file which spells out every default keeps loading. Keys that have a
 // field are judged by the package whose field it is.
 func laterKeys() []string {
-	return []string{"auth.aliases.problems", "auth.migrate_from"}
+	return []string{"auth.aliases.problems"}
 }
 
 var listPosition = regexp.MustCompile(`\[\d+\]`)

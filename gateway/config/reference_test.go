@@ -50,6 +50,7 @@ func TestWhatTheReferenceShowsCommentedOutAreTheDefaults(t *testing.T) {
 		{short.Auth.Accounts.AccessToken, long.Auth.Accounts.AccessToken}, {short.Auth.Accounts.RefreshToken, long.Auth.Accounts.RefreshToken},
 		{short.Auth.Accounts.Password, long.Auth.Accounts.Password}, {short.Auth.Accounts.Lockout, long.Auth.Accounts.Lockout},
 		{short.Auth.Accounts.Registration.DefaultRoles, long.Auth.Accounts.Registration.DefaultRoles}, {short.Auth.Accounts.IDFormat, long.Auth.Accounts.IDFormat},
+		{short.Auth.Accounts.MigrateFrom.DefaultRoles, long.Auth.Accounts.MigrateFrom.DefaultRoles}, {short.Auth.Accounts.MigrateFrom.Timeout, long.Auth.Accounts.MigrateFrom.Timeout},
 		{short.Auth.Accounts.Audience, long.Auth.Accounts.Audience}, {short.Auth.Web.Prefix, long.Auth.Web.Prefix},
 		{short.Auth.Web.TokenSources, long.Auth.Web.TokenSources}, {short.Auth.Web.Cookie, long.Auth.Web.Cookie},
 	} {
