@@ -273,6 +273,13 @@ func (g *gateway) reload(event string) {
 // until it is in force.
 func (g *gateway) amend(old, new string) {
 	g.t.Helper()
+	g.edit(old, new)
+	g.reload("reload")
+}
+
+// edit replaces a part of gateway.yaml.
+func (g *gateway) edit(old, new string) {
+	g.t.Helper()
 	text, err := os.ReadFile(filepath.Join(g.dir, "gateway.yaml"))
 	if err != nil {
 		g.t.Fatal(err)
@@ -281,7 +288,6 @@ func (g *gateway) amend(old, new string) {
 		g.t.Fatalf("gateway.yaml has no %q", old)
 	}
 	g.write("gateway.yaml", strings.Replace(string(text), old, new, 1))
-	g.reload("reload")
 }
 
 // entry is a log line.
