@@ -14,7 +14,7 @@ const (
 
 // readASPNET reads the base64 of ASP.NET Identity: a version, then what it says.
 func readASPNET(text, _ string) (Hash, error) {
-	data, err := decode(base64.StdEncoding, text, 1+aspnet2Salt+aspnet2Digest, 13+maxSalt+maxDigest)
+	data, err := decode(base64.StdEncoding, text, 13+minDigest, 13+maxSalt+maxDigest)
 	if err != nil {
 		return Hash{}, ErrUnknown // nothing but its shape says that it is one
 	}
@@ -39,13 +39,10 @@ func readASPNET2(data []byte) (Hash, error) {
 // readASPNET3 reads the digest's number, the rounds, the length of the salt, the
 // salt and the digest.
 func readASPNET3(data []byte) (Hash, error) {
-	if len(data) < 12 {
-		return Hash{}, ErrUnknown
-	}
 	prf, rounds, size := binary.BigEndian.Uint32(data), binary.BigEndian.Uint32(data[4:]), binary.BigEndian.Uint32(data[8:])
 	data = data[12:]
 	names := []string{"sha1", "sha256", "sha512"}
-	if prf >= uint32(len(names)) || size < 8 || size > maxSalt || int(size)+minDigest > len(data) || len(data)-int(size) > maxDigest {
+	if prf >= uint32(len(names)) || size < aspnet2Salt || size > maxSalt || int(size)+minDigest > len(data) || len(data)-int(size) > maxDigest {
 		return Hash{}, ErrMalformed
 	}
 	switch {
