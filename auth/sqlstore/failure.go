@@ -30,8 +30,8 @@ const readFailures = `SELECT 1, failed, locked, ends FROM failures WHERE name = 
 	UNION ALL SELECT 3, failed, locked, ends FROM failures WHERE name = $1 AND network = ''
 	UNION ALL SELECT 4, 0, 0, seen FROM known_networks WHERE account_id = $3 AND network = $2`
 
-// countFailure adds one to a counter, or begins it anew.
-const countFailure = `INSERT INTO failures (name, network, failed, locked, ends) VALUES ($1, $2, 1, 0, $4)
+// countOne adds one to a counter, or begins it anew.
+const countOne = `INSERT INTO failures (name, network, failed, locked, ends) VALUES ($1, $2, 1, 0, $4)
 	ON CONFLICT (name, network) DO UPDATE SET
 		failed = CASE WHEN failures.ends <= $3 THEN 1 ELSE failures.failed + 1 END,
 		locked = CASE WHEN failures.ends <= $3 THEN 0 ELSE failures.locked END,
@@ -77,22 +77,27 @@ func scanFailure(r row, into *auth.Failures) error {
 // CountFailure implements auth.Store.
 func (s *Store) CountFailure(ctx context.Context, g auth.Guess, l auth.FailureLimits) error {
 	return fault("count failure", s.write(ctx, func(ctx context.Context, q querier) error {
-		now := s.now()
-		// Always in this order, so that of two instances none waits for the
-		// other in a circle.
-		for _, c := range []struct {
-			name, network string
-			limit         int
-		}{{g.Name, g.Network, l.Pair}, {"", g.Network, l.Network}, {g.Name, "", l.Name}} {
-			if c.limit <= 0 {
-				continue
-			}
-			if err := count(ctx, q, c.name, c.network, tallying{c.limit, now, l}); err != nil {
-				return err
-			}
-		}
-		return s.sweepFailures(ctx, q, now)
+		return s.countFailure(ctx, q, g, l)
 	}))
+}
+
+// countFailure is CountFailure inside a transaction.
+func (s *Store) countFailure(ctx context.Context, q querier, g auth.Guess, l auth.FailureLimits) error {
+	now := s.now()
+	// Always in this order, so that of two instances none waits for the other
+	// in a circle.
+	for _, c := range []struct {
+		name, network string
+		limit         int
+	}{{g.Name, g.Network, l.Pair}, {"", g.Network, l.Network}, {g.Name, "", l.Name}} {
+		if c.limit <= 0 {
+			continue
+		}
+		if err := count(ctx, q, c.name, c.network, tallying{c.limit, now, l}); err != nil {
+			return err
+		}
+	}
+	return s.sweepFailures(ctx, q, now)
 }
 
 // tallying is what a counter is counted with.
@@ -105,7 +110,7 @@ type tallying struct {
 // count counts one failure and locks at the limit.
 func count(ctx context.Context, q querier, name, network string, with tallying) error {
 	var failed int
-	if err := q.QueryRowContext(ctx, countFailure, name, network, millis(with.now), millis(with.now.Add(with.Window))).Scan(&failed); err != nil {
+	if err := q.QueryRowContext(ctx, countOne, name, network, millis(with.now), millis(with.now.Add(with.Window))).Scan(&failed); err != nil {
 		return err
 	}
 	if failed < with.limit {

@@ -72,6 +72,18 @@ func verbs() []verb {
 		{"PruneSessions", func(ctx context.Context, s auth.Store) error { return s.PruneSessions(ctx, later(), later()) }},
 		{"CountSessions", func(ctx context.Context, s auth.Store) error { _, err := s.CountSessions(ctx); return err }},
 		{"Revocations", func(ctx context.Context, s auth.Store) error { _, err := s.Revocations(ctx, 0); return err }},
+		{"Failures", func(ctx context.Context, s auth.Store) error {
+			_, err := s.Failures(ctx, auth.Guess{Name: "n", Network: "w"})
+			return err
+		}},
+		{"CountFailure", func(ctx context.Context, s auth.Store) error {
+			return s.CountFailure(ctx, auth.Guess{Name: "n", Network: "w"}, limits())
+		}},
+		{"RememberLogin", func(ctx context.Context, s auth.Store) error {
+			return s.RememberLogin(ctx, auth.Guess{Name: "n", Network: "w", Account: "id-alice"})
+		}},
+		{"Locks", func(ctx context.Context, s auth.Store) error { _, err := s.Locks(ctx, "n"); return err }},
+		{"ForgetFailures", func(ctx context.Context, s auth.Store) error { _, err := s.ForgetFailures(ctx, "n", "w"); return err }},
 		{"Keys", func(ctx context.Context, s auth.Store) error { _, err := s.Keys(ctx); return err }},
 		{"AddKey", func(ctx context.Context, s auth.Store) error {
 			_, err := s.AddKey(ctx, auth.SealedKey{ID: "k", Use: "u", Sealed: []byte("x")})
