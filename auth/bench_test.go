@@ -1,7 +1,9 @@
 package auth_test
 
 import (
+	"errors"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -95,4 +97,47 @@ func TestACachedVerificationAllocatesNothing(t *testing.T) {
 	if left := time.Until(g.AccessExpires); left > 15*time.Minute {
 		t.Errorf("expires in %s", left)
 	}
+}
+
+// The three ways to fail a login must take the same time: read it with
+// -benchtime 500x. They take turns, so that a machine whose speed changes is
+// the same to all of them; spread is how far the medians are apart, in percent.
+func BenchmarkLoginOutcomes(b *testing.B) {
+	svc, o, _ := benchService(b, "ES256")
+	o.Config.Lockout.Attempts = 10000
+	svc, err := auth.New(b.Context(), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	disabled, err := svc.AddAccount(b.Context(), auth.NewAccount{Username: "dave", Password: password, Roles: []string{"user"}}, auth.Actor{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	yes := true
+	if _, err := svc.SetAccount(b.Context(), disabled.ID, auth.AccountChange{Disabled: &yes}, auth.Actor{}); err != nil {
+		b.Fatal(err)
+	}
+	ways := []struct{ name, user, password string }{
+		{"unknown-ms", "nobody", password}, {"wrong-ms", "alice", "not the password"}, {"disabled-ms", "dave", password},
+	}
+	took := make([][]time.Duration, len(ways))
+	for b.Loop() {
+		for i, way := range ways {
+			began := time.Now()
+			_, err := svc.Login(b.Context(), auth.Credentials{Username: way.user, Password: way.password}, home())
+			took[i] = append(took[i], time.Since(began))
+			if !errors.Is(err, auth.ErrInvalidCredentials) {
+				b.Fatalf("%s: %v", way.name, err)
+			}
+		}
+	}
+	var medians []float64
+	for i, way := range ways {
+		slices.Sort(took[i])
+		median := took[i][len(took[i])/2].Seconds() * 1000
+		medians = append(medians, median)
+		b.ReportMetric(median, way.name)
+	}
+	least, most := slices.Min(medians), slices.Max(medians)
+	b.ReportMetric(100*(most-least)/least, "spread-%")
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -353,4 +354,38 @@ func TestLoginPageWorksWithoutJavaScript(t *testing.T) {
 		t.Errorf("sent to %q", done.location())
 	}
 	b.get(done.location()).want(t, 200, "the page")
+}
+
+// BenchmarkLoginOutcomes is what a stranger with a stop watch sees of the ways
+// to fail a login, by HTTP: read it with -benchtime 500x. They take turns;
+// spread is how far the medians are apart, in percent.
+func BenchmarkLoginOutcomes(b *testing.B) {
+	up := newRecorder(b)
+	g := prepare(b, strings.NewReplacer("{UPSTREAM}", up.addr, "http://gw.test", "{URL}", "hosts: [gw.test]", "", "attempts: 1000", "attempts: 10000").Replace(corpusPolicy))
+	g.addUser("alice", "user")
+	g.addUser("dave", "user")
+	mustRun(b, g.dir, "", "user", "disable", "dave", "--config", "gateway.yaml")
+	g.start()
+	c := g.client()
+	ways := []struct{ name, user, password string }{
+		{"unknown-ms", "nobody", passwordOf("dave")}, {"wrong-ms", "alice", passwordOf("dave")}, {"disabled-ms", "dave", passwordOf("dave")},
+	}
+	took := make([][]time.Duration, len(ways))
+	for b.Loop() {
+		for i, way := range ways {
+			began := time.Now()
+			r := c.tryLogin(way.user, way.password)
+			took[i] = append(took[i], time.Since(began))
+			r.want(b, 401, way.name)
+		}
+	}
+	var medians []float64
+	for i, way := range ways {
+		slices.Sort(took[i])
+		median := took[i][len(took[i])/2].Seconds() * 1000
+		medians = append(medians, median)
+		b.ReportMetric(median, way.name)
+	}
+	least, most := slices.Min(medians), slices.Max(medians)
+	b.ReportMetric(100*(most-least)/least, "spread-%")
 }
