@@ -79,6 +79,10 @@ func TestImportsPointOneWay(t *testing.T) {
 			"database/sql": "storage stays behind auth.Store",
 			"net/http":     "auth/web is the one that speaks HTTP",
 		},
+		"auth/legacyhash": {
+			"auth": "a hash is a text: its reader knows no account", "policy": apart, "gateway": up, "auth/web": up,
+			"net/http": "a hash is a text", "database/sql": "storage stays behind auth.Store",
+		},
 		"auth/sqlstore": {"policy": apart, "gateway": up, "auth/web": up, "gateway/config": up},
 		"auth/web": {
 			"policy": apart, "gateway": "the gateway comes first and hands over a normalised request",

@@ -4,6 +4,7 @@
 #   chromium, chromedriver    the browser tests
 #   node, npm, express        a legacy application in JavaScript
 #   django, gunicorn          a legacy application in Python
+#   passlib, php, htpasswd, mkpasswd, openssl  whose password hashes are read
 #   nginx, java, tomcat, spring  whose routers the profiles are held against
 # Made for Debian 12. On another system it names what is missing.
 set -euo pipefail
@@ -22,6 +23,10 @@ need node nodejs
 need npm npm
 need gunicorn gunicorn
 need nginx nginx-light
+need php php-cli
+need htpasswd apache2-utils
+need mkpasswd whois
+need openssl openssl
 need java default-jre-headless
 [ -e /usr/share/tomcat10/bin/bootstrap.jar ] || missing+=(tomcat10-common)
 [ -e /usr/share/java/tomcat9-catalina.jar ] || missing+=(libtomcat9-java)
@@ -29,6 +34,7 @@ need java default-jre-headless
 # Debian's modules belong to Debian's interpreter; another python3 may come
 # first in PATH.
 /usr/bin/python3 -c 'import django' >/dev/null 2>&1 || missing+=(python3 python3-django)
+/usr/bin/python3 -c 'import passlib, bcrypt, argon2' >/dev/null 2>&1 || missing+=(python3-passlib python3-bcrypt python3-argon2)
 
 if ! command -v go >/dev/null 2>&1; then
 	echo "setup: there is no go command. Install the Go release that go.mod names or a later one." >&2
