@@ -68,6 +68,9 @@ func New() *Client {
 	}
 }
 
+// Close gives back the connections that are idle.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
 // Login implements auth.OldLogin. No error of it has the credentials, the
 // answer, or the path and query of the address in it.
 func (c *Client) Login(ctx context.Context, from auth.MigrateFrom, cr auth.Credentials) (auth.NewAccount, error) {
