@@ -130,6 +130,9 @@ func (s *Service) rehash(ctx context.Context, st *state, a *Account, password st
 // begin makes a session for an account whose password was proven, and its first
 // tokens.
 func (s *Service) begin(ctx context.Context, st *state, a Account, c Client) (Grant, error) {
+	if c.Terms.Without {
+		return Grant{Account: a}, nil
+	}
 	sid, err := randomName(s.rand, 16)
 	if err != nil {
 		return Grant{}, fmt.Errorf("name a session: %w", err)
@@ -166,7 +169,7 @@ func (s *Service) begin(ctx context.Context, st *state, a Account, c Client) (Gr
 		}
 		return Grant{}, ErrInvalidCredentials
 	}
-	return s.grant(st, again, session)
+	return s.grantAt(st, again, session, now)
 }
 
 // maxUserAgent is how much of a User-Agent a session keeps, in bytes.
@@ -187,11 +190,16 @@ func truncate(text string, n int) string {
 // function of the row; the access token is new each time. Where the session has
 // an end of its own, no access token outlives it.
 func (s *Service) grant(st *state, a Account, session Session) (Grant, error) {
+	return s.grantAt(st, a, session, s.now())
+}
+
+// grantAt is grant at a time: a first token is as old as its session, so that one
+// which is to last as long does so to the second.
+func (s *Service) grantAt(st *state, a Account, session Session, issued time.Time) (Grant, error) {
 	jti, err := randomName(s.rand, 16)
 	if err != nil {
 		return Grant{}, fmt.Errorf("name a token: %w", err)
 	}
-	issued := s.now()
 	expires := issued.Add(st.config.accessTTL(session))
 	if !session.Ends.IsZero() && session.Ends.Before(expires) {
 		expires = session.Ends

@@ -23,7 +23,8 @@ type Applicant struct {
 // RegistrationOpen tells whether strangers may make accounts.
 func (s *Service) RegistrationOpen() bool { return s.current.Load().config.Registration.Enabled }
 
-// Register makes an account for a stranger and begins its first session.
+// Register makes an account for a stranger and begins its first session, unless
+// the client's terms are without one.
 //
 // Everything that is wrong with the input is one *InvalidError; a name, address
 // or id that somebody has is a *ConflictError. Roles are the default ones, or
@@ -48,7 +49,9 @@ func (s *Service) Register(ctx context.Context, r Applicant, c Client) (Grant, e
 	if err != nil {
 		return Grant{}, err
 	}
-	s.tell(ctx, Event{Name: EventLogin, User: a.Username, Client: c})
+	if g.Session != "" {
+		s.tell(ctx, Event{Name: EventLogin, User: a.Username, Client: c})
+	}
 	return g, nil
 }
 

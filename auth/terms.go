@@ -20,6 +20,7 @@ type Terms struct {
 	AccessTTL  time.Duration // of its access tokens; zero: access_token.ttl
 	SessionTTL time.Duration // the session's end, from its login; zero: refresh_token.session_ttl, which bounds it in any case
 	Claims     []Claim       // added to its access tokens
+	Without    bool          // no session is begun: a registration whose answer has no place for tokens
 }
 
 // RefreshKind says what the refresh token of a session does. The zero value is
@@ -41,14 +42,14 @@ const (
 )
 
 // Claim is one that an access token has beside RFC 9068's, for a frontend that
-// reads another backend's. Exactly one of Value, HasRole and Text says what is
+// reads another backend's. Exactly one of Value, HasRole and Constant says what is
 // in it.
 type Claim struct {
-	Name    string `yaml:"name" json:"name"`
-	Value   string `yaml:"value" json:"value,omitempty"`       // id | username | email | name | roles | session
-	Format  string `yaml:"format" json:"format,omitempty"`     // of the value, see FormatValue
-	HasRole string `yaml:"has_role" json:"has_role,omitempty"` // true or false
-	Text    string `yaml:"text" json:"text,omitempty"`         // the same for everybody
+	Name     string `yaml:"name" json:"name"`
+	Value    string `yaml:"value" json:"value,omitempty"`       // id | username | email | name | roles | session
+	Format   string `yaml:"format" json:"format,omitempty"`     // of the value, see FormatValue
+	HasRole  string `yaml:"has_role" json:"has_role,omitempty"` // true or false
+	Constant string `yaml:"constant" json:"constant,omitempty"` // the same for everybody
 }
 
 // The bounds of what a configuration adds to a token.
@@ -74,7 +75,7 @@ func reservedClaims() []string {
 // ClaimFault says what is wrong with an added claim; "" when nothing is.
 func ClaimFault(c Claim) string {
 	ways := 0
-	for _, way := range []string{c.Value, c.HasRole, c.Text} {
+	for _, way := range []string{c.Value, c.HasRole, c.Constant} {
 		if way != "" {
 			ways++
 		}
@@ -85,11 +86,11 @@ func ClaimFault(c Claim) string {
 	case isReserved(c.Name):
 		return fmt.Sprintf("%q is what every token has already, or means something to every verifier; choose another name", c.Name)
 	case ways != 1:
-		return fmt.Sprintf("claim %s: needs one of value, has_role and text", c.Name)
+		return fmt.Sprintf("claim %s: needs one of value, has_role and constant", c.Name)
 	case c.Value != "" && !slices.Contains(accountValues(), c.Value):
 		return fmt.Sprintf("claim %s: unknown value %q; known are %s", c.Name, c.Value, strings.Join(accountValues(), ", "))
-	case len(c.Text) > maxClaimText || strings.ContainsFunc(c.Text, isControl):
-		return fmt.Sprintf("claim %s: text is at most %d bytes without control characters", c.Name, maxClaimText)
+	case len(c.Constant) > maxClaimText || strings.ContainsFunc(c.Constant, isControl):
+		return fmt.Sprintf("claim %s: constant is at most %d bytes without control characters", c.Name, maxClaimText)
 	}
 	return FormatFault(c.Value, c.Format)
 }
@@ -121,8 +122,8 @@ func added(list []Claim, a Account, sid string) map[string]any {
 		switch {
 		case c.HasRole != "":
 			values[c.Name] = slices.Contains(a.Roles, c.HasRole)
-		case c.Text != "":
-			values[c.Name] = c.Text
+		case c.Constant != "":
+			values[c.Name] = c.Constant
 		default:
 			values[c.Name] = FormatValue(a.value(c.Value, sid), c.Format)
 		}

@@ -221,7 +221,7 @@ func TestAddedClaimsStandBesideTheStandardOnes(t *testing.T) {
 	r := newRig(t)
 	terms := auth.Terms{Refresh: auth.RefreshStays, Claims: []auth.Claim{
 		{Name: "_id", Value: "id"}, {Name: "isAdmin", HasRole: "admin"}, {Name: "isUser", HasRole: "user"},
-		{Name: "token_type", Text: "access"}, {Name: "authorities", Value: "roles", Format: auth.FormatUpperRole},
+		{Name: "token_type", Constant: "access"}, {Name: "authorities", Value: "roles", Format: auth.FormatUpperRole},
 		{Name: "who", Value: "username"}, {Name: "fullName", Value: "name"}, {Name: "mail", Value: "email"}, {Name: "session_id", Value: "session"},
 	}}
 	g := r.enter(terms)
@@ -248,10 +248,10 @@ func TestAddedClaimsStandBesideTheStandardOnes(t *testing.T) {
 
 func TestAClaimMustNotMeanSomethingElse(t *testing.T) {
 	for _, c := range []auth.Claim{
-		{Name: "sub", Text: "root"}, {Name: "SUB", Text: "root"}, {Name: "Roles", Value: "roles"}, {Name: "exp", Text: "9"}, {Name: "Alg", Text: "none"},
-		{Name: "scope", Text: "all"}, {Name: "", Text: "x"}, {Name: "a b", Text: "x"}, {Name: "ro\u212Aes", Text: "x"}, {Name: `a"`, Text: "x"},
-		{Name: "a"}, {Name: "a", Text: "x", Value: "id"}, {Name: "a", Value: "password_hash"}, {Name: "a", Text: strings.Repeat("x", 129)},
-		{Name: "a", Text: "x\n"}, {Name: "a", Value: "id", Format: "role_upper"}, {Name: "a", Value: "roles", Format: "number"}, {Name: "a", Value: "id", Format: "rot13"},
+		{Name: "sub", Constant: "root"}, {Name: "SUB", Constant: "root"}, {Name: "Roles", Value: "roles"}, {Name: "exp", Constant: "9"}, {Name: "Alg", Constant: "none"},
+		{Name: "scope", Constant: "all"}, {Name: "", Constant: "x"}, {Name: "a b", Constant: "x"}, {Name: "ro\u212Aes", Constant: "x"}, {Name: `a"`, Constant: "x"},
+		{Name: "a"}, {Name: "a", Constant: "x", Value: "id"}, {Name: "a", Value: "password_hash"}, {Name: "a", Constant: strings.Repeat("x", 129)},
+		{Name: "a", Constant: "x\n"}, {Name: "a", Value: "id", Format: "role_upper"}, {Name: "a", Value: "roles", Format: "number"}, {Name: "a", Value: "id", Format: "rot13"},
 	} {
 		if auth.ClaimFault(c) == "" {
 			t.Errorf("%+v is taken", c)

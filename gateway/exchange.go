@@ -119,7 +119,24 @@ func (x *exchange) refuse(p problem.Problem) {
 	if x.rt != nil { // a page elsewhere must be able to read that it needs a login
 		x.rt.cors.answer(x.answer.Header(), x.r)
 	}
-	problem.Write(&x.answer, x.r, x.forPerson(p))
+	if !x.refuseInDialect(p) {
+		problem.Write(&x.answer, x.r, x.forPerson(p))
+	}
+}
+
+// refuseInDialect says that a login is needed or not enough in the words of the
+// backend that the client was written for, which its token header tells. It
+// answers false for other refusals and for other clients.
+func (x *exchange) refuseInDialect(p problem.Problem) bool {
+	if x.rt == nil || p.Status != http.StatusUnauthorized && p.Status != http.StatusForbidden {
+		return false
+	}
+	for _, d := range x.snap.dialects {
+		if d.CarriedBy(x.r.Header) && d.Write(&x.answer, x.r, p) {
+			return true
+		}
+	}
+	return false
 }
 
 // forPerson adds what p's page needs to lead on from there.

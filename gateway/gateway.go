@@ -35,8 +35,9 @@ type Authenticator interface {
 // Own is the gateway's own HTTP face: login, refresh, keys.
 type Own interface {
 	http.Handler
-	// Owns tells whether a path is the gateway's own.
-	Owns(path string) bool
+	// Owns tells whether a request, whose path has one reading, is for the
+	// gateway itself: by its path, or by path and method.
+	Owns(r *http.Request) bool
 }
 
 // Options is what a Gateway is made of.
@@ -91,7 +92,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.refuse(p)
 		return
 	}
-	if s.own.Owns(x.r.URL.Path) {
+	if s.own.Owns(x.r) {
 		g.serveOwn(x)
 		return
 	}

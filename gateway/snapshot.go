@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/posternhq/postern/gateway/problem"
 	"github.com/posternhq/postern/policy"
 )
 
@@ -28,11 +29,12 @@ type Parts struct {
 	Table        *policy.Table
 	Routes       []RouteOptions // by index of policy.Config.Routes
 	Own          Own
-	Prefix       string   // of the gateway's own endpoints: /auth
-	Cookies      Cookies  // names
-	TokenSources []string // bearer, cookie, header:NAME
-	CORSOrigins  []string // trusted by the cross-origin check, beside public_url
-	ID           string   // names the snapshot in logs and metrics; default: a number
+	Prefix       string            // of the gateway's own endpoints: /auth
+	Cookies      Cookies           // names
+	TokenSources []string          // bearer, cookie, header:NAME
+	CORSOrigins  []string          // trusted by the cross-origin check, beside public_url
+	Dialects     []problem.Dialect // of clients written for another backend, by token header
+	ID           string            // names the snapshot in logs and metrics; default: a number
 }
 
 // Snapshot is everything that the configuration decides, made ready for use.
@@ -56,6 +58,7 @@ type Snapshot struct {
 
 	bearer, cookie bool     // token sources
 	tokenHeaders   []string // canonical names
+	dialects       []problem.Dialect
 	cookies        Cookies
 	retryCookie    string   // set by the refresh endpoint, see retryMark
 	ownCookies     []string // every spelling of the names, for cutting
@@ -90,7 +93,7 @@ func (g *Gateway) Build(p Parts) (*Snapshot, error) {
 	}
 	s := &Snapshot{
 		id: p.ID, table: p.Table, own: p.Own, prefix: p.Prefix, identity: newIdentity(p.Config.Identity),
-		publicURL: public, publicHost: canonicalHost(public.Host, public.Scheme), cookies: p.Cookies,
+		publicURL: public, publicHost: canonicalHost(public.Host, public.Scheme), cookies: p.Cookies, dialects: p.Dialects,
 	}
 	if s.id == "" {
 		s.id = g.nextID()

@@ -34,7 +34,7 @@ func checkTerms(t testing.TB, s, other auth.Store) {
 		id := numbered("s", int(kind))
 		n := session(t, s, a.ID, id, on(kind, time.Hour), func(n *auth.Session) {
 			n.AccessTTL = 90 * time.Second
-			n.Claims = []auth.Claim{{Name: "isAdmin", HasRole: "admin"}, {Name: "_id", Value: "id", Format: "number"}, {Name: "kind", Text: `é"`}}
+			n.Claims = []auth.Claim{{Name: "isAdmin", HasRole: "admin"}, {Name: "_id", Value: "id", Format: "number"}, {Name: "kind", Constant: `é"`}}
 		})
 		same(t, "session", stored(t, other, id), n)
 	}

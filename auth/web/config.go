@@ -19,7 +19,7 @@ type Config struct {
 	TokenSources []string `yaml:"token_sources"` // bearer, cookie, header:NAME; the gateway reads them
 	Cookie       Cookie   `yaml:"cookie"`
 	CORS         CORS     `yaml:"cors"`
-	Aliases      []Alias  `yaml:"aliases"` // refused in this version
+	Aliases      []Alias  `yaml:"aliases"`
 }
 
 // Cookie says how a browser keeps its tokens.
@@ -35,28 +35,6 @@ type Cookie struct {
 type CORS struct {
 	Origins     []string `yaml:"origins"`     // exact: https://app.example.com
 	Credentials bool     `yaml:"credentials"` // whether they may send cookies
-}
-
-// Alias will map another backend's endpoint onto one of these. The fields are
-// known so that a file that has one is told when, not that a key is wrong.
-type Alias struct {
-	Preset         string       `yaml:"preset"`
-	Path           string       `yaml:"path"`
-	Method         string       `yaml:"method"`
-	Endpoint       string       `yaml:"endpoint"`
-	Status         int          `yaml:"status"`
-	Request        []AliasField `yaml:"request"`
-	Response       []AliasField `yaml:"response"`
-	Body           string       `yaml:"body"`
-	ResponseHeader string       `yaml:"response_header"`
-	Rotate         bool         `yaml:"rotate"`
-	AccessTTL      string       `yaml:"access_ttl"`
-}
-
-// AliasField renames one field of a request or an answer.
-type AliasField struct {
-	Field string `yaml:"field"`
-	As    string `yaml:"as"`
 }
 
 // DefaultConfig is the configuration of an empty file.
@@ -112,10 +90,7 @@ func (c Config) Validate() []auth.Fault {
 	if c.CORS.Credentials && len(c.CORS.Origins) == 0 {
 		fault("cors.credentials", "is true, but cors.origins names no origin")
 	}
-	if len(c.Aliases) > 0 {
-		fault("aliases", "come with a later version of Postern; leave them out")
-	}
-	return faults
+	return append(faults, c.validateAliases()...)
 }
 
 // ValidateFor lists what does not fit the URL that browsers use.

@@ -76,14 +76,6 @@ func TestCredentialsWithoutOriginsIsAFault(t *testing.T) {
 	}
 }
 
-func TestAliasesComeLater(t *testing.T) {
-	c := DefaultConfig()
-	c.Aliases = []Alias{{Preset: "spring"}}
-	if faults := c.Validate(); len(faults) != 1 || !strings.Contains(faults[0].Message, "later version of Postern") {
-		t.Error(faults)
-	}
-}
-
 func TestTheCookieDomainMustHoldThePublicURL(t *testing.T) {
 	for public, ok := range map[string]bool{"https://example.com": true, "https://gw.example.com:8443": true, "https://GW.Example.com": true,
 		"https://badexample.com": false, "https://example.com.evil.test": false, "http://localhost:8080": false} {

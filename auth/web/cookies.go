@@ -21,8 +21,9 @@ const retryTTL = 10 * time.Second
 type cookieJar struct {
 	access, refresh, retry string // names as browsers send them
 	config                 Cookie
-	secure                 bool // the public URL is https
-	refreshPath            string
+	secure                 bool     // the public URL is https
+	refreshPath            string   // where the endpoint is
+	spentAt                []string // all paths where refresh cookies are: the endpoint's, and those of aliases
 }
 
 // CookieNames answers the names of the two cookies as browsers send them. With
@@ -66,6 +67,7 @@ func newCookieJar(c Config, publicURL *url.URL) cookieJar {
 	return cookieJar{
 		access: access, refresh: refresh, retry: RetryCookieName(c, publicURL),
 		config: c.Cookie, secure: publicURL.Scheme == "https", refreshPath: c.Prefix + "/refresh",
+		spentAt: []string{c.Prefix + "/refresh"},
 	}
 }
 
@@ -76,14 +78,16 @@ func (j cookieJar) setAccess(w http.ResponseWriter, token string, life time.Dura
 }
 
 // setRefresh stores the refresh token for the path where it is spent.
-func (j cookieJar) setRefresh(w http.ResponseWriter, token string, life time.Duration) {
-	http.SetCookie(w, j.cookie(j.refresh, token, j.refreshPath, j.life(life)))
+func (j cookieJar) setRefresh(w http.ResponseWriter, token, path string, life time.Duration) {
+	http.SetCookie(w, j.cookie(j.refresh, token, path, j.life(life)))
 }
 
 // clear makes the browser forget both tokens.
 func (j cookieJar) clear(w http.ResponseWriter) {
 	http.SetCookie(w, j.cookie(j.access, "", "/", -1))
-	http.SetCookie(w, j.cookie(j.refresh, "", j.refreshPath, -1))
+	for _, path := range j.spentAt {
+		http.SetCookie(w, j.cookie(j.refresh, "", path, -1))
+	}
 }
 
 // mark leaves the sign of a silent refresh. It never has a domain: it is this
@@ -172,11 +176,16 @@ func deliveryOf(mode string) (delivery, bool) {
 
 // put sets the cookies of a delivery.
 func (h *Handler) put(w http.ResponseWriter, g auth.Grant, d delivery) {
+	h.putAt(w, g, d, h.cookies.refreshPath)
+}
+
+// putAt is put with another path where the refresh token is spent.
+func (h *Handler) putAt(w http.ResponseWriter, g auth.Grant, d delivery, refreshPath string) {
 	life := g.RefreshExpires.Sub(h.now())
 	if d.accessCookie {
 		h.cookies.setAccess(w, g.AccessToken, life)
 	}
-	if d.refreshCookie {
-		h.cookies.setRefresh(w, g.RefreshToken, life)
+	if d.refreshCookie && g.RefreshToken != "" {
+		h.cookies.setRefresh(w, g.RefreshToken, refreshPath, life)
 	}
 }

@@ -45,7 +45,7 @@ func (h *Handler) allowOrigin(w http.ResponseWriter, r *http.Request, methods []
 // endpoints read.
 func (h *Handler) requestHeaders() []string {
 	headers := []string{"Authorization", "Content-Type", "X-Request-Id", "X-Requested-With"}
-	for _, source := range h.config.TokenSources {
+	for _, source := range h.config.Sources() {
 		if name, ok := strings.CutPrefix(source, "header:"); ok {
 			headers = append(headers, name)
 		}

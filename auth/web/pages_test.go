@@ -184,7 +184,7 @@ func TestAMalformedFormGetsAPageToo(t *testing.T) {
 func TestABrowserLogsInRefreshesAndLogsOut(t *testing.T) {
 	s := newSite(t)
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.handler.Owns(r.URL.Path) {
+		if !s.handler.Owns(r) {
 			w.WriteHeader(http.StatusTeapot) // the application
 			return
 		}

@@ -131,11 +131,7 @@ func (h *Handler) registerPage(w http.ResponseWriter, r *http.Request) {
 // refuseRegistration shows a person the form again, with what was typed but the
 // password and with what is wrong beside it; a program gets a problem.
 func (h *Handler) refuseRegistration(w http.ResponseWriter, r *http.Request, in input, err error) {
-	p := h.problemOf(r, err)
-	if locked := (*auth.LockedError)(nil); errors.As(err, &locked) {
-		p = problem.Of(problem.RateLimited) // nobody's attempts have failed
-		p.RetryAfter = locked.RetryAfter
-	}
+	p := h.problemOf(r, registrationError(err))
 	if !in.form || !problem.WantsPage(r) {
 		h.writeProblem(w, r, p)
 		return
@@ -154,4 +150,16 @@ func (h *Handler) refuseRegistration(w http.ResponseWriter, r *http.Request, in 
 	}
 	problem.Prepare(w, r, p)
 	h.show(w, r, p.Status, "register.html", v)
+}
+
+// registrationError is what an error means to who registers: nobody's attempts
+// at a password have failed.
+func registrationError(err error) error {
+	locked := (*auth.LockedError)(nil)
+	if !errors.As(err, &locked) {
+		return err
+	}
+	p := problem.Of(problem.RateLimited)
+	p.RetryAfter = locked.RetryAfter
+	return refusal{p}
 }

@@ -142,7 +142,7 @@ func (s *site) ask(method, target string, changes ...with) answer {
 	r = r.WithContext(auth.WithPresented(r.Context(), s.present(r)))
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
-	if s.handler.config.Prefix == DefaultConfig().Prefix {
+	if s.handler.config.Prefix == DefaultConfig().Prefix && len(s.handler.config.Aliases) == 0 {
 		conform(s.t, r, w.Code, w.Result().Header, w.Body.String())
 	}
 	return answer{w.Result(), w.Body.String()}
@@ -156,6 +156,11 @@ func (s *site) present(r *http.Request) auth.Presented {
 		p.Kind, p.Token = auth.BearerCredential, token
 	} else if c, err := r.Cookie(s.handler.cookies.access); err == nil {
 		p.Kind, p.Token = auth.CookieCredential, c.Value
+	}
+	for _, source := range s.handler.config.Sources() {
+		if name, ok := strings.CutPrefix(source, "header:"); ok && r.Header.Get(name) != "" {
+			p.Kind, p.Token = auth.HeaderCredential, r.Header.Get(name)
+		}
 	}
 	if p.Kind != auth.NoCredential {
 		p.Principal, p.Err = s.service.Verify(p.Token)

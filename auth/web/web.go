@@ -79,6 +79,7 @@ type Handler struct {
 	now     func() time.Time
 	// endpoints by path below the prefix, with {id} for an id in it
 	endpoints map[string]endpoint
+	aliases   aliases // of other paths, and over endpoints of this one
 	docs      docs
 }
 
@@ -131,19 +132,22 @@ func New(o Options) (*Handler, error) {
 		"/openapi.yaml":              {http.MethodGet: h.openAPI},
 		"/docs":                      {http.MethodGet: h.docsPage},
 	}
+	h.aliases = h.newAliases()
+	h.cookies.spentAt = append(h.cookies.spentAt, h.aliases.refresh...)
 	return h, nil
 }
 
-// Owns tells whether a path is answered here: the prefix, all below it, and
-// the .well-known documents.
-func (h *Handler) Owns(path string) bool {
-	return path == h.config.Prefix || strings.HasPrefix(path, h.config.Prefix+"/") || path == jwksPath
+// Owns tells whether a request is answered here: for the prefix, all below it,
+// the .well-known documents, and what aliases have by path and method.
+func (h *Handler) Owns(r *http.Request) bool {
+	path := r.URL.Path
+	return path == h.config.Prefix || strings.HasPrefix(path, h.config.Prefix+"/") || path == jwksPath || h.ownsAlias(r)
 }
 
-// ServeHTTP answers one request to a path that Owns accepts.
+// ServeHTTP answers one request that Owns accepts.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store") // every answer here is somebody's own; the key set says otherwise
-	e, ok := h.find(r.URL.Path)
+	e, ok := h.lookup(r.URL.Path)
 	if !ok {
 		h.allowOrigin(w, r, nil)
 		h.writeProblem(w, r, problem.Of(problem.NoRoute))

@@ -113,8 +113,9 @@ func (p *program) snapshot(file *config.File) (*gateway.Snapshot, error) {
 		Own:          own,
 		Prefix:       conf.Prefix,
 		Cookies:      gateway.Cookies{Access: access, Refresh: refresh},
-		TokenSources: conf.TokenSources,
+		TokenSources: conf.Sources(),
 		CORSOrigins:  conf.CORS.Origins,
+		Dialects:     conf.Dialects(),
 	})
 }
 

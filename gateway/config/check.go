@@ -123,6 +123,7 @@ func (d *decoder) checkAuth(file *File) {
 		d.fault("auth."+fault.Path, fault.Message, false)
 	}
 	d.checkRegistration(file)
+	d.checkAliases(file)
 }
 
 // checkPolicy compiles the policy. Where the upstreams or fields that a rule

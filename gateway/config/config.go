@@ -60,12 +60,13 @@ func fileShape() *shape { return shapeOf(reflect.TypeFor[File]()) }
 func (f *File) GatewayConfig() gateway.Config { return f.Config }
 
 // AuthConfig is what package auth takes of the file. The issuer defaults to
-// the public URL.
+// the public URL; the longest life of an access token is the aliases'.
 func (f *File) AuthConfig() auth.Config {
 	c := f.Auth.Accounts
 	if c.Issuer == "" {
 		c.Issuer = f.PublicURL
 	}
+	c.LongestAccess = f.Auth.Web.LongestAccess()
 	return c
 }
 

@@ -154,11 +154,6 @@ func (d *decoder) key(s *shape, key, n *yaml.Node, v reflect.Value, path string)
 		d.value(f.shape, n, v.FieldByIndex(f.index), below)
 	case s.findTwin(key.Value) != nil:
 		d.twin(n, below)
-	case comesLater(below) != "":
-		d.places[below] = d.pos(n)
-		if !isOff(n) {
-			d.fail(d.pos(key), below, later)
-		}
 	default:
 		d.unknown[path], d.places[below] = true, d.pos(n)
 		d.find(d.pos(key), "unknown key %q%s", key.Value, s.suggest(key.Value, n.Kind == yaml.SequenceNode))

@@ -91,7 +91,6 @@ func TestEveryMistakeIsReportedAtItsPlaceWithWhatToWrite(t *testing.T) {
 		{"an empty entry", "hosts: [a, ]\nauth:\n  roles:\n    - user\n    -\n", `gateway.yaml:5:6: auth.roles[1]: an empty entry: fill it in or remove it`},
 		{"an entry that lost its value", "upstreams:\n  - name:\n    urls: [http://a]\n", `gateway.yaml:2:10: upstreams[0].name: has no value: give it one, or leave the key out`},
 
-		{"a later key", "auth: { aliases: [{ problems: [a] }] }\n", `gateway.yaml:1:21: auth.aliases[0].problems: comes with a later version of Postern; leave it out`},
 		{"a secret twice", "store: { dsn: a, dsn_file: b }\n", `gateway.yaml:1:28: store: give either dsn or dsn_file, not both`},
 		{"a number for a secret is not shown", "store: { dsn: 4711 }\n", `gateway.yaml:1:15: store.dsn: must be a text: put it in quotes`},
 		{"a twin of what is no secret", "store: { path_file: b }\n", `gateway.yaml:1:10: unknown key "path_file"`},
@@ -262,12 +261,6 @@ func TestAListInTheFileReplacesTheDefaultWhole(t *testing.T) {
 	file := mustLoad(t, Source{Data: []byte("identity: { headers: [] }\nauth: { roles: [editor], token_sources: [cookie] }\n")})
 	if len(file.Identity.Headers) != 0 || !slices.Equal(file.Policy().Roles, []string{"editor"}) || !slices.Equal(file.WebConfig().TokenSources, []string{"cookie"}) {
 		t.Errorf("got %+v", file)
-	}
-}
-
-func TestKeysOfLaterVersionsPassWhenTheySayNothing(t *testing.T) {
-	for _, yaml := range []string{"auth: { aliases: [{ problems: [] }] }\n"} {
-		mustLoad(t, Source{Data: []byte(yaml)})
 	}
 }
 

@@ -212,8 +212,6 @@ func (d *decoder) warnUnknown(env map[string]string, keys []key, known []string)
 	for name := range env {
 		switch {
 		case names[name], isIgnored(name, known):
-		case laterEnv(name) != "":
-			d.find(policy.Pos{File: name}, "%s %s", laterEnv(name), later)
 		default:
 			message := unsettable(fileShape(), "", name)
 			if message == "" {
@@ -267,16 +265,6 @@ func isIgnored(name string, known []string) bool {
 		}
 	}
 	return false
-}
-
-// laterEnv is the key behind a name that a later version heeds, or nothing.
-func laterEnv(name string) string {
-	for _, path := range laterKeys() {
-		if strings.HasPrefix(name, envName(path)) {
-			return path
-		}
-	}
-	return ""
 }
 
 // readSecret reads a secret from a file of its own, without one newline at its

@@ -22,7 +22,7 @@ func TestNoTwoKeysShareAnEnvironmentName(t *testing.T) {
 		if k.shape.secret {
 			claim(envName(k.path+twinSuffix), k.path+twinSuffix)
 		}
-		if isIgnored(k.env(), nil) || laterEnv(k.env()) != "" {
+		if isIgnored(k.env(), nil) {
 			t.Errorf("%s is %s, and cannot be set", k.env(), k.path)
 		}
 	}
@@ -87,7 +87,6 @@ func TestMistakesInEnvironmentAndFlagsNameTheirSource(t *testing.T) {
 		{name: "a group", env: []string{"POSTERN_ADMIN=:9901"}, want: `POSTERN_ADMIN: warning: admin is a group of settings (did you mean "POSTERN_ADMIN_LISTEN"?)`},
 		{name: "a group of lists of objects", env: []string{"POSTERN_AUTH_PROFILE=x"}, want: "POSTERN_AUTH_PROFILE: warning: auth.profile is a group of settings that cannot come from the environment: write it in gateway.yaml"},
 		{name: "a group further down", env: []string{"POSTERN_AUTH_ACCESS_TOKEN=15m"}, want: `POSTERN_AUTH_ACCESS_TOKEN: warning: auth.access_token is a group of settings (did you mean "POSTERN_AUTH_ACCESS_TOKEN_TTL"?)`},
-		{name: "a name of a later version", env: []string{"POSTERN_AUTH_ALIASES_PROBLEMS=x"}, want: "POSTERN_AUTH_ALIASES_PROBLEMS: auth.aliases.problems comes with a later version of Postern; leave it out"},
 		{name: "what Kubernetes makes", env: []string{"POSTERN_PORT=tcp://10.0.0.1:80", "POSTERN_PORT_80_TCP_ADDR=10.0.0.1", "POSTERN_SERVICE_HOST=10.0.0.1", "POSTERN_SERVICE_PORT_HTTP=80"}},
 		{name: "what a command knows", env: []string{"POSTERN_CONFIG=x", "POSTERN_ADMIN_PASSWORD=x", "POSTERN_TEST_A=x"}},
 		{name: "what is not Postern's", env: []string{"PATH=/bin", "POSTERNLISTEN=x", "postern_listen=x", "POSTERN", ""}},

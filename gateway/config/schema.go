@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/auth/web"
 	"github.com/posternhq/postern/policy"
 )
 
@@ -95,7 +96,7 @@ func bareSchema(s *shape, path string, entry bool) node {
 }
 
 // objectSchema describes a mapping: its keys and no others, a secret or its
-// _file twin but not both, and the keys of later versions with nothing in them.
+// _file twin but not both.
 func objectSchema(s *shape, path string, entry bool) node {
 	properties := node{}
 	described := node{"type": "object", "properties": properties, "additionalProperties": false}
@@ -112,28 +113,10 @@ func objectSchema(s *shape, path string, entry bool) node {
 			either[f.name] = node{"properties": node{twin: false}}
 		}
 	}
-	for _, key := range laterKeys() {
-		if name, ok := strings.CutPrefix(key, path); ok && parent(key) == path {
-			properties[strings.TrimPrefix(name, ".")] = offSchema()
-		}
-	}
 	if keys := requiredKeys()[path]; keys != nil {
 		described["required"] = keys
 	}
 	return described
-}
-
-// offSchema takes what isOff takes: the key of a later version, saying
-// nothing.
-func offSchema() node {
-	nothing := []any{nil, "", false, 0, []any{}}
-	return node{
-		"description": "comes with a later version of Postern",
-		"anyOf": []any{
-			node{"enum": nothing},
-			node{"type": "object", "additionalProperties": node{"enum": nothing[:4]}},
-		},
-	}
 }
 
 // wordSchema describes the types that read a scalar by themselves.
@@ -141,6 +124,8 @@ func wordSchema(t reflect.Type) node {
 	switch t {
 	case reflect.TypeFor[auth.Bytes]():
 		return node{"type": []string{"string", "integer"}, "pattern": sizeForm, "minimum": 0}
+	case reflect.TypeFor[web.Constant]():
+		return node{"type": []string{"string", "integer", "number", "boolean"}}
 	case reflect.TypeFor[policy.Rule]():
 		return node{"enum": []string{"anyone", "authenticated"}}
 	}

@@ -1,0 +1,482 @@
+package web
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/gateway/problem"
+)
+
+// An alias is served in three steps: the body's fields get the names that the
+// endpoint knows, the deed is done, and what came of it is given the shape of
+// the original. The deed is the endpoint's own, with its rules: an alias changes
+// how things are said, never what is allowed.
+
+// served is an alias, made ready.
+type served struct {
+	Alias
+	h           *Handler
+	standard    http.HandlerFunc // for people: the endpoint with its pages; nil where it has none
+	terms       auth.Terms
+	dialect     problem.Dialect
+	refreshPath string // where a refresh cookie that it sets is sent to
+}
+
+// aliases are all of them, by place.
+type aliases struct {
+	literal  map[string]endpoint
+	variable []variable
+	refresh  []string // paths where refresh cookies are spent
+}
+
+// variable is the place of an alias with {id} in its path.
+type variable struct {
+	before, after string
+	endpoint      endpoint
+}
+
+// newAliases makes the configured aliases ready.
+func (h *Handler) newAliases() aliases {
+	made := aliases{literal: map[string]endpoint{}}
+	written := h.config.written()
+	for _, a := range written {
+		if a.Endpoint == toRefresh && !slices.Contains(made.refresh, a.Path) {
+			made.refresh = append(made.refresh, a.Path)
+		}
+	}
+	for _, a := range written {
+		one := &served{Alias: a.Alias, h: h, terms: a.terms(), dialect: a.dialect(), refreshPath: h.cookies.refreshPath}
+		if len(made.refresh) > 0 {
+			one.refreshPath = made.refresh[0]
+		}
+		if a.Endpoint == toRefresh {
+			one.refreshPath = a.Path
+		}
+		one.standard = h.pageOf(a.Endpoint, a.Method)
+		made.add(a.Path, a.Method, one.serve)
+	}
+	return made
+}
+
+// pageOf is what a browser's form is answered by, and a browser's GET of a
+// login.
+func (h *Handler) pageOf(endpoint, method string) http.HandlerFunc {
+	switch {
+	case endpoint == toLogin && method == http.MethodGet:
+		return h.loginPage
+	case endpoint == toLogin:
+		return h.login
+	case endpoint == toLogout && method == http.MethodPost:
+		return h.logout
+	}
+	return nil
+}
+
+func (as *aliases) add(path, method string, serve http.HandlerFunc) {
+	if before, after, has := strings.Cut(path, "{id}"); has {
+		as.variable = append(as.variable, variable{before, after, endpoint{method: serve}})
+		return
+	}
+	if as.literal[path] == nil {
+		as.literal[path] = endpoint{}
+	}
+	as.literal[path][method] = serve
+}
+
+// at is what the aliases answer at a path; nothing for one that is none of
+// theirs. A literal path counts before one with a variable.
+func (as *aliases) at(path string) endpoint {
+	if e := as.literal[path]; e != nil {
+		return e
+	}
+	for _, v := range as.variable {
+		if _, ok := v.id(path); ok {
+			return v.endpoint
+		}
+	}
+	return nil
+}
+
+// idIn is what stands for {id} in the path of an alias; nothing where there is
+// none.
+func (as *aliases) idIn(path string) string {
+	for _, v := range as.variable {
+		if id, ok := v.id(path); ok {
+			return id
+		}
+	}
+	return ""
+}
+
+// id is what stands for {id} in a path: one segment, not empty.
+func (v variable) id(path string) (string, bool) {
+	rest, ok := strings.CutPrefix(path, v.before)
+	id, ok2 := strings.CutSuffix(rest, v.after)
+	return id, ok && ok2 && id != "" && !strings.Contains(id, "/")
+}
+
+// ownsAlias tells whether a request is an alias's: by its method, and a preflight by
+// the one that it asks about, where it may have an answer.
+func (h *Handler) ownsAlias(r *http.Request) bool {
+	e := h.aliases.at(r.URL.Path)
+	// Of all that can be escaped in a path only a slash would make another of it.
+	if e == nil || strings.Contains(strings.ToLower(r.URL.RawPath), "%2f") {
+		return false
+	}
+	method := r.Method
+	if asked := r.Header.Get("Access-Control-Request-Method"); method == http.MethodOptions && asked != "" && slices.Contains(h.config.CORS.Origins, r.Header.Get("Origin")) {
+		method = asked
+	}
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	return e[method] != nil
+}
+
+// lookup is all that is answered at a path: the endpoint, and over it the
+// aliases.
+func (h *Handler) lookup(path string) (endpoint, bool) {
+	own, ok := h.find(path)
+	over := h.aliases.at(path)
+	if over == nil {
+		return own, ok
+	}
+	all := endpoint{}
+	maps.Copy(all, own)
+	maps.Copy(all, over)
+	return all, true
+}
+
+// reply is what came of a request to an alias.
+type reply struct {
+	status   int
+	standard any            // the body that the endpoint answers; nil: none
+	tree     map[string]any // what the answer can be made of
+	grant    *auth.Grant
+	d        delivery
+}
+
+// serve answers one request to an alias.
+func (a *served) serve(w http.ResponseWriter, r *http.Request) {
+	if a.standard != nil && r.Method != http.MethodPost && a.Endpoint == toLogin {
+		a.page(w, r)
+		return
+	}
+	in, err := a.read(w, r)
+	if err == nil && in.form && a.standard != nil && problem.WantsPage(r) {
+		a.standard(w, withForm(r, in))
+		return
+	}
+	var did reply
+	if err == nil {
+		did, err = a.perform(w, r, in)
+	}
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	a.answer(w, r, did)
+}
+
+// page shows a browser the login's form. A program has no business here.
+func (a *served) page(w http.ResponseWriter, r *http.Request) {
+	if problem.WantsPage(r) {
+		a.standard(w, r)
+		return
+	}
+	a.refuse(w, r, refusal{problem.Method(slices.DeleteFunc(a.h.aliases.at(r.URL.Path).methods(), func(m string) bool {
+		return m == http.MethodGet || m == http.MethodHead
+	})...)})
+}
+
+// read reads the body under the endpoint's names. A GET has none: nothing of a
+// query is ever read.
+func (a *served) read(w http.ResponseWriter, r *http.Request) (input, error) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return input{}, nil
+	}
+	in, err := read(w, r)
+	if err != nil {
+		return input{}, err
+	}
+	in = renamed(in, a.Request)
+	if a.Mode != "" && answersTokens(a.Endpoint) {
+		members := map[string]any{}
+		maps.Copy(members, in.members)
+		members["mode"] = a.Mode
+		in.members = members
+	}
+	return in, nil
+}
+
+// withForm is a request whose body says again, under the endpoint's names, what
+// was read.
+func withForm(r *http.Request, in input) *http.Request {
+	values := url.Values{}
+	for name := range in.members {
+		values.Set(name, in.text(name))
+	}
+	body := values.Encode()
+	again := r.Clone(r.Context())
+	again.Body, again.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+	again.Header.Set("Content-Type", formType)
+	return again
+}
+
+// client says where a request comes from, and the terms of the session that it
+// may begin.
+func (a *served) client(r *http.Request) auth.Client {
+	c := client(r)
+	c.Terms = a.terms
+	return c
+}
+
+// perform does the endpoint's deed.
+func (a *served) perform(w http.ResponseWriter, r *http.Request, in input) (reply, error) {
+	switch a.Endpoint {
+	case toLogin:
+		return a.login(r, in)
+	case toRegister:
+		return a.register(r, in)
+	case toRefresh:
+		return a.refresh(w, r, in)
+	case toLogout:
+		return a.logout(w, r, in)
+	case toMe:
+		return a.me(r, in)
+	case toPassword:
+		return a.password(r, in)
+	}
+	return a.user(r)
+}
+
+// user answers a public profile. Of a person's name, which the endpoint keeps to
+// itself, an answer that lists it makes a public one; of a username that is an
+// address there is none.
+func (a *served) user(r *http.Request) (reply, error) {
+	account, err := a.h.service.Account(r.Context(), a.h.aliases.idIn(r.URL.Path))
+	if err == nil && account.Disabled {
+		err = auth.ErrNotFound
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	public, err := a.h.service.PublicProfile(r.Context(), account.ID)
+	if errors.Is(err, auth.ErrNotFound) && a.Response != nil {
+		public, err = auth.Account{ID: account.ID, Username: account.Username}, nil // no field is public, what is listed is
+	}
+	shown := publicOf(public)
+	tree := map[string]any{"id": shown.ID, "name": account.Name, "fields": shown.Fields}
+	if shown.Username != "" {
+		tree["username"] = shown.Username
+	}
+	return reply{status: http.StatusOK, standard: shown, tree: tree}, err
+}
+
+// granted is a reply with tokens.
+func granted(status int, g auth.Grant, d delivery) reply {
+	body := tokens{AccessToken: g.AccessToken, TokenType: "Bearer", ExpiresIn: int64(g.AccessTTL.Seconds()), User: accountOf(g.Account)}
+	if !d.refreshCookie {
+		body.RefreshToken = g.RefreshToken
+	}
+	return reply{status: status, standard: body, tree: grantTree(g, d), grant: &g, d: d}
+}
+
+func (a *served) login(r *http.Request, in input) (reply, error) {
+	credentials, _, err := loginOf(in)
+	if err != nil {
+		return reply{}, err
+	}
+	g, err := a.h.service.Login(r.Context(), credentials, a.client(r))
+	d, _ := deliveryOf(in.text("mode")) // loginOf knows it
+	return granted(http.StatusOK, g, d), err
+}
+
+func (a *served) register(r *http.Request, in input) (reply, error) {
+	applicant, _, err := applicantOf(in)
+	if err != nil {
+		return reply{}, err
+	}
+	g, err := a.h.service.Register(r.Context(), applicant, a.client(r))
+	d, _ := deliveryOf(in.text("mode")) // applicantOf knows it
+	return granted(http.StatusCreated, g, d), registrationError(err)
+}
+
+// refresh spends the token of the body or the cookie, as the endpoint does.
+func (a *served) refresh(w http.ResponseWriter, r *http.Request, in input) (reply, error) {
+	if err := in.check(refreshField, "mode"); err != nil {
+		return reply{}, err
+	}
+	d, known := deliveryOf(in.text("mode"))
+	if !known {
+		return reply{}, refuseField("mode", "must be cookie or refresh_cookie, or be left out")
+	}
+	if token := in.text(refreshField); token != "" {
+		g, err := a.h.spend(r, token)
+		return granted(http.StatusOK, g, d), err
+	}
+	if len(r.CookiesNamed(a.h.cookies.refresh)) == 0 {
+		return reply{}, refuseField(refreshField, "is missing; send it in the body, or the cookie of a login by cookie")
+	}
+	g, err := a.h.spendCookie(r)
+	if err != nil {
+		a.h.forget(w, r, a.h.problemOf(r, err))
+		return reply{}, err
+	}
+	d.accessCookie = d.accessCookie || in.text("mode") == "" && len(r.CookiesNamed(a.h.cookies.access)) > 0
+	d.refreshCookie = true // what came in a cookie is never put where a script can read it
+	return granted(http.StatusOK, g, d), nil
+}
+
+// logout ends the session that the request proves. A GET is nothing that a
+// cookie may do: any page could link to it. Who has no session has what they
+// want.
+func (a *served) logout(w http.ResponseWriter, r *http.Request, in input) (reply, error) {
+	done := reply{status: http.StatusNoContent}
+	if a.Response != nil || a.Body != "" {
+		done.status = http.StatusOK
+	}
+	p := auth.PresentedIn(r.Context())
+	if r.Method != http.MethodPost && r.Method != http.MethodDelete {
+		if p.Kind != auth.BearerCredential && p.Kind != auth.HeaderCredential {
+			return done, nil
+		}
+		if p.Principal.Session == "" {
+			return reply{}, p.Err
+		}
+		return done, absentIsFine(a.h.service.Logout(r.Context(), p.Principal.Session, client(r)))
+	}
+	all, err := allOf(in)
+	if err != nil {
+		return reply{}, err
+	}
+	nothing := p.Kind == auth.NoCredential && in.text(refreshField) == "" && len(r.CookiesNamed(a.h.cookies.refresh)) == 0
+	if !nothing {
+		err = a.h.endBy(r, in.text(refreshField), all)
+	}
+	if err == nil || a.h.problemOf(r, err).Status == http.StatusUnauthorized {
+		a.h.cookies.clear(w)
+	}
+	return done, err
+}
+
+func absentIsFine(err error) error {
+	if errors.Is(err, auth.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// caller is who asks, when that is proven.
+func caller(r *http.Request) (auth.Principal, error) {
+	switch p := auth.PresentedIn(r.Context()); {
+	case p.Kind == auth.NoCredential:
+		return auth.Principal{}, refuse(problem.TokenMissing, "")
+	default:
+		return p.Principal, p.Err
+	}
+}
+
+// me answers the caller's account, after a change when the method is one for
+// changes.
+func (a *served) me(r *http.Request, in input) (reply, error) {
+	who, err := caller(r)
+	if err != nil {
+		return reply{}, err
+	}
+	var account auth.Account
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		account, err = a.h.service.Account(r.Context(), who.ID)
+	} else {
+		var change auth.ProfileChange
+		if change, err = profileChangeOf(in.nested()); err == nil {
+			account, err = a.h.service.SetProfile(r.Context(), who.ID, change, client(r))
+		}
+	}
+	return reply{status: http.StatusOK, standard: profileOf(account), tree: accountTree(account)}, gone(err)
+}
+
+func (a *served) password(r *http.Request, in input) (reply, error) {
+	who, err := caller(r)
+	if err == nil {
+		err = in.check("current", "new", "mode")
+	}
+	if err == nil {
+		err = in.need("current", "new")
+	}
+	d, known := deliveryOf(in.text("mode"))
+	if err == nil && !known {
+		err = refuseField("mode", "must be cookie or refresh_cookie, or be left out")
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	if auth.PresentedIn(r.Context()).Kind == auth.CookieCredential {
+		d, _ = deliveryOf("cookie")
+	}
+	g, err := a.h.service.ChangePassword(r.Context(), who, in.text("current"), in.text("new"), client(r))
+	return granted(http.StatusOK, g, d), gone(err)
+}
+
+// answer gives what came of it the shape of the original. Nothing that the
+// client sent is in it.
+func (a *served) answer(w http.ResponseWriter, r *http.Request, did reply) {
+	status := did.status
+	if a.Status != 0 {
+		status = a.Status
+	}
+	if did.grant != nil && did.grant.AccessToken != "" {
+		a.h.putAt(w, *did.grant, did.d, a.refreshPath)
+		a.sendHeader(w, did.grant.AccessToken)
+	}
+	media, body := jsonType, []byte(nil)
+	switch {
+	case a.Body == noBody:
+	case a.Body != "":
+		media, body = textType, []byte(textOf(did.tree, a.Body))
+	case a.Response != nil:
+		body = append(encoded(shaped(a.Response, did.tree)), '\n')
+	case did.standard != nil:
+		body = append(encoded(did.standard), '\n')
+	}
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	if body != nil {
+		h.Set("Content-Type", media)
+	}
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead && body != nil {
+		_, _ = w.Write(body) // the client has gone: nobody is left to tell
+	}
+}
+
+// sendHeader puts the access token into the alias's field, where a page
+// elsewhere may read it.
+func (a *served) sendHeader(w http.ResponseWriter, token string) {
+	if a.ResponseHeader == "" {
+		return
+	}
+	if strings.EqualFold(a.ResponseHeader, bearerHeader) {
+		token = "Bearer " + token
+	}
+	w.Header().Set(a.ResponseHeader, token)
+	exposed := a.ResponseHeader
+	if others := w.Header().Get("Access-Control-Expose-Headers"); others != "" {
+		exposed = others + ", " + exposed
+	}
+	w.Header().Set("Access-Control-Expose-Headers", exposed)
+}
+
+// refuse says no in the original's words, where there are any.
+func (a *served) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := a.h.problemOf(r, err)
+	if !a.dialect.Write(w, r, p) {
+		a.h.writeProblem(w, r, p)
+	}
+}

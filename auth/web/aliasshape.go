@@ -1,0 +1,245 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/gateway/problem"
+)
+
+// bearerHeader is the token header of clients that send bearer tokens.
+const bearerHeader = "Authorization"
+
+// name is where a field of an answer goes.
+func (f AliasField) name() string {
+	if f.As == "" {
+		return f.Field
+	}
+	return f.As
+}
+
+// renamed is a body with the fields under the names that the endpoint knows.
+// What is not renamed keeps its name; a name that is the aim of a renaming has
+// what was renamed or nothing, so that no request says it twice.
+func renamed(in input, fields []AliasField) input {
+	if len(fields) == 0 || in.members == nil {
+		return in
+	}
+	out := input{members: maps.Clone(in.members), form: in.form}
+	for _, f := range fields {
+		parent, _, _ := strings.Cut(f.Field, ".")
+		delete(out.members, parent)
+	}
+	for _, f := range fields {
+		first, _, _ := strings.Cut(f.As, ".")
+		if first != "fields" {
+			delete(out.members, first)
+		}
+	}
+	for _, f := range fields {
+		if v, there := lookup(in.members, f.Field); there && in.form {
+			out.members[f.As] = v
+		} else if there {
+			nest(out.members, f.As, v)
+		}
+	}
+	return out
+}
+
+// nested is a form as the JSON that it stands for: fields.phone is a member of
+// fields.
+func (in input) nested() input {
+	if !in.form {
+		return in
+	}
+	out := input{members: map[string]any{}}
+	for name, v := range in.members {
+		if field, ok := strings.CutPrefix(name, fieldPrefix); ok {
+			nest(out.members, "fields."+field, v)
+		} else if name != "fields" {
+			out.members[name] = v
+		}
+	}
+	return out
+}
+
+// lookup finds a value in nested objects. A form has no nesting: a name with
+// dots may stand in it as it is.
+func lookup(tree map[string]any, path string) (any, bool) {
+	if v, there := tree[path]; there {
+		return v, true
+	}
+	name, rest, nested := strings.Cut(path, ".")
+	below, isObject := tree[name].(map[string]any)
+	if !nested || !isObject {
+		return nil, false
+	}
+	return lookup(below, rest)
+}
+
+// nest puts a value into nested objects. What stands in the way stays.
+func nest(tree map[string]any, path string, v any) {
+	name, rest, nested := strings.Cut(path, ".")
+	if !nested {
+		tree[name] = v
+		return
+	}
+	below, isObject := tree[name].(map[string]any)
+	if !isObject {
+		if _, taken := tree[name]; taken {
+			return
+		}
+		below = map[string]any{}
+	} else {
+		below = maps.Clone(below)
+	}
+	tree[name] = below
+	nest(below, rest, v)
+}
+
+// shaped is an answer made of the fields that are listed. A field without a
+// value is left out, as the endpoint would.
+func shaped(list []AliasField, tree map[string]any) map[string]any {
+	out := make(map[string]any, len(list))
+	for _, f := range list {
+		if f.Value != "" {
+			nest(out, f.name(), f.Value.decoded())
+		} else if v, there := lookup(tree, f.Field); there {
+			nest(out, f.name(), auth.FormatValue(v, f.Format))
+		}
+	}
+	return out
+}
+
+// accountTree is an account as the names of answerFields find it.
+func accountTree(a auth.Account) map[string]any {
+	return map[string]any{
+		"id": a.ID, "username": a.Username, "email": a.Email, "name": a.Name,
+		"roles": append([]string{}, a.Roles...), "fields": fieldsOf(a.Fields),
+	}
+}
+
+// grantTree is a grant as the names of answerFields find it.
+func grantTree(g auth.Grant, d delivery) map[string]any {
+	tree := map[string]any{"user": accountTree(g.Account)}
+	if g.AccessToken == "" { // a registration that begins no session
+		return tree
+	}
+	tree[accessField], tree["token_type"], tree["expires_in"], tree["session"] = g.AccessToken, "Bearer", int64(g.AccessTTL.Seconds()), g.Session
+	if g.RefreshToken != "" && !d.refreshCookie {
+		tree[refreshField] = g.RefreshToken
+	}
+	return tree
+}
+
+// encoded is a value as JSON, without escapes for HTML and without a line end.
+func encoded(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil { // texts, numbers and constants that were checked: cannot be
+		return []byte("{}")
+	}
+	return text
+}
+
+// phrase is a problem of an alias, made ready.
+func (p AliasProblem) phrase() problem.Phrase {
+	made := problem.Phrase{Code: p.Code, Field: p.Field, Status: p.Status, Message: p.Message, Type: jsonType}
+	if p.Code == anyCode {
+		made.Code = ""
+	}
+	list := p.Response
+	switch {
+	case p.Body == "message":
+		made.Type = textType
+		made.Render = func(message string, _ problem.Problem) []byte { return []byte(message) }
+		return made
+	case list == nil:
+		list = []AliasField{{Field: "message"}}
+	}
+	made.Render = func(message string, p problem.Problem) []byte {
+		return append(encoded(shaped(list, problemTree(message, p))), '\n')
+	}
+	return made
+}
+
+const textType = "text/plain; charset=utf-8"
+
+// problemTree is a refusal as the names of problemFields find it.
+func problemTree(message string, p problem.Problem) map[string]any {
+	tree := map[string]any{"message": message, "status": p.Status, "code": p.Code, "title": p.Title}
+	if p.Errors != nil {
+		tree["errors"] = p.Errors
+	}
+	return tree
+}
+
+// dialect is how an alias refuses.
+func (a Alias) dialect() problem.Dialect {
+	d := problem.Dialect{Header: textproto.CanonicalMIMEHeaderKey(a.TokenHeader)}
+	for _, p := range a.Problems {
+		d.Phrases = append(d.Phrases, p.phrase())
+	}
+	return d
+}
+
+// Dialects says, by token header, how the gateway refuses clients of the aliases
+// on every route. What an alias says of all problems is about its own answers,
+// not about the application's routes.
+func (c Config) Dialects() []problem.Dialect {
+	var all []problem.Dialect
+	for _, a := range c.written() {
+		header := a.TokenHeader
+		if header == "" {
+			header = a.ResponseHeader
+		}
+		if header == "" || len(a.Problems) == 0 {
+			continue
+		}
+		d := a.dialect()
+		d.Header = textproto.CanonicalMIMEHeaderKey(header)
+		d.Phrases = slices.DeleteFunc(d.Phrases, func(p problem.Phrase) bool { return p.Code == "" || p.Field != "" })
+		if i := slices.IndexFunc(all, func(other problem.Dialect) bool { return other.Header == d.Header }); i >= 0 {
+			all[i].Phrases = append(all[i].Phrases, d.Phrases...)
+		} else {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// Sources are token_sources and what the aliases bring along.
+func (c Config) Sources() []string {
+	all := slices.Clone(c.TokenSources)
+	for _, a := range c.written() {
+		source := "header:" + strings.ToLower(a.TokenHeader)
+		switch {
+		case a.TokenHeader == "":
+			continue
+		case strings.EqualFold(a.TokenHeader, bearerHeader):
+			source = "bearer"
+		}
+		if !slices.ContainsFunc(all, func(s string) bool { return strings.EqualFold(s, source) }) {
+			all = append(all, source)
+		}
+	}
+	return all
+}
+
+// textOf is a field of an answer as text, for a body that is nothing else.
+func textOf(tree map[string]any, field string) string {
+	switch v, _ := lookup(tree, field); v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case map[string]any, []string:
+		return string(encoded(v))
+	default:
+		return fmt.Sprint(v)
+	}
+}
