@@ -1,7 +1,6 @@
 package oldlogin_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -363,7 +362,8 @@ func FuzzAnswer(f *testing.F) {
 		if len(fmt.Sprint(a)) > 8*len(body)+200 || err == nil && len(body) > 0 && a.ID == "" {
 			t.Fatalf("%d bytes became %+v", len(body), a)
 		}
-		if err != nil && len(body) > 8 && bytes.Contains([]byte(err.Error()), body) {
+		// Whatever was answered, what is said of it is one of a few sentences.
+		if said := fmt.Sprint(err); len(said) > 100 || strings.ContainsFunc(said, func(r rune) bool { return r < ' ' || r > '~' }) {
 			t.Fatalf("the error repeats the answer: %v", err)
 		}
 	})
