@@ -280,14 +280,21 @@ func (g *gateway) amend(old, new string) {
 // edit replaces a part of gateway.yaml.
 func (g *gateway) edit(old, new string) {
 	g.t.Helper()
-	text, err := os.ReadFile(filepath.Join(g.dir, "gateway.yaml"))
+	text := g.read("gateway.yaml")
+	if !strings.Contains(text, old) {
+		g.t.Fatalf("gateway.yaml has no %q", old)
+	}
+	g.write("gateway.yaml", strings.Replace(text, old, new, 1))
+}
+
+// read is a file of the gateway's folder.
+func (g *gateway) read(name string) string {
+	g.t.Helper()
+	text, err := os.ReadFile(filepath.Join(g.dir, name))
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	if !strings.Contains(string(text), old) {
-		g.t.Fatalf("gateway.yaml has no %q", old)
-	}
-	g.write("gateway.yaml", strings.Replace(string(text), old, new, 1))
+	return string(text)
 }
 
 // entry is a log line.

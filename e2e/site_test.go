@@ -48,7 +48,7 @@ type legacy struct {
 
 // arrival is a request as the application got it.
 type arrival struct {
-	method, target, user, kind, body string
+	method, target, user, email, kind, body string
 }
 
 // startLegacy serves pages by their path; all else is answered "ok".
@@ -61,7 +61,7 @@ func startLegacy(t *testing.T, pages map[string]string) *legacy {
 			return // the test misses it
 		}
 		l.mu.Lock()
-		l.seen = append(l.seen, arrival{r.Method, r.URL.RequestURI(), r.Header.Get("X-Auth-User"), r.Header.Get("Content-Type"), string(body)})
+		l.seen = append(l.seen, arrival{r.Method, r.URL.RequestURI(), r.Header.Get("X-Auth-User"), r.Header.Get("X-Auth-Email"), r.Header.Get("Content-Type"), string(body)})
 		l.mu.Unlock()
 		page, ok := pages[r.URL.Path]
 		if !ok || r.Method != http.MethodGet {
