@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // NewAccount is an account to be made. ID is for imports, "" makes one in the
@@ -72,7 +73,7 @@ func (s *Service) AddAccount(ctx context.Context, n NewAccount, by Actor) (Accou
 	if n.Username == "" {
 		n.Username = n.Email
 	}
-	now := s.now().UTC()
+	now := s.now().UTC().Truncate(time.Millisecond) // as the store keeps it
 	a := Account{
 		ID: n.ID, Username: n.Username, Email: n.Email, EmailVerified: n.Email != "", Name: n.Name,
 		Roles: slices.Clone(n.Roles), Fields: presentFields(n.Fields),

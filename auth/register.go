@@ -58,7 +58,7 @@ func (s *Service) Register(ctx context.Context, r Applicant, c Client) (Grant, e
 // accountOf is the account that an applicant asks for, or all that is wrong with
 // it.
 func (s *Service) accountOf(st *state, r Applicant) (Account, error) {
-	now := s.now().UTC()
+	now := s.now().UTC().Truncate(time.Millisecond) // as the store keeps it
 	fields, faults := ParseFields(r.Fields)
 	faults = append(faults, st.editFaults(fields)...)
 	a := Account{

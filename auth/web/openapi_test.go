@@ -112,7 +112,7 @@ func TestTheDescriptionNamesEveryEndpoint(t *testing.T) {
 }
 
 // everything turns on what is off by default.
-func everything(*setup) {}
+func everything(s *setup) { open(s); public(s) }
 
 // TestTheDescriptionIsThisGateways: prefix, address and cookie are those of the
 // configuration.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -41,6 +42,7 @@ type setup struct {
 	web    Config
 	public string
 	hosts  []string
+	audit  func(context.Context, auth.Event)
 }
 
 func newSite(t *testing.T, changes ...func(*setup)) *site {
@@ -57,7 +59,7 @@ func newSite(t *testing.T, changes ...func(*setup)) *site {
 	t.Cleanup(func() { _ = store.Close() })
 	s := &site{t: t, store: store, address: "192.0.2.7", log: &strings.Builder{}}
 	store.Now = s.now
-	s.service, err = auth.New(t.Context(), auth.Options{Store: store, Master: auth.MasterKey{1, 2, 3}, Config: conf.auth, Now: s.now})
+	s.service, err = auth.New(t.Context(), auth.Options{Store: store, Master: auth.MasterKey{1, 2, 3}, Config: conf.auth, Now: s.now, Audit: conf.audit})
 	if err != nil {
 		t.Fatal(err)
 	}
