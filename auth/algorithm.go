@@ -1,20 +1,14 @@
 package auth
 
 import (
-	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"math/big"
-	"slices"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -123,56 +117,4 @@ func (a algorithm) parse(id string, plain []byte) (signKey, error) {
 		return signKey{}, fmt.Errorf("is not a key for %s", a.name)
 	}
 	return signKey{id: id, private: parsed, public: signer.Public()}, nil
-}
-
-// jwk is a public key as RFC 7517 and RFC 7518 6 write it.
-type jwk struct {
-	Kty string `json:"kty"`
-	Use string `json:"use"`
-	Alg string `json:"alg"`
-	Kid string `json:"kid"`
-	Crv string `json:"crv,omitempty"`
-	X   string `json:"x,omitempty"`
-	Y   string `json:"y,omitempty"`
-	N   string `json:"n,omitempty"`
-	E   string `json:"e,omitempty"`
-}
-
-// jwkSet writes the public halves, ordered by kid so that the document is the
-// same on every instance.
-func jwkSet(alg algorithm, keys map[string]signKey) ([]byte, error) {
-	set := struct {
-		Keys []jwk `json:"keys"`
-	}{Keys: []jwk{}}
-	for _, k := range keys {
-		if alg.secret > 0 {
-			break // a symmetric key in a public document would let anybody sign
-		}
-		j, err := publicJWK(k.public)
-		if err != nil {
-			return nil, err
-		}
-		j.Use, j.Alg, j.Kid = "sig", alg.name, k.id
-		set.Keys = append(set.Keys, j)
-	}
-	slices.SortFunc(set.Keys, func(a, b jwk) int { return cmp.Compare(a.Kid, b.Kid) })
-	return json.Marshal(set)
-}
-
-func publicJWK(public any) (jwk, error) {
-	b64 := base64.RawURLEncoding.EncodeToString
-	switch k := public.(type) {
-	case *ecdsa.PublicKey:
-		point, err := k.Bytes() // 4, then both coordinates in full width
-		if err != nil {
-			return jwk{}, err
-		}
-		half := (len(point) - 1) / 2
-		return jwk{Kty: "EC", Crv: k.Curve.Params().Name, X: b64(point[1 : 1+half]), Y: b64(point[1+half:])}, nil
-	case *rsa.PublicKey:
-		return jwk{Kty: "RSA", N: b64(k.N.Bytes()), E: b64(big.NewInt(int64(k.E)).Bytes())}, nil
-	case ed25519.PublicKey:
-		return jwk{Kty: "OKP", Crv: "Ed25519", X: b64(k)}, nil
-	}
-	return jwk{}, errors.New("no JWK form for this key")
 }

@@ -33,6 +33,17 @@
 // member has one spelling, and an expired but genuine token is told apart from a
 // forged one. RFC 8725 is the list that they follow.
 //
+// A key changes hands in steps, so that a rotation refuses no token anywhere: the
+// new key is in the store and published first, and signs a second later, when
+// every instance has read it with the revocations (twice a second). An instance
+// that was late in that reads the keys when a token names one that it does not
+// know, and only then, so that invented names cost nothing. The old key stays in
+// the JWK Set until its last token has expired, and is known for as long as a
+// session lives: an expired token is how a returning browser is recognised. No
+// token outlives its key's time, whatever is written in it. All of this follows
+// from when the keys were made, so a process that is killed half-way loses
+// nothing, and every instance comes to the same.
+//
 // A fault of the store is a third outcome beside yes and no: it wraps
 // ErrUnavailable and is never taken for "no such user".
 package auth

@@ -24,7 +24,8 @@ const (
 	EventUserEnabled     = "user_enabled"
 	EventUserDeleted     = "user_deleted"
 	EventUserUnlocked    = "user_unlocked" // its failed logins are forgotten; Detail: those of an address instead
-	EventKeyCreated      = "key_created"   // Detail: the use and the kid
+	EventKeyCreated      = "key_created"   // the first of a use; Detail: the use and the kid
+	EventKeyRotated      = "key_rotated"   // the next of a use; Detail: the use and the new kid
 )
 
 // tell hands an event to the audit log.

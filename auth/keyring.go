@@ -1,242 +1,213 @@
 package auth
 
 import (
-	"context"
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"strconv"
-	"strings"
+	"maps"
+	"slices"
 	"time"
-
-	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// MasterKey seals the keys in the store. It lives in a file of its own, so
-// that a copy of the store alone can neither sign nor refresh.
-type MasterKey [32]byte
+// How the keys of one use follow each other. A new one is first published, and
+// used keyActivation after it was made: by then every instance has read it.
+// keyLag is how much later than that an instance may still use the one before.
+const (
+	keyActivation = time.Second
+	keyLag        = time.Second
+)
 
-// ParseMasterKey reads the content of a key file: 64 hexadecimal digits, or
-// base64 in either alphabet, with or without padding. White space around it is
-// fine. The error never repeats the content.
-func ParseMasterKey(text []byte) (MasterKey, error) {
-	s := strings.TrimSpace(string(text))
-	if b, err := hex.DecodeString(s); err == nil && len(b) == len(MasterKey{}) {
-		return MasterKey(b), nil
-	}
-	s = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(s, "="))
-	if b, err := base64.RawStdEncoding.Strict().DecodeString(s); err == nil && len(b) == len(MasterKey{}) {
-		return MasterKey(b), nil
-	}
-	return MasterKey{}, errors.New("the key file must hold 32 bytes as 64 hexadecimal digits or as base64; " +
-		"`openssl rand -hex 32` makes such a key")
-}
-
-// NewMasterKey makes a key and the text to write into the key file. It panics
-// when rand fails: there is no safe way to go on.
-func NewMasterKey(rand io.Reader) (MasterKey, string) {
-	var k MasterKey
-	if _, err := io.ReadFull(rand, k[:]); err != nil {
-		panic("auth: no randomness for a master key: " + err.Error())
-	}
-	return k, hex.EncodeToString(k[:]) + "\n"
-}
-
-// useRefresh is the use of the keys that seal refresh tokens; the keys that
-// sign access tokens have useSign and their algorithm.
+// The uses of keys, as they are named in the store. Behind useSign stands the
+// algorithm: one key serves one algorithm (RFC 8725 3.1).
 const (
 	useRefresh = "refresh"
 	useSign    = "sign:"
 )
 
-// keyring is every key that counts: one to sign, those that verify, and those
-// that seal refresh tokens. It never changes; a change makes another.
-type keyring struct {
+// The same as people name them.
+const (
+	KeySign    = "sign"    // signs access tokens
+	KeyRefresh = "refresh" // seals refresh tokens
+)
+
+// keyUse is one purpose that keys are made for.
+type keyUse struct {
+	kind      string // as people name it
+	name      string // as the store names it
 	algorithm algorithm
-	sign      signKey            // the newest in use
-	verify    map[string]signKey // by kid, of the one algorithm: a closed map
-	refresh   map[int64][]byte   // by generation
-	newest    int64              // generation that seals the next refresh token
-	jwks      []byte
+	published bool          // the public halves stand in the JWK Set
+	proves    time.Duration // how long what a key made may be good
+	known     time.Duration // and how long it is recognised, to be told expired
 }
 
-// signKey is a key of an access token, opened.
+// keyUses are all purposes: what stands here is made at the first start,
+// followed, rotated and pruned. That a key is in the table opens no door: what
+// it proves is decided by the chain that a token is looked up in.
+func keyUses(c Config) []keyUse {
+	alg, _ := algorithmByName(c.AccessToken.Algorithm) // Validate knows it
+	ttl, session := c.longest(), c.RefreshToken.SessionTTL
+	return []keyUse{
+		// An expired token is how a returning browser is known for as long as
+		// its session may live.
+		{kind: KeySign, name: useSign + alg.name, algorithm: alg, published: true, proves: ttl, known: max(ttl, session)},
+		{kind: KeyRefresh, name: useRefresh, algorithm: refreshAlgorithm(), proves: session, known: session},
+	}
+}
+
+// refreshAlgorithm is what seals refresh tokens: HMAC-SHA256.
+func refreshAlgorithm() algorithm { return algorithm{name: "HS256", secret: sha256.Size} }
+
+// openedKey is a key of the store, decrypted and, where the configuration has a
+// use for it, read.
+type openedKey struct {
+	SealedKey
+	signKey
+}
+
+// signKey is a key's material.
 type signKey struct {
 	id      string
 	private any // as golang-jwt wants it for Sign
 	public  any // and for Verify; the same secret for HMAC
 }
 
-// sealer opens and seals keys under the master key.
-type sealer struct {
-	master MasterKey
-	rand   io.Reader
+// keyring is every key that counts, by use. It never changes; a change makes
+// another.
+type keyring struct {
+	keys    []openedKey // all of the store, in its order
+	access  chain       // signs and proves access tokens
+	refresh chain       // seals refresh tokens
+	jwks    []byte
 }
 
-// additional binds a sealed key to its place: moved to another use, generation
-// or id in the store it does not open.
-func additional(k SealedKey) []byte {
-	return []byte("postern key\x00" + k.Use + "\x00" + strconv.FormatInt(k.Generation, 10) + "\x00" + k.ID)
-}
-
-// seal encrypts a key with XChaCha20-Poly1305 under a random nonce, which
-// stands before the ciphertext; 192 bits never repeat by chance.
-func (s sealer) seal(k SealedKey, plain []byte) (SealedKey, error) {
-	aead, err := chacha20poly1305.NewX(s.master[:])
-	if err != nil {
-		return SealedKey{}, fmt.Errorf("seal a key: %w", err)
-	}
-	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plain)+aead.Overhead())
-	if _, err := io.ReadFull(s.rand, nonce); err != nil {
-		return SealedKey{}, fmt.Errorf("seal a key: %w", err)
-	}
-	k.Sealed = aead.Seal(nonce, nonce, plain, additional(k))
-	return k, nil
-}
-
-// errMasterKey is what a person reads who started with another key file.
-var errMasterKey = errors.New("the key file does not open the keys in this store: " +
-	"put back the key file that belongs to it (store.key_file), " +
-	"or start with an empty store; nothing was changed")
-
-// open decrypts a key. The only ways to fail are another master key and a
-// store that was tampered with.
-func (s sealer) open(k SealedKey) ([]byte, error) {
-	aead, err := chacha20poly1305.NewX(s.master[:])
-	if err != nil {
-		return nil, fmt.Errorf("open a key: %w", err)
-	}
-	if len(k.Sealed) < aead.NonceSize() {
-		return nil, fmt.Errorf("key %q: %w", k.ID, errMasterKey)
-	}
-	plain, err := aead.Open(nil, k.Sealed[:aead.NonceSize()], k.Sealed[aead.NonceSize():], additional(k))
-	if err != nil {
-		return nil, fmt.Errorf("key %q: %w", k.ID, errMasterKey)
-	}
-	return plain, nil
-}
-
-// openKeyring reads the keys and makes those that are missing: one to sign with
-// the algorithm, one for refresh tokens. Every key in the store is opened, also
-// those of no use now: a wrong master key must not go unnoticed until the day
-// it is needed. created are the keys that this call added.
-func (s *Service) openKeyring(ctx context.Context, alg algorithm) (ring *keyring, created []SealedKey, err error) {
-	keys, err := s.store.Keys(ctx)
-	if err != nil {
-		return nil, nil, unavailable("read the keys", err)
-	}
-	plain := make([][]byte, len(keys))
-	for i, k := range keys {
-		if plain[i], err = s.sealer.open(k); err != nil {
-			return nil, nil, err
+// newKeyring sorts opened keys into their uses, as they stand now.
+func newKeyring(c Config, keys []openedKey, now time.Time) (*keyring, error) {
+	r := &keyring{keys: keys}
+	for _, use := range keyUses(c) {
+		made := newChain(use, keys, now)
+		if made.current.id == "" {
+			return nil, fmt.Errorf("the store has no key in use for %s", use.name)
+		}
+		switch use.kind {
+		case KeySign:
+			r.access = made
+		case KeyRefresh:
+			r.refresh = made
 		}
 	}
-	for _, use := range []string{useSign + alg.name, useRefresh} {
-		if hasKey(keys, use) {
-			continue
-		}
-		k, p, err := s.addKey(ctx, use, alg)
-		if err != nil {
-			return nil, nil, err
-		}
-		keys, plain, created = append(keys, k), append(plain, p), append(created, k)
-	}
-	ring, err = newKeyring(alg, keys, plain, s.now())
-	return ring, created, err
+	var err error
+	r.jwks, err = jwkSet(r.access)
+	return r, err
 }
 
-func hasKey(keys []SealedKey, use string) bool {
-	for _, k := range keys {
-		if k.Use == use && k.Retired.IsZero() {
-			return true
-		}
-	}
-	return false
+// alike reports whether both make and prove the same.
+func (r *keyring) alike(other *keyring) bool {
+	return r.access.alike(other.access) && r.refresh.alike(other.refresh)
 }
 
-// addKey makes the first key of a use. Of two instances that start at once the
-// store's answer counts for both, so the key to use is the one that it opens to.
-func (s *Service) addKey(ctx context.Context, use string, alg algorithm) (SealedKey, []byte, error) {
-	if use == useRefresh {
-		alg = algorithm{secret: sha256.Size}
-	}
-	plain, err := alg.generate(s.rand)
-	if err != nil {
-		return SealedKey{}, nil, fmt.Errorf("make a key: %w", err)
-	}
-	id, err := randomName(s.rand, 12)
-	if err != nil {
-		return SealedKey{}, nil, fmt.Errorf("make a key: %w", err)
-	}
-	k, err := s.sealer.seal(SealedKey{ID: id, Use: use, Generation: 1, Created: s.now()}, plain)
-	if err != nil {
-		return SealedKey{}, nil, err
-	}
-	if k, err = s.store.AddKey(ctx, k); err != nil {
-		return SealedKey{}, nil, unavailable("add a key", err)
-	}
-	plain, err = s.sealer.open(k)
-	return k, plain, err
+// chain is the keys of one use: one makes what is new, and those before it are
+// good until the last that they made is over.
+type chain struct {
+	use     keyUse
+	current chainKey
+	known   map[string]chainKey // by kid: a closed map
+	byGen   map[int64]chainKey
+	gone    []string // kids that nothing living can need
+	now     time.Time
 }
 
-// randomName is n random bytes in base64url.
-func randomName(rand io.Reader, n int) (string, error) {
-	b := make([]byte, n)
-	if _, err := io.ReadFull(rand, b); err != nil {
-		return "", err
-	}
-	return base64.RawURLEncoding.EncodeToString(b), nil
+// chainKey is a key in its chain.
+type chainKey struct {
+	signKey
+	generation int64
+	begins     time.Time // when it makes what is new
+	until      time.Time // what it made is good before; zero: no end yet
 }
 
-// newKeyring sorts opened keys into their uses.
-func newKeyring(alg algorithm, keys []SealedKey, plain [][]byte, now time.Time) (*keyring, error) {
-	r := &keyring{algorithm: alg, verify: map[string]signKey{}, refresh: map[int64][]byte{}}
-	var signing int64
-	for i, k := range keys {
+// newChain orders the keys of a use. It goes by generation from the newest
+// back, so that each key is met by when the next had taken over. It depends on
+// the rows, the terms and the time alone: every instance comes to the same, and
+// so does a process that was killed half-way.
+func newChain(use keyUse, keys []openedKey, now time.Time) chain {
+	c := chain{use: use, known: map[string]chainKey{}, byGen: map[int64]chainKey{}, now: now}
+	var over time.Time // when a newer key has taken over; zero: there is none
+	var oldest chainKey
+	for _, k := range newestFirst(use, keys) {
 		// A retired key is one that must not be believed any more.
 		if !k.Retired.IsZero() && !now.Before(k.Retired) {
 			continue
 		}
-		switch k.Use {
-		case useRefresh:
-			r.refresh[k.Generation] = plain[i]
-			r.newest = max(r.newest, k.Generation)
-		case useSign + alg.name:
-			opened, err := alg.parse(k.ID, plain[i])
-			if err != nil {
-				return nil, fmt.Errorf("key %q: %w", k.ID, err)
-			}
-			r.verify[k.ID] = opened
-			if k.Generation > signing {
-				signing, r.sign = k.Generation, opened
-			}
+		key := chainKey{signKey: k.signKey, generation: k.Generation, begins: k.Created.Add(keyActivation)}
+		if !over.IsZero() {
+			key.until = over.Add(use.proves + keyLag)
+		}
+		if !k.Retired.IsZero() && (key.until.IsZero() || k.Retired.Before(key.until)) {
+			key.until = k.Retired
+		}
+		if !over.IsZero() && !now.Before(over.Add(use.known+keyLag)) {
+			c.gone = append(c.gone, key.id)
+			continue
+		}
+		c.known[key.id], c.byGen[key.generation], oldest = key, key, key
+		if c.current.id == "" && !now.Before(key.begins) {
+			c.current = key
+		}
+		if over.IsZero() || key.begins.Before(over) {
+			over = key.begins
 		}
 	}
-	if signing == 0 || r.newest == 0 {
-		return nil, errors.New("the store has no key in use to sign tokens with")
+	if c.current.id == "" {
+		c.current = oldest // at the first start there is none to wait with
 	}
-	var err error
-	r.jwks, err = jwkSet(alg, r.verify)
-	return r, err
+	return c
+}
+
+func newestFirst(use keyUse, keys []openedKey) []openedKey {
+	var own []openedKey
+	for _, k := range keys {
+		if k.Use == use.name {
+			own = append(own, k)
+		}
+	}
+	slices.SortFunc(own, func(a, b openedKey) int { return cmp.Compare(b.Generation, a.Generation) })
+	return own
+}
+
+// published are the keys that a verifier may meet in a good token, or will.
+func (c chain) published() []chainKey {
+	var list []chainKey
+	for _, k := range c.known {
+		if k.until.IsZero() || c.now.Before(k.until) {
+			list = append(list, k)
+		}
+	}
+	return list
+}
+
+// alike reports whether both make and prove the same. The JWK Set follows from
+// it but for the keys whose time is over, which the count tells.
+func (c chain) alike(other chain) bool {
+	same := func(a, b chainKey) bool { return a.id == b.id && a.until.Equal(b.until) }
+	return c.use.name == other.use.name && same(c.current, other.current) &&
+		maps.EqualFunc(c.known, other.known, same) && len(c.published()) == len(other.published()) &&
+		slices.Equal(c.gone, other.gone)
 }
 
 // refreshMAC is the seal of a refresh token; ok is false for a generation that
 // has no key.
 func (r *keyring) refreshMAC(generation int64, text string) (mac []byte, ok bool) {
-	key, ok := r.refresh[generation]
-	if !ok {
+	key, ok := r.refresh.byGen[generation]
+	secret, isSecret := key.private.([]byte)
+	if !ok || !isSecret {
 		return nil, false
 	}
-	h := hmac.New(sha256.New, key)
+	h := hmac.New(sha256.New, secret)
 	h.Write([]byte(text))
 	return h.Sum(nil), true
 }
 
-// JWKS is the JWK Set document (RFC 7517) with the public keys that verify this
-// gateway's access tokens. With an HMAC algorithm it is empty: a symmetric key
-// is never published.
-func (s *Service) JWKS() []byte { return s.current.Load().ring.jwks }
+// errUnknownKey is a token that names a key which this instance has not seen,
+// and which another one may have made a moment ago.
+var errUnknownKey = errors.New("no such key")

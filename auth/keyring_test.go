@@ -1,117 +1,44 @@
 package auth
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"math/big"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-func TestAMasterKeyIsReadAsItIsWritten(t *testing.T) {
-	key, text := NewMasterKey(rand.Reader)
-	std := base64.StdEncoding.EncodeToString(key[:])
-	url := base64.RawURLEncoding.EncodeToString(key[:])
-	for _, form := range []string{text, strings.ToUpper(text), std, std + "\n", url, "  " + text + "\r\n", base64.URLEncoding.EncodeToString(key[:])} {
-		if got, err := ParseMasterKey([]byte(form)); err != nil || got != key {
-			t.Errorf("%q: %v", form, err)
-		}
-	}
-	for _, bad := range []string{"", "secret", text[:63], text + "00", std[:40], strings.Repeat("g", 64), "\x00", strings.Repeat("A", 1<<20)} {
-		_, err := ParseMasterKey([]byte(bad))
-		if err == nil || bad != "" && len(bad) > 4 && strings.Contains(err.Error(), bad) {
-			t.Errorf("%.70q: %v", bad, err)
-		}
-	}
-}
-
-func TestNoRandomnessMakesNoMasterKey(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("made a key of nothing")
-		}
-	}()
-	NewMasterKey(bytes.NewReader(nil))
-}
-
-// A sealed key is bound to its place: who can write to the store must not be
-// able to make a verifying key of another, or an old one of a new one.
-func TestASealedKeyOpensInItsPlaceAlone(t *testing.T) {
-	s := sealer{master: MasterKey{1}, rand: rand.Reader}
-	sealed, err := s.seal(SealedKey{ID: "k", Use: useRefresh, Generation: 1}, []byte("secret key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if plain, err := s.open(sealed); err != nil || string(plain) != "secret key" {
-		t.Fatalf("%q %v", plain, err)
-	}
-	again, err := s.seal(SealedKey{ID: "k", Use: useRefresh, Generation: 1}, []byte("secret key"))
-	if err != nil || bytes.Equal(again.Sealed, sealed.Sealed) || bytes.Contains(sealed.Sealed, []byte("secret")) {
-		t.Error("sealed without a nonce of its own")
-	}
-	for name, spoil := range map[string]func(*SealedKey, *sealer){
-		"use":        func(k *SealedKey, _ *sealer) { k.Use = "sign:HS256" },
-		"generation": func(k *SealedKey, _ *sealer) { k.Generation = 2 },
-		"id":         func(k *SealedKey, _ *sealer) { k.ID = "other" },
-		"bit":        func(k *SealedKey, _ *sealer) { k.Sealed[len(k.Sealed)-1] ^= 1 },
-		"nonce":      func(k *SealedKey, _ *sealer) { k.Sealed[0] ^= 1 },
-		"cut":        func(k *SealedKey, _ *sealer) { k.Sealed = k.Sealed[:5] },
-		"empty":      func(k *SealedKey, _ *sealer) { k.Sealed = nil },
-		"master key": func(_ *SealedKey, s *sealer) { s.master = MasterKey{2} },
-	} {
-		k, other := sealed, s
-		k.Sealed = bytes.Clone(sealed.Sealed)
-		spoil(&k, &other)
-		if plain, err := other.open(k); !errors.Is(err, errMasterKey) || plain != nil {
-			t.Errorf("another %s: %q %v", name, plain, err)
-		}
-	}
-}
-
+// TK-21
 func TestARetiredKeyVerifiesNothing(t *testing.T) {
 	f := newForge(t, "ES256")
 	raw := f.sign(f.header(), f.good())
-	material := make([][]byte, 3)
-	for i := range material {
-		m, err := f.alg.generate(rand.Reader)
+	old := *f.current.Load()
+	keys := []openedKey{
+		{SealedKey{ID: "kid-1", Use: useSign + "ES256", Generation: 1, Retired: f.now}, old.ring.access.current.signKey},
+		{SealedKey{ID: "kid-2", Use: useSign + "ES256", Generation: 2}, readKey(t, f.alg, "kid-2", keyMaterial(t, f.alg))},
+		{SealedKey{ID: "mac-1", Use: useRefresh, Generation: 1}, old.ring.refresh.current.signKey},
+	}
+	use := func(now time.Time) *keyring {
+		ring, err := newKeyring(old.config, keys, now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		material[i] = m
+		st := old
+		st.ring, st.cache = ring, newTokenCache()
+		f.current.Store(&st)
+		return ring
 	}
-	material[2] = bytes.Repeat([]byte{7}, 32)
-	keys := []SealedKey{
-		{ID: "kid-1", Use: useSign + "ES256", Generation: 1, Retired: f.now},
-		{ID: "kid-2", Use: useSign + "ES256", Generation: 2},
-		{ID: "mac-1", Use: useRefresh, Generation: 1},
+	ring := use(f.now)
+	f.refused(raw)
+	if ring.access.current.id != "kid-2" || strings.Contains(string(ring.jwks), "kid-1") {
+		t.Errorf("signs with %s, publishes %s", ring.access.current.id, ring.jwks)
 	}
-	ring, err := newKeyring(f.alg, keys, material, f.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	st := *f.current.Load()
-	st.ring, st.cache = ring, newTokenCache()
-	f.current.Store(&st)
-	f.refused(raw) // TK-21
-	if ring.sign.id != "kid-2" || strings.Contains(string(ring.jwks), "kid-1") {
-		t.Errorf("signs with %s, publishes %s", ring.sign.id, ring.jwks)
-	}
-	// Until it is retired the older key verifies, and the newer one signs.
-	keys[0].Retired = f.now.Add(time.Minute)
-	ring, err = newKeyring(f.alg, keys, material, f.now)
-	if err != nil || ring.sign.id != "kid-2" || len(ring.verify) != 2 {
-		t.Errorf("%v: signs with %s, verifies with %d", err, ring.sign.id, len(ring.verify))
-	}
-	if _, err := newKeyring(f.alg, keys[:1], material, f.now.Add(time.Hour)); err == nil {
+	if _, err := newKeyring(old.config, keys[:1], f.now.Add(time.Hour)); err == nil {
 		t.Error("a ring of nothing")
 	}
 }
@@ -143,74 +70,6 @@ func TestAKeyServesItsAlgorithmAlone(t *testing.T) {
 	}
 }
 
-func TestTheJWKSetHoldsPublicKeysAlone(t *testing.T) {
-	for _, a := range algorithms() {
-		ring := forgeRing(t, a)
-		var set struct{ Keys []map[string]string }
-		if err := json.Unmarshal(ring.jwks, &set); err != nil {
-			t.Fatal(err)
-		}
-		if a.secret > 0 {
-			if string(ring.jwks) != `{"keys":[]}` {
-				t.Errorf("%s publishes %s", a.name, ring.jwks)
-			}
-			continue
-		}
-		if len(set.Keys) != 1 {
-			t.Fatalf("%s: %s", a.name, ring.jwks)
-		}
-		k := set.Keys[0]
-		for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "k", "oth"} {
-			if _, leaked := k[private]; leaked {
-				t.Errorf("%s publishes %q", a.name, private)
-			}
-		}
-		if k["alg"] != a.name || k["kid"] != "kid-1" || k["use"] != "sig" {
-			t.Errorf("%s: %v", a.name, k)
-		}
-		if !sameKey(ring.sign.public, k) {
-			t.Errorf("%s: %v is not the key", a.name, k)
-		}
-	}
-}
-
-// sameKey reads a JWK back and compares it with the key that it was made of.
-func sameKey(public any, k map[string]string) bool {
-	n := func(member string) *big.Int {
-		b, err := base64.RawURLEncoding.DecodeString(k[member])
-		if err != nil {
-			return new(big.Int)
-		}
-		return new(big.Int).SetBytes(b)
-	}
-	switch key := public.(type) {
-	case *ecdsa.PublicKey:
-		return k["kty"] == "EC" && k["crv"] == key.Curve.Params().Name && key.Equal(ecKey(key.Curve, k["x"], k["y"]))
-	case *rsa.PublicKey:
-		return k["kty"] == "RSA" && k["e"] == "AQAB" && key.Equal(&rsa.PublicKey{N: n("n"), E: int(n("e").Int64())})
-	case ed25519.PublicKey:
-		return k["kty"] == "OKP" && k["crv"] == "Ed25519" && key.Equal(ed25519.PublicKey(n("x").FillBytes(make([]byte, 32))))
-	}
-	return false
-}
-
-// ecKey makes a public key of a JWK's coordinates, which have their full width.
-func ecKey(curve elliptic.Curve, x, y string) *ecdsa.PublicKey {
-	point := []byte{4}
-	for _, coordinate := range []string{x, y} {
-		b, err := base64.RawURLEncoding.DecodeString(coordinate)
-		if err != nil {
-			return nil
-		}
-		point = append(point, b...)
-	}
-	key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
-	if err != nil {
-		return nil
-	}
-	return key
-}
-
 func FuzzParseRefresh(f *testing.F) {
 	ring := forgeRing(f, algorithms()[0])
 	good, err := ring.refreshToken(Session{ID: "AAAAAAAAAAAAAAAAAAAAAA", Counter: 12, Generation: 1})
@@ -239,4 +98,96 @@ func TestARefreshTokenOfAKeyThatIsGoneIsRefused(t *testing.T) {
 	if _, ok := ring.refreshMAC(2, "x"); ok {
 		t.Error("a MAC of no key")
 	}
+}
+
+// The whole life of a key beside the next one: published before it signs,
+// signing, good for what it has signed, recognised, and gone.
+func TestTheKeysOfAUseFollowEachOther(t *testing.T) {
+	made := time.Unix(1_800_000_000, 0)
+	use := keyUse{name: useRefresh, algorithm: refreshAlgorithm(), proves: 15 * time.Minute, known: 30 * day}
+	key := func(id string, generation int64, created time.Duration) openedKey {
+		return openedKey{SealedKey{ID: id, Use: useRefresh, Generation: generation, Created: made.Add(created)}, signKey{id: id}}
+	}
+	two := []openedKey{key("one", 1, 0), key("two", 2, time.Hour)}
+	hour := time.Hour + keyActivation
+	for name, test := range map[string]struct {
+		keys                               []openedKey
+		now                                time.Duration
+		current, published, known, forgets string
+	}{
+		"at the first start there is nothing to wait with": {two[:1], 0, "one", "one", "one", ""},
+		"a clock that was set back":                        {two[:1], -time.Hour, "one", "one", "one", ""},
+		"the new one is published and does not sign":       {two, hour - 1, "one", "one two", "one two", ""},
+		"the new one signs":                                {two, hour, "two", "one two", "one two", ""},
+		"until the last token has expired":                 {two, hour + 15*time.Minute + keyLag - 1, "two", "one two", "one two", ""},
+		"only to tell that it has":                         {two, hour + 15*time.Minute + keyLag, "two", "two", "one two", ""},
+		"as long as a session lives":                       {two, hour + 30*day + keyLag - 1, "two", "two", "one two", ""},
+		"and no longer":                                    {two, hour + 30*day + keyLag, "two", "two", "two", "one"},
+		"two rotations at once": {
+			[]openedKey{two[0], two[1], key("three", 3, time.Hour+time.Millisecond)}, hour, "two", "one three two", "one three two", ""},
+		"the newest was made by a clock that is ahead": {
+			[]openedKey{two[0], key("ahead", 2, day)}, 2 * time.Hour, "one", "ahead one", "ahead one", ""},
+		"the one between was": {
+			[]openedKey{two[0], key("ahead", 2, day), key("three", 3, time.Hour)}, hour + 16*time.Minute, "three", "three", "ahead one three", ""},
+		"of another use": {append(two[:1:1], openedKey{SealedKey{ID: "x", Use: "other", Generation: 9}, signKey{id: "x"}}), day, "one", "one", "one", ""},
+	} {
+		c := newChain(use, test.keys, made.Add(test.now))
+		var published []string
+		for _, k := range c.published() {
+			published = append(published, k.id)
+		}
+		slices.Sort(published)
+		known := strings.Join(slices.Sorted(maps.Keys(c.known)), " ")
+		if c.current.id != test.current || strings.Join(published, " ") != test.published || known != test.known || strings.Join(c.gone, " ") != test.forgets {
+			t.Errorf("%s: signs with %s, publishes %s, knows %s, forgets %s", name, c.current.id, published, known, c.gone)
+		}
+	}
+}
+
+// A key that was superseded may have been stolen: who has it can write any date
+// into a token, but not make it good.
+func TestNoTokenOutlivesItsKey(t *testing.T) {
+	f := newForge(t, "ES256")
+	old := *f.current.Load()
+	raw := f.sign(f.header(), f.good())
+	next := openedKey{SealedKey{ID: "kid-2", Use: useSign + "ES256", Generation: 2, Created: f.now.Add(-time.Hour)}, readKey(t, f.alg, "kid-2", keyMaterial(t, f.alg))}
+	ring, err := newKeyring(old.config, append(slices.Clone(old.ring.keys), next), f.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Verify(raw); err != nil {
+		t.Errorf("before the rotation: %v", err)
+	}
+	old.ring, old.cache = ring, newTokenCache()
+	f.current.Store(&old)
+	p, err := f.Verify(raw)
+	if !errors.Is(err, ErrTokenExpired) || p.Session != "s1" {
+		t.Errorf("a fresh token under an old key: %v, of session %q", err, p.Session)
+	}
+}
+
+// A use that is added later must not open a door: its keys are published beside
+// the others and prove no access token.
+func TestAKeyOfAnotherUseProvesNoAccessToken(t *testing.T) {
+	f := newForge(t, "ES256")
+	st := *f.current.Load()
+	other := openedKey{SealedKey{ID: "kid-9", Use: "other:ES256", Generation: 1}, readKey(t, f.alg, "kid-9", keyMaterial(t, f.alg))}
+	ring, err := newKeyring(st.config, append(slices.Clone(st.ring.keys), other), f.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ring.alike(st.ring) {
+		t.Error("a key without a use is in the ring")
+	}
+	c := newChain(keyUse{name: "other:ES256", algorithm: f.alg, published: true}, ring.keys, f.now)
+	text, err := jwkSet(ring.access, c)
+	if err != nil || !strings.Contains(string(text), "kid-9") || !strings.Contains(string(text), "kid-1") {
+		t.Errorf("published: %s %v", text, err)
+	}
+	signing := *ring // signs with the other key
+	signing.access.current = c.current
+	st.ring = &signing
+	f.current.Store(&st)
+	raw := f.sign(with(f.header(), "kid", "kid-9"), f.good())
+	f.refused(raw)
 }

@@ -139,7 +139,7 @@ func (s *Service) begin(ctx context.Context, st *state, a Account, c Client) (Gr
 	}
 	now := s.now().UTC()
 	session := Session{
-		ID: sid, AccountID: a.ID, Counter: 1, Floor: 1, Generation: st.ring.newest,
+		ID: sid, AccountID: a.ID, Counter: 1, Floor: 1, Generation: st.ring.refresh.current.generation,
 		AuthTime: now, Created: now, LastSeen: now, Rotated: now,
 		UserAgent: truncate(c.UserAgent, maxUserAgent),
 	}

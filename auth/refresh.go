@@ -92,8 +92,20 @@ func (r *keyring) openRefresh(raw string) (refreshToken, bool) {
 // RefreshSession is the session that a genuine refresh token belongs to; the
 // token may be spent. It checks the MAC and asks no store.
 func (s *Service) RefreshSession(token string) (sid string, ok bool) {
-	t, ok := s.current.Load().ring.openRefresh(token)
+	_, t, ok := s.openRefresh(token)
 	return t.session, ok
+}
+
+// openRefresh proves a refresh token, and answers the state that has its key:
+// another instance may have sealed it under one that is new here.
+func (s *Service) openRefresh(token string) (*state, refreshToken, bool) {
+	t, _, ok := parseRefresh(token)
+	if !ok {
+		return s.current.Load(), refreshToken{}, false
+	}
+	st := s.sealing(t.generation)
+	t, ok = st.ring.openRefresh(token)
+	return st, t, ok
 }
 
 // Refresh spends a refresh token and answers its successor with a new access
@@ -106,8 +118,7 @@ func (s *Service) RefreshSession(token string) (sid string, ok bool) {
 // one of a session or an account that was ended otherwise, is ErrRefreshInvalid,
 // one past its time ErrRefreshExpired.
 func (s *Service) Refresh(ctx context.Context, token string, c Client) (Grant, error) {
-	st := s.current.Load()
-	t, ok := st.ring.openRefresh(token)
+	st, t, ok := s.openRefresh(token)
 	if !ok {
 		s.tell(ctx, Event{Name: EventRefreshFailed, Client: c, Detail: "invalid"})
 		return Grant{}, ErrRefreshInvalid
@@ -120,6 +131,8 @@ func (s *Service) Refresh(ctx context.Context, token string, c Client) (Grant, e
 	outcome := refreshInvalid
 	if err == nil {
 		outcome = s.judgeRefresh(st, t, found)
+		// It may be a repeat, of what another instance has sealed just now.
+		st = s.sealing(found.Session.Generation)
 	}
 	return s.answerRefresh(ctx, st, found, outcome, c)
 }
@@ -128,7 +141,7 @@ func (s *Service) Refresh(ctx context.Context, token string, c Client) (Grant, e
 func (st *state) rotation(session string, counter int64, c Client) Rotation {
 	conf := st.config.RefreshToken
 	return Rotation{
-		Session: session, Presented: counter, Generation: st.ring.newest,
+		Session: session, Presented: counter, Generation: st.ring.refresh.current.generation,
 		Grace: conf.ReuseGrace, IdleLimit: conf.TTL, AgeLimit: conf.SessionTTL, Client: c,
 	}
 }

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -132,7 +133,7 @@ func (s *Service) Follow(ctx context.Context) error {
 	}
 }
 
-// poll reads the feed on from where it was left.
+// poll reads the feed on from where it was left, and the keys.
 func (s *Service) poll(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
@@ -144,6 +145,7 @@ func (s *Service) poll(ctx context.Context) error {
 	if err != nil {
 		err = unavailable("read the revocations", err)
 	}
+	err = errors.Join(err, s.followKeys(ctx))
 	v.mu.Lock()
 	v.fault = err
 	v.mu.Unlock()
@@ -164,9 +166,10 @@ func (s *Service) prune(ctx context.Context) {
 	defer cancel()
 	conf := s.current.Load().config.RefreshToken
 	now := s.now()
-	if err := s.store.PruneSessions(ctx, now.Add(-conf.TTL), now.Add(-conf.SessionTTL)); err != nil {
+	err := unavailable("prune the sessions", s.store.PruneSessions(ctx, now.Add(-conf.TTL), now.Add(-conf.SessionTTL)))
+	if err = errors.Join(err, s.pruneKeys(ctx)); err != nil {
 		s.view.mu.Lock()
-		s.view.fault = unavailable("prune the sessions", err)
+		s.view.fault = err
 		s.view.mu.Unlock()
 	}
 }

@@ -44,8 +44,9 @@ type Service struct {
 	started    time.Time
 
 	demotion    sync.Mutex            // one change that an administrator may not survive at a time
-	reconfigure sync.Mutex            // one Reconfigure at a time
+	reconfigure sync.Mutex            // one change of current at a time
 	current     atomic.Pointer[state] // replaced whole, never changed
+	keysRead    atomic.Int64          // when the keys were read last, in nanoseconds since 1970
 }
 
 // state is all that a reload can change.
@@ -99,8 +100,7 @@ func (s *Service) Reconfigure(ctx context.Context, c Config) error {
 	if f := c.Validate(); len(f) > 0 {
 		return fmt.Errorf("auth.%s: %s", f[0].Path, f[0].Message)
 	}
-	alg, _ := algorithmByName(c.AccessToken.Algorithm) // Validate knows it
-	ring, created, err := s.openKeyring(ctx, alg)
+	ring, created, err := s.openKeyring(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -126,18 +126,8 @@ func (s *Service) Reconfigure(ctx context.Context, c Config) error {
 
 // provesAlike reports whether both accept the same tokens in the same way.
 func (st *state) provesAlike(other *state) bool {
-	return string(st.ring.jwks) == string(other.ring.jwks) && st.ring.algorithm.name == other.ring.algorithm.name &&
-		sameKeys(st.ring.verify, other.ring.verify) && st.config.Issuer == other.config.Issuer &&
+	return st.ring.alike(other.ring) && st.config.Issuer == other.config.Issuer &&
 		slices.Equal(st.config.Audience, other.config.Audience) && st.config.longest() == other.config.longest()
-}
-
-func sameKeys(a, b map[string]signKey) bool {
-	for id := range a {
-		if _, ok := b[id]; !ok {
-			return false
-		}
-	}
-	return len(a) == len(b)
 }
 
 // unavailable marks a fault of the store, which is answered 503 and never taken

@@ -116,6 +116,8 @@ type Store interface {
 	// exists; it answers the one that counts, so that of two instances which
 	// start at once both use the same.
 	AddKey(ctx context.Context, k SealedKey) (SealedKey, error)
+	// DeleteKeys forgets keys by their ids. One that is not there is no fault.
+	DeleteKeys(ctx context.Context, ids []string) error
 
 	// Close ends the use of the store.
 	Close() error

@@ -73,7 +73,7 @@ func (a *audience) UnmarshalJSON(text []byte) error {
 
 // signToken makes the compact JWS of an access token.
 func (r *keyring) signToken(c claims) (string, error) {
-	header, err := json.Marshal(tokenHeader{Alg: r.algorithm.name, Kid: r.sign.id, Typ: "at+jwt"})
+	header, err := json.Marshal(tokenHeader{Alg: r.access.use.algorithm.name, Kid: r.access.current.id, Typ: "at+jwt"})
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
@@ -83,7 +83,7 @@ func (r *keyring) signToken(c claims) (string, error) {
 	}
 	b64 := base64.RawURLEncoding.EncodeToString
 	text := b64(header) + "." + b64(payload)
-	sig, err := r.algorithm.method.Sign(text, r.sign.private)
+	sig, err := r.access.use.algorithm.method.Sign(text, r.access.current.private)
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
@@ -159,31 +159,37 @@ func verifySignature(alg algorithm, key signKey, raw string, sig []byte) error {
 }
 
 // openToken reads and proves an access token; what it answers besides an error
-// is not proven. Time and revocation are not judged here.
-func (r *keyring) openToken(raw string) (claims, error) {
+// is not proven. Time and revocation are not judged here, and neither is the
+// key's time: it comes back with the claims.
+//
+// A key of another use is not among those that are looked at, even where it has
+// the same algorithm and is published: an assertion for an upstream is no access
+// token.
+func (r *keyring) openToken(raw string) (claims, chainKey, error) {
 	header, payload, sig, err := jwsParts(raw)
 	if err != nil {
-		return claims{}, err
+		return claims{}, chainKey{}, err
 	}
 	var h tokenHeader
 	if err := decodeStrict(header, &h, true); err != nil {
-		return claims{}, ErrTokenMalformed
+		return claims{}, chainKey{}, ErrTokenMalformed
 	}
-	if h.Alg != r.algorithm.name || !isAccessTokenType(h.Typ) {
-		return claims{}, ErrTokenInvalid
+	alg := r.access.use.algorithm
+	if h.Alg != alg.name || !isAccessTokenType(h.Typ) {
+		return claims{}, chainKey{}, ErrTokenInvalid
 	}
-	key, ok := r.verify[h.Kid]
+	key, ok := r.access.known[h.Kid]
 	if !ok {
-		return claims{}, ErrTokenInvalid
+		return claims{}, chainKey{}, errUnknownKey
 	}
-	if err := verifySignature(r.algorithm, key, raw, sig); err != nil {
-		return claims{}, err
+	if err := verifySignature(alg, key.signKey, raw, sig); err != nil {
+		return claims{}, chainKey{}, err
 	}
 	var c claims
 	if err := decodeStrict(payload, &c, false); err != nil {
-		return claims{}, ErrTokenInvalid
+		return claims{}, chainKey{}, ErrTokenInvalid
 	}
-	return c, nil
+	return c, key, nil
 }
 
 // isAccessTokenType reports whether typ is an access token's (RFC 9068 4; media

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/big"
 	"strings"
 	"sync"
@@ -30,23 +31,40 @@ func newForge(t testing.TB, alg string) *forge {
 	t.Helper()
 	f := &forge{t: t, now: time.Unix(1_800_000_000, 0)}
 	f.alg, _ = algorithmByName(alg)
-	conf := DefaultConfig()
-	conf.Issuer = forgeIssuer
-	conf.AccessToken.Algorithm = alg
 	f.Service = &Service{now: func() time.Time { return f.now }, view: newRevocations(), rand: rand.Reader}
-	f.current.Store(&state{config: conf, ring: forgeRing(t, f.alg), cache: newTokenCache()})
+	f.keysRead.Store(math.MaxInt64) // never again: there is no store
+	f.current.Store(&state{config: forgeConfig(f.alg), ring: forgeRing(t, f.alg), cache: newTokenCache()})
 	return f
 }
 
 func forgeRing(t testing.TB, alg algorithm) *keyring {
 	t.Helper()
 	material := keyMaterial(t, alg)
-	keys := []SealedKey{{ID: "kid-1", Use: useSign + alg.name, Generation: 1}, {ID: "mac-1", Use: useRefresh, Generation: 1}}
-	ring, err := newKeyring(alg, keys, [][]byte{material, bytes.Repeat([]byte{7}, 32)}, time.Now())
+	keys := []openedKey{
+		{SealedKey{ID: "kid-1", Use: useSign + alg.name, Generation: 1}, readKey(t, alg, "kid-1", material)},
+		{SealedKey{ID: "mac-1", Use: useRefresh, Generation: 1}, readKey(t, refreshAlgorithm(), "mac-1", bytes.Repeat([]byte{7}, 32))},
+	}
+	ring, err := newKeyring(forgeConfig(alg), keys, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return ring
+}
+
+func forgeConfig(alg algorithm) Config {
+	conf := DefaultConfig()
+	conf.Issuer = forgeIssuer
+	conf.AccessToken.Algorithm = alg.name
+	return conf
+}
+
+func readKey(t testing.TB, alg algorithm, id string, material []byte) signKey {
+	t.Helper()
+	k, err := alg.parse(id, material)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
 }
 
 // rsaMaterial is one RSA key for all tests: making one takes a second.
@@ -85,7 +103,7 @@ func (f *forge) header() map[string]any {
 func (f *forge) sign(header, payload any) string {
 	f.t.Helper()
 	text := encodePart(f.t, header) + "." + encodePart(f.t, payload)
-	sig, err := f.alg.method.Sign(text, f.current.Load().ring.sign.private)
+	sig, err := f.alg.method.Sign(text, f.current.Load().ring.access.current.private)
 	if err != nil {
 		f.t.Fatal(err)
 	}

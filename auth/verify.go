@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 )
 
 // Verify proves an access token. It asks nobody: the keys, the view of
-// revocations and the cache are in memory.
+// revocations and the cache are in memory. Only when the keys were not followed
+// in time it reads them for a token that names one it does not know.
 //
 // With ErrTokenExpired, ErrTokenRevoked and ErrTokenOutdated the signature is
 // genuine and the Principal is filled in, as a candidate: good for logging out
@@ -19,20 +21,17 @@ func (s *Service) Verify(raw string) (Principal, error) {
 	st, now := s.current.Load(), s.now()
 	p, ok := st.cache.get(raw)
 	if !ok {
-		c, err := st.ring.openToken(raw)
-		if err == nil {
-			err = c.check(st.config.Issuer, st.config.Audience, now)
+		var err error
+		if p, err = st.prove(raw, now); errors.Is(err, errUnknownKey) {
+			st = s.catchUp()
+			p, err = st.prove(raw, now)
+		}
+		if errors.Is(err, errUnknownKey) {
+			err = ErrTokenInvalid
 		}
 		if err != nil {
 			return Principal{}, err
 		}
-		fresh := c.principal()
-		// Revocations are kept for one lifetime. A token that was issued with a
-		// longer one, before a reload or a restart, must not outlive them.
-		if latest := fresh.IssuedAt.Add(st.config.longest()); fresh.Expires.After(latest) {
-			fresh.Expires = latest
-		}
-		p = &fresh
 	}
 	if !now.Before(p.Expires) {
 		return *p, ErrTokenExpired
@@ -44,6 +43,29 @@ func (s *Service) Verify(raw string) (Principal, error) {
 		st.cache.put(raw, p)
 	}
 	return *p, nil
+}
+
+// prove proves a token that was not seen before. Whether it has expired or was
+// revoked is not judged here.
+func (st *state) prove(raw string, now time.Time) (*Principal, error) {
+	c, key, err := st.ring.openToken(raw)
+	if err == nil {
+		err = c.check(st.config.Issuer, st.config.Audience, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := c.principal()
+	// Revocations are kept for one lifetime. A token that was issued with a
+	// longer one, before a reload or a restart, must not outlive them.
+	if latest := p.IssuedAt.Add(st.config.longest()); p.Expires.After(latest) {
+		p.Expires = latest
+	}
+	// And none outlives its key, whoever may have kept a copy of that.
+	if !key.until.IsZero() && p.Expires.After(key.until) {
+		p.Expires = key.until
+	}
+	return &p, nil
 }
 
 // Issued reports whether a text looks like a token of this gateway, proven or

@@ -33,6 +33,19 @@ func (s *Store) AddKey(ctx context.Context, k auth.SealedKey) (auth.SealedKey, e
 	return counts, nil
 }
 
+// DeleteKeys implements auth.Store.
+func (s *Store) DeleteKeys(ctx context.Context, ids []string) error {
+	err := s.write(ctx, func(ctx context.Context, q querier) error {
+		for _, id := range ids {
+			if _, err := q.ExecContext(ctx, `DELETE FROM keys WHERE id = $1`, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return fault("delete keys", err)
+}
+
 // scanKey reads a row of keyColumns.
 func scanKey(r row) (k auth.SealedKey, err error) {
 	var created, retired int64

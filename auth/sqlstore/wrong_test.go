@@ -38,6 +38,7 @@ type wrong struct {
 	feed     func(context.Context, int64) ([]auth.Revocation, error)
 	keys     func(context.Context) ([]auth.SealedKey, error)
 	addKey   func(context.Context, auth.SealedKey) (auth.SealedKey, error)
+	dropKeys func(context.Context, []string) error
 	close    func() error
 }
 
@@ -99,6 +100,9 @@ func (w *wrong) Keys(ctx context.Context) ([]auth.SealedKey, error) {
 }
 func (w *wrong) AddKey(ctx context.Context, k auth.SealedKey) (auth.SealedKey, error) {
 	return or(w.addKey, w.addKey != nil, w.Store.AddKey)(ctx, k)
+}
+func (w *wrong) DeleteKeys(ctx context.Context, ids []string) error {
+	return or(w.dropKeys, w.dropKeys != nil, w.Store.DeleteKeys)(ctx, ids)
 }
 func (w *wrong) Close() error { return or(w.close, w.close != nil, w.Store.Close)() }
 
@@ -445,6 +449,9 @@ func feedFaults() []fault {
 				slices.Reverse(all)
 				return all, err
 			}
+		}},
+		{"forgets the first key alone", "of the keys", func(w *wrong, real auth.Store) {
+			w.dropKeys = func(ctx context.Context, ids []string) error { return real.DeleteKeys(ctx, ids[:min(1, len(ids))]) }
 		}},
 		{"answers the key that it was given", "of two keys", func(w *wrong, real auth.Store) {
 			w.addKey = func(ctx context.Context, k auth.SealedKey) (auth.SealedKey, error) {

@@ -16,6 +16,7 @@ func feedPromises() []Promise {
 		{Name: "what has expired leaves the feed and its number is not used again", Check: checkFeedExpiry},
 		{Name: "a follower of the feed misses nothing", Shared: true, Check: checkFeedFollower},
 		{Name: "keys come back as they went in, oldest first", Check: checkKeys},
+		{Name: "of the keys those that are named are forgotten", Check: checkDeleteKeys},
 		{Name: "of two keys with one use and generation the first counts", Check: checkSameKey},
 		{Name: "all who add a key at once use the same one", Shared: true, Check: checkKeyRace},
 	}
@@ -126,6 +127,28 @@ func checkKeys(t testing.TB, s, other auth.Store) {
 	got, err := other.Keys(context.Background())
 	must(t, "list", err)
 	same(t, "keys", got, keys)
+}
+
+// checkDeleteKeys forgets two keys of four. What they sealed is lost with them,
+// so another one must not go along; and a generation that is free again is no
+// reason to refuse the next key of it.
+func checkDeleteKeys(t testing.TB, s, other auth.Store) {
+	var keys []auth.SealedKey
+	for i, id := range []string{"k1", "k2", "k3", "k4"} {
+		k := auth.SealedKey{ID: id, Use: "refresh", Generation: int64(i + 1), Sealed: []byte(id), Created: now().Add(time.Duration(i) * time.Second)}
+		_, err := s.AddKey(context.Background(), k)
+		must(t, "add "+id, err)
+		keys = append(keys, k)
+	}
+	must(t, "delete", s.DeleteKeys(context.Background(), []string{"k1", "k3", "nobody's"}))
+	must(t, "delete again", other.DeleteKeys(context.Background(), []string{"k1"}))
+	must(t, "delete nothing", other.DeleteKeys(context.Background(), nil))
+	all, err := other.Keys(context.Background())
+	must(t, "list", err)
+	same(t, "keys", all, []auth.SealedKey{keys[1], keys[3]})
+	got, err := s.AddKey(context.Background(), keys[0])
+	must(t, "add again", err)
+	same(t, "the one that counts", got, keys[0])
 }
 
 // checkSameKey adds a key twice. Two keys for one use would be two halves of the

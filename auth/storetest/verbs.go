@@ -85,6 +85,7 @@ func verbs() []verb {
 		{"Locks", func(ctx context.Context, s auth.Store) error { _, err := s.Locks(ctx, "n"); return err }},
 		{"ForgetFailures", func(ctx context.Context, s auth.Store) error { _, err := s.ForgetFailures(ctx, "n", "w"); return err }},
 		{"Keys", func(ctx context.Context, s auth.Store) error { _, err := s.Keys(ctx); return err }},
+		{"DeleteKeys", func(ctx context.Context, s auth.Store) error { return s.DeleteKeys(ctx, []string{"k"}) }},
 		{"AddKey", func(ctx context.Context, s auth.Store) error {
 			_, err := s.AddKey(ctx, auth.SealedKey{ID: "k", Use: "u", Sealed: []byte("x")})
 			return err
