@@ -469,3 +469,25 @@ func TestUnlockingAnAddressUnlocksNoName(t *testing.T) {
 		wantLock(t, r.guess("", "user0", office), lockDuration)
 	})
 }
+
+// Between the comparison and the commit a failure must not be nowhere: a burst
+// would slip through.
+func TestAFailureIsUnderWayUntilItIsInTheStore(t *testing.T) {
+	r := newRig(t)
+	var meanwhile error
+	fine := func() error { return nil }
+	r.opts.Store = brittle{Store: r.store, failures: fine, remember: fine, count: func() error {
+		_, meanwhile = auth.BeginTry(t.Context(), r.svc, r.alice.ID, "", address("203.0.113.9"))
+		return nil
+	}}
+	plain := r.svc
+	for range attempts - 1 {
+		wantError(t, r.guess(r.alice.ID, "", "203.0.113.9"), nil)
+	}
+	r.svc = r.restart()
+	wantError(t, r.guess(r.alice.ID, "", "203.0.113.9"), nil)
+	wantLock(t, meanwhile, time.Second)
+	if _, err := auth.BeginTry(t.Context(), plain, r.alice.ID, "", address("203.0.113.9")); !locked(err) {
+		t.Errorf("once it is in the store: %v", err)
+	}
+}
