@@ -145,7 +145,7 @@ forwards what it allows with headers that say who is asking.
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
 		serveCommand(sys), demoCommand(sys), initCommand(sys), configCommand(sys),
-		policyCommand(sys), userCommand(sys), sessionCommand(sys), tokenCommand(sys),
+		policyCommand(sys), userCommand(sys), sessionCommand(sys), keyCommand(sys), tokenCommand(sys),
 		healthcheckCommand(sys), versionCommand(sys),
 	)
 	return root
