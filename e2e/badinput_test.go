@@ -118,7 +118,8 @@ func TestBadConfigurationIsRefused(t *testing.T) {
 		{"a role that a header would split", goodConfig + "auth: { roles: [\"user,admin\"] }\n", []string{"gateway.yaml:8:"}},
 		{"what a later version brings", goodConfig + "rate_limit: 1\n", []string{"gateway.yaml:8:"}},
 		{"PostgreSQL, which a later version brings", goodConfig + "store: { driver: postgres, dsn: \"postgres://\" }\n", []string{"gateway.yaml:8:", "later version"}},
-		{"registration, which a later version brings", goodConfig + "auth: { registration: { enabled: true } }\n", []string{"gateway.yaml:8:", "later version"}},
+		{"a role for strangers that does not exist", goodConfig + "auth: { registration: { enabled: true, default_roles: [member] } }\n", []string{"gateway.yaml:8:", "auth.registration.default_roles[0]", "member", "user, admin"}},
+		{"a list of breached passwords that is not there", goodConfig + "auth: { password: { breached_file: none.txt } }\n", []string{"gateway.yaml:8:", "auth.password.breached_file", "none.txt"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g := prepare(t, test.config)

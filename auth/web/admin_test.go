@@ -18,16 +18,6 @@ func admin(t *testing.T, changes ...func(*setup)) (*site, with) {
 	return s, bearer(s.login("root", rootPassword).access)
 }
 
-// idOf is an account's id.
-func (s *site) idOf(name string) string {
-	s.t.Helper()
-	a, err := s.service.FindAccount(s.t.Context(), name)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return a.ID
-}
-
 var adminEndpoints = []struct{ method, path, body string }{
 	{"GET", "/auth/admin/users", ""}, {"POST", "/auth/admin/users", `{"username":"mallory"}`},
 	{"GET", "/auth/admin/users/{id}", ""}, {"PATCH", "/auth/admin/users/{id}", `{"roles":["admin"]}`}, {"DELETE", "/auth/admin/users/{id}", ""},
