@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Logout ends a session: its refresh token and its access tokens are refused
@@ -84,6 +85,21 @@ func (s *Service) Sessions(ctx context.Context, accountID string) ([]Session, er
 	}
 	conf, now := s.current.Load().config.RefreshToken, s.now()
 	return slices.DeleteFunc(rows, func(r Session) bool { return r.over(conf, now) }), nil
+}
+
+// SessionEnd says when a session is over unless its refresh token is used before.
+// One that is over, or not there, is ErrNotFound. A stream, which outlives its
+// access token, asks it.
+func (s *Service) SessionEnd(ctx context.Context, sid string) (time.Time, error) {
+	row, err := s.store.Session(ctx, sid)
+	if err != nil {
+		return time.Time{}, unavailable("find a session", err)
+	}
+	conf := s.current.Load().config.RefreshToken
+	if row.over(conf, s.now()) {
+		return time.Time{}, fmt.Errorf("session: %w", ErrNotFound)
+	}
+	return row.expires(conf), nil
 }
 
 // SessionCount says how many sessions there are, for the gauge; it counts those

@@ -157,3 +157,40 @@ func TestSessionsThatAreOverArePruned(t *testing.T) {
 		}
 	})
 }
+
+// A stream asks this: it outlives its token and must not outlive its session.
+func TestASessionSaysWhenItIsOver(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		end := func(sid string, want time.Duration) {
+			t.Helper()
+			at, err := r.svc.SessionEnd(t.Context(), sid)
+			if err != nil || time.Until(at) != want {
+				t.Errorf("over in %s, %v; want %s", time.Until(at), err, want)
+			}
+		}
+		g, ended := r.begin(), r.begin()
+		end(g.Session, idleLimit)
+		time.Sleep(idleLimit - time.Minute)
+		g = r.refresh(g.RefreshToken)
+		end(g.Session, idleLimit)
+		for range 3 {
+			time.Sleep(idleLimit - time.Minute)
+			g = r.refresh(g.RefreshToken)
+		}
+		end(g.Session, sessionEnd-4*(idleLimit-time.Minute)) // the age comes first
+		wantError(t, r.svc.Logout(t.Context(), ended.Session, home()), nil)
+		time.Sleep(sessionEnd)
+		for _, sid := range []string{ended.Session, g.Session, "none"} {
+			if _, err := r.svc.SessionEnd(t.Context(), sid); !errors.Is(err, auth.ErrNotFound) {
+				t.Errorf("%s: %v", sid, err)
+			}
+		}
+		if err := r.store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.svc.SessionEnd(t.Context(), g.Session); !errors.Is(err, auth.ErrUnavailable) || errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("while the store is away: %v", err)
+		}
+	})
+}

@@ -28,6 +28,9 @@ type Authenticator interface {
 	OnRevoke(f func(auth.Revocation)) (cancel func())
 	// Healthy says why the store did not answer last; nil when it did.
 	Healthy() error
+	// SessionEnd says when a session is over unless it is refreshed before;
+	// auth.ErrNotFound: it is over.
+	SessionEnd(ctx context.Context, sid string) (time.Time, error)
 	// SessionCount says how many sessions are live.
 	SessionCount(ctx context.Context) (int, error)
 }

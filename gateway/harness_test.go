@@ -40,6 +40,7 @@ type stack struct {
 	gateway *Gateway
 	server  *Server
 	service *auth.Service
+	store   *sqlstore.Store
 	app     *application
 	log     *logBuffer
 	parts   Parts
@@ -92,6 +93,7 @@ func (s *stack) serve(conf *setup) {
 	store, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "postern.db"))
 	must(t, err)
 	store.Now = s.now
+	s.store = store
 	t.Cleanup(func() { _ = store.Close() })
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.service, err = auth.New(t.Context(), auth.Options{Store: store, Master: auth.MasterKey{7}, Config: conf.auth, Now: s.now})

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/posternhq/postern/auth"
 )
@@ -18,13 +19,29 @@ var (
 	errStreamStopping = errors.New("the gateway is stopping")
 )
 
+// How often a stream's session is asked whether it is over, at most and at
+// least (a reload may have shortened its life), and after a store that did not
+// answer.
+const (
+	askAtMost  = time.Second
+	askAtLeast = time.Hour
+	askAway    = 10 * time.Second
+	askTimeout = 5 * time.Second
+)
+
 // stream is an answer that lasts: a WebSocket, or a body without a length. It
 // outlives the access token that opened it, and ends with the session.
+//
+// A session that somebody ends is told by the feed of revocations. One that
+// runs out of time is told by nobody: until the access token expires that
+// vouches for it, then the store is asked, and again when the session would be
+// over unless its refresh token was used meanwhile.
 type stream struct {
 	session, account string
 	version          int64
 	lasting          bool // has no end of its own: stopping does not wait for it
 	conn             io.Closer
+	ask              *time.Timer // when the session is asked next; guarded by the streams' mutex
 }
 
 // streams are those under way. The zero value is ready.
@@ -66,7 +83,39 @@ func (g *Gateway) watchStream(x *exchange, res *http.Response) error {
 	if _, err := g.auth.Verify(x.presented.Token); errors.Is(err, auth.ErrTokenRevoked) {
 		return errStreamEnded
 	}
+	g.askSession(s, x.presented.Principal.Expires)
 	return nil
+}
+
+// askSession asks, at a time, whether a stream's session is over.
+func (g *Gateway) askSession(s *stream, at time.Time) {
+	g.streams.later(s, at.Sub(g.now()), func() { g.endWithSession(s) })
+}
+
+// endWithSession ends a stream whose session is over, or asks again when it
+// would be. A store that is away ends no stream: like an access token it goes
+// on with what was known.
+func (g *Gateway) endWithSession(s *stream) {
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	now := g.now()
+	switch end, err := g.auth.SessionEnd(ctx, s.session); {
+	case errors.Is(err, auth.ErrNotFound):
+		_ = s.conn.Close() // the copy that reads from it ends with an error
+	case err != nil:
+		g.askSession(s, now.Add(askAway))
+	default:
+		g.askSession(s, now.Add(min(max(end.Sub(now), askAtMost), askAtLeast)))
+	}
+}
+
+// later runs f after a while, unless the stream has ended by then.
+func (t *streams) later(s *stream, d time.Duration, f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, open := t.open[s]; open {
+		s.ask = time.AfterFunc(d, f)
+	}
 }
 
 // add answers false to what would not end by itself once the gateway stops.
@@ -91,6 +140,9 @@ func (t *streams) remove(s *stream) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.open, s)
+	if s.ask != nil {
+		s.ask.Stop()
+	}
 	if t.closed && len(t.open) == 0 && t.drained != nil {
 		close(t.drained)
 		t.drained = nil

@@ -128,6 +128,81 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 	}
 }
 
+// ask has every stream that waits to ask about its session do so now.
+func (s *stack) ask() {
+	s.t.Helper()
+	g := s.gateway
+	g.streams.mu.Lock()
+	var open []*stream
+	for one := range g.streams.open {
+		if one.ask != nil {
+			open = append(open, one)
+		}
+	}
+	g.streams.mu.Unlock()
+	for _, one := range open {
+		g.endWithSession(one)
+	}
+}
+
+// Nobody tells of a session that runs out of time: idle for too long, or too
+// old. One that is refreshed goes on, and so does everything while the store is
+// away.
+func TestAStreamEndsWhenItsSessionRunsOutOfTime(t *testing.T) {
+	const day = 24 * time.Hour
+	s := newStack(t, func(c *setup) {
+		c.answer = lasting(nil)
+		c.auth.RefreshToken.SessionTTL = 10 * day
+	})
+	idle, used := s.login("alice"), s.login("alice")
+	idleWS, idleWSR := s.open("/app/ws", bearer(idle.AccessToken))
+	idleSSE, idleSSER := s.open("/app/events", bearer(idle.AccessToken))
+	usedWS, usedWSR := s.open("/app/ws", bearer(used.AccessToken))
+	usedSSE, usedSSER := s.open("/app/events", bearer(used.AccessToken))
+	anonymous, anonymousR := s.open("/public/ws", "Origin: http://gw.test")
+
+	s.later(16 * time.Minute) // they outlive their tokens
+	s.ask()
+	s.later(6 * day)
+	if _, err := s.service.Refresh(t.Context(), used.RefreshToken, clientForTest()); err != nil {
+		t.Fatal(err)
+	}
+	s.later(day)
+	s.ask()
+	ends(t, "the idle session's WebSocket", idleWS, idleWSR)
+	ends(t, "the idle session's event stream", idleSSE, idleSSER)
+	stays(t, "the used session's WebSocket", usedWS, usedWSR)
+	s.later(3 * day) // refreshed or not: it is too old
+	s.ask()
+	ends(t, "the used session's event stream", usedSSE, usedSSER)
+	stays(t, "the anonymous WebSocket", anonymous, anonymousR)
+}
+
+func TestAStreamGoesOnWhileTheStoreIsAway(t *testing.T) {
+	s := newStack(t, func(c *setup) { c.answer = lasting(nil) })
+	ws, wsr := s.open("/app/ws", bearer(s.token("alice")))
+	must(t, s.store.Close())
+	s.later(16 * time.Minute)
+	s.ask()
+	stays(t, "the WebSocket", ws, wsr)
+}
+
+// The timer is wired: with the shortest lives that a configuration may have,
+// streams end by themselves.
+func TestAStreamAsksByItselfWhetherItsSessionIsOver(t *testing.T) {
+	s := newStack(t, func(c *setup) {
+		c.answer = lasting(nil)
+		c.auth.AccessToken.TTL = time.Second
+		c.auth.RefreshToken = auth.RefreshToken{TTL: 2 * time.Second, SessionTTL: 2 * time.Second}
+	})
+	ws, wsr := s.open("/app/ws", bearer(s.token("alice")))
+	must(t, ws.SetReadDeadline(time.Now().Add(time.Minute)))
+	if _, err := io.Copy(io.Discard, wsr); err != nil && strings.Contains(err.Error(), "timeout") {
+		t.Error("the WebSocket outlives its session")
+	}
+	ws.Close()
+}
+
 func TestShutdownEndsStreamsAndWaitsForTheRest(t *testing.T) {
 	more := make(chan string, 1)
 	more <- "data"
