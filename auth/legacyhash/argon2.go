@@ -23,8 +23,12 @@ type argon2Cost struct {
 	memory, passes, threads int    // memory in KiB
 }
 
-// readArgon2 reads a PHC string of argon2id or argon2i, version 1.3. Older
-// versions and argon2d are refused: Go has neither.
+// readArgon2 reads a PHC string of argon2id or argon2i, version 1.3:
+//
+//	$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4
+//
+// Older versions and argon2d are refused: Go has neither. Without "v" a string
+// is of version 1.0.
 func readArgon2(text, _ string) (Hash, error) {
 	m := argon2Form.FindStringSubmatch(text)
 	if m == nil {

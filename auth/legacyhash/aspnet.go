@@ -12,7 +12,12 @@ const (
 	aspnet2Digest = 32
 )
 
-// readASPNET reads the base64 of ASP.NET Identity: a version, then what it says.
+// readASPNET reads the base64 of ASP.NET Identity: a byte for the version, and
+// then
+//
+//	0   salt of 16 bytes, digest of 32
+//	1   number of the digest, rounds and length of the salt, four bytes each with
+//	    the high one first; salt; digest
 func readASPNET(text, _ string) (Hash, error) {
 	data, err := decode(base64.StdEncoding, text, 13+minDigest, 13+maxSalt+maxDigest)
 	if err != nil {

@@ -15,9 +15,11 @@ func djangoFamilies() []family {
 		{"pbkdf2_sha1$", func(_, rest string) (Hash, error) { return readDjangoPBKDF2("sha1", rest) }},
 		{"scrypt$", readDjangoScrypt},
 		{"argon2$", func(_, rest string) (Hash, error) { return readDjangoArgon2(rest) }},
+		// bcrypt$$2b$12$...: the password itself, so that 72 bytes of it count.
 		{"bcrypt$", func(_, rest string) (Hash, error) {
 			return bcryptOf("django bcrypt", rest, func(password string) string { return password })
 		}},
+		// bcrypt_sha256$$2b$12$...: a digest of it, so that all of it counts.
 		{"bcrypt_sha256$", func(_, rest string) (Hash, error) {
 			return bcryptOf("django bcrypt_sha256", rest, hexSHA256)
 		}},
@@ -30,7 +32,9 @@ func hexSHA256(password string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// readDjangoPBKDF2 reads rounds, salt and digest.
+// readDjangoPBKDF2 reads rounds, salt and digest:
+//
+//	pbkdf2_sha256$260000$bm9ib2R5$pZk0Zc...=
 func readDjangoPBKDF2(prf, rest string) (Hash, error) {
 	parts, err := fields(rest, "$", 3)
 	if err != nil {
@@ -45,7 +49,9 @@ func readDjangoPBKDF2(prf, rest string) (Hash, error) {
 	return pbkdf2Hash{prf: prf, rounds: rounds, salt: salt, digest: digest}.hash("django pbkdf2_" + prf)
 }
 
-// readDjangoScrypt reads N, salt, r, p and digest.
+// readDjangoScrypt reads N, salt, r, p and digest:
+//
+//	scrypt$16384$seasalt$8$1$Qj3+9PPy...==
 func readDjangoScrypt(_, rest string) (Hash, error) {
 	parts, err := fields(rest, "$", 5)
 	if err != nil {
@@ -60,7 +66,9 @@ func readDjangoScrypt(_, rest string) (Hash, error) {
 	return c.hash("django scrypt", salt, digest)
 }
 
-// readDjangoArgon2 reads a PHC string whose first $ became Django's own.
+// readDjangoArgon2 reads a PHC string whose first $ became Django's own:
+//
+//	argon2$argon2id$v=19$m=102400,t=2,p=8$...
 func readDjangoArgon2(rest string) (Hash, error) {
 	h, err := read([]family{{"$argon2id$", readArgon2}, {"$argon2i$", readArgon2}}, "$"+rest)
 	if err != nil {

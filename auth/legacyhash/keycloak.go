@@ -28,7 +28,14 @@ type keycloakSecret struct {
 
 // readKeycloak reads a credential of Keycloak: the very object that stands in
 // the list "credentials" of a user, with both of its parts, each as an object
-// or, as Keycloak writes them, as a text that holds one.
+// or, as Keycloak writes them, as a text that holds one:
+//
+//	{"type":"password",
+//	 "secretData":"{\"value\":\"MbKs...==\",\"salt\":\"fmpB...==\"}",
+//	 "credentialData":"{\"hashIterations\":27500,\"algorithm\":\"pbkdf2-sha256\"}"}
+//
+// in one line and without blanks at its beginning. Names that are not asked for
+// are passed over, since Keycloak has more of them with each release.
 func readKeycloak(text, _ string) (Hash, error) {
 	var c keycloakCredential
 	var data keycloakData

@@ -36,8 +36,9 @@ func ldapFamilies() []family {
 	return all
 }
 
-// readLDAP reads the base64 of a digest of password and salt, then the salt of
-// at most so many bytes.
+// readLDAP reads the base64 of a digest of password and salt and, behind it, the
+// salt of at most so many bytes. Its length is what the digest leaves over: with
+// 0 there must be none, else at least one byte.
 func readLDAP(scheme string, algorithm func() hash.Hash, salt int, rest string) (Hash, error) {
 	size, low := algorithm().Size(), 0
 	if salt > 0 {

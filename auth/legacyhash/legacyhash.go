@@ -62,7 +62,7 @@ type Hash struct {
 	scheme string
 	cost   string
 	memory uint32 // KiB
-	work   int    // how often the scheme repeats its step, for tests
+	work   int    // how often the scheme repeats its step; tests hold it to its bound
 	check  func(password string) bool
 }
 

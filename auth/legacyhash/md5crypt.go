@@ -11,7 +11,10 @@ const md5CryptRounds = 1000
 var md5CryptForm = regexp.MustCompile(`^(\$1\$|\$apr1\$)([./0-9A-Za-z]{1,8})\$([./0-9A-Za-z]{22})$`)
 
 // readMD5Crypt reads the MD5 hash of FreeBSD's crypt(3) and Apache's variant of
-// it, which differ by the mark that is hashed along.
+// it, which differ by the mark that is hashed along:
+//
+//	$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/
+//	$apr1$saltsalt$dWdGZb3dLvYYEH9OeUT/W1
 func readMD5Crypt(text, _ string) (Hash, error) {
 	m := md5CryptForm.FindStringSubmatch(text)
 	if m == nil {

@@ -23,8 +23,12 @@ func adaptedBase64() *base64.Encoding {
 	return base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789./").WithPadding(base64.NoPadding)
 }
 
-// readPasslibPBKDF2 reads rounds, salt and digest. OpenLDAP's module for PBKDF2
-// took over the format.
+// readPasslibPBKDF2 reads rounds, salt and digest, the last two in base64 of
+// passlib's own:
+//
+//	$pbkdf2-sha256$29000$1lrLmVMKwfgfY6w1...$lKGiWZRdQ...
+//
+// OpenLDAP's module for PBKDF2 took over the format behind a mark of its own.
 func readPasslibPBKDF2(scheme, prf, rest string) (Hash, error) {
 	parts, err := fields(rest, "$", 3)
 	if err != nil {
@@ -41,8 +45,14 @@ func readPasslibPBKDF2(scheme, prf, rest string) (Hash, error) {
 
 var passlibBcryptForm = regexp.MustCompile(`^\$bcrypt-sha256\$(?:(2[ab]),([0-9]{1,2})|v=2,t=(2b),r=([0-9]{1,2}))\$([./A-Za-z0-9]{22})\$([./A-Za-z0-9]{31})$`)
 
-// readPasslibBcrypt reads bcrypt over the base64 of a SHA-256. Version 2 keys
-// that digest with the salt, so that a stolen plain SHA-256 cannot be tried.
+// readPasslibBcrypt reads bcrypt over the base64 of a SHA-256, in its version 1
+// or 2:
+//
+//	$bcrypt-sha256$2b,12$LrmaIX5x4TRtAwEfwJZa1.$2ehnw6LvuIUTM0iz4iz9hTxv21B6KFO
+//	$bcrypt-sha256$v=2,t=2b,r=12$n79VH.0Q2TMWmt3Oqt9uku$Kq4Noyk3094Y2QlB8NdRT8SvGiI4ft2
+//
+// Version 2 keys that digest with the salt: else whoever has a plain SHA-256 of
+// the password from elsewhere could try it in its place.
 func readPasslibBcrypt(text, _ string) (Hash, error) {
 	m := passlibBcryptForm.FindStringSubmatch(text)
 	if m == nil {

@@ -19,7 +19,12 @@ const (
 var phpassForm = regexp.MustCompile(`^\$(?:[PH]\$([./0-9A-Za-z])([./0-9A-Za-z]{8})([./0-9A-Za-z]{22})|S\$([./0-9A-Za-z])([./0-9A-Za-z]{8})([./0-9A-Za-z]{43}))$`)
 
 // readPHPass reads the portable hash of PHPass, with MD5 as WordPress before 6.8
-// ($P$) and phpBB ($H$) write it, and with SHA-512 as Drupal 7 does ($S$).
+// ($P$) and phpBB ($H$) write it, and with SHA-512 as Drupal 7 does ($S$):
+//
+//	$P$BnUCHlGwwr2ZHpyfWkXT15JnXEyLI3/
+//
+// One letter is the logarithm of the rounds, eight are the salt as it is hashed,
+// the rest is the digest, of which Drupal keeps the first 43 letters.
 func readPHPass(text, _ string) (Hash, error) {
 	m := phpassForm.FindStringSubmatch(text)
 	if m == nil {
@@ -50,7 +55,11 @@ func readPHPass(text, _ string) (Hash, error) {
 }
 
 // readWordPress reads the bcrypt hash of WordPress since 6.8: over a digest of
-// the password, so that long ones count in full.
+// the password, so that long ones count in full:
+//
+//	$wp$2y$10$dNoZn0mI...
+//
+// The key of that digest only keeps it apart from others, it is no secret.
 func readWordPress(_, rest string) (Hash, error) {
 	return bcryptOf("wordpress", "$"+rest, func(password string) string {
 		mac := hmac.New(sha512.New384, []byte("wp-sha384"))

@@ -78,7 +78,9 @@ func (c scryptCost) text(digest int) string {
 
 var scryptForm = regexp.MustCompile(`^\$scrypt\$ln=([0-9]{1,10}),r=([0-9]{1,10}),p=([0-9]{1,10})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$`)
 
-// readScrypt reads a PHC string of scrypt, as passlib and the gateway write it.
+// readScrypt reads a PHC string of scrypt, as passlib and the gateway write it:
+//
+//	$scrypt$ln=17,r=8,p=1$c29tZXNhbHRzb21lc2FsdA$nf65EOgLrQMR...
 func readScrypt(text, _ string) (Hash, error) {
 	m := scryptForm.FindStringSubmatch(text)
 	if m == nil {

@@ -27,7 +27,12 @@ type shaCrypt struct {
 }
 
 // readSHACrypt reads $5$ (SHA-256) and $6$ (SHA-512), with or without a number
-// of rounds.
+// of rounds:
+//
+//	$6$saltstring$svn8UoSVapNt...
+//	$6$rounds=10000$saltstringsaltst$OW1/O6BYHV6B...
+//
+// A number that crypt(3) would raise or lower is refused: no program writes one.
 func readSHACrypt(text, _ string) (Hash, error) {
 	m := shaCryptForm.FindStringSubmatch(text)
 	if m == nil {

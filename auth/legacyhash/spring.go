@@ -33,7 +33,9 @@ func springFamilies() []family {
 }
 
 // readSpringPBKDF2 reads the hex of salt and digest. Which digest and how many
-// rounds is said by the id alone, through the form that is given.
+// rounds is said by the id alone, through the form that is given. An encoder
+// that an application made with a secret or rounds of its own cannot be read:
+// its hashes have the same look.
 func readSpringPBKDF2(form pbkdf2Hash, rest string) (Hash, error) {
 	salt := len(form.salt)
 	data, err := decodeHex(rest, salt+springDigest, salt+springDigest)

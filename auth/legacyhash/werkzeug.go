@@ -6,7 +6,9 @@ import (
 )
 
 // readWerkzeugPBKDF2 reads what Flask's applications keep: the digest's name and
-// the rounds, the salt as text, the digest in hex.
+// the rounds, the salt as text, the digest in hex:
+//
+//	pbkdf2:sha256:260000$sUhlBCBUbnMHPGlK$95ac...
 func readWerkzeugPBKDF2(_, rest string) (Hash, error) {
 	method, salt, digest, err := werkzeugParts(rest, 2)
 	if err != nil {
@@ -19,7 +21,9 @@ func readWerkzeugPBKDF2(_, rest string) (Hash, error) {
 	return pbkdf2Hash{prf: method[0], rounds: rounds, salt: salt, digest: digest}.hash("werkzeug pbkdf2")
 }
 
-// readWerkzeugScrypt reads the same with N, r and p: the default since 2.3.
+// readWerkzeugScrypt reads the same with N, r and p, the default since 2.3:
+//
+//	scrypt:32768:8:1$nJ2k9RZpF3m0XVtQ$5c3d...
 func readWerkzeugScrypt(_, rest string) (Hash, error) {
 	method, salt, digest, err := werkzeugParts(rest, 3)
 	if err != nil {
