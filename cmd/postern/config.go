@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -55,7 +56,7 @@ func configCheckCommand(sys *system) *cobra.Command {
 			}
 			if store := peek(cmd.Context(), file); store != nil {
 				defer store.Close()
-				_ = report(sys.stderr, unheldRoles(cmd.Context(), file, store), true) // warnings alone
+				_ = report(sys.stderr, slices.Concat(unheldRoles(cmd.Context(), file, store), freeNames(cmd.Context(), file, store)), true) // warnings alone
 			}
 			_, err = fmt.Fprintf(sys.stdout, "%s: good, %s\n", path, count(len(file.Routes), "route"))
 			return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -70,6 +71,31 @@ func unheldRoles(ctx context.Context, file *config.File, store auth.Store) []con
 			warnings = append(warnings, config.Finding{
 				File: rule.Pos.File, Line: rule.Pos.Line, Column: rule.Pos.Column, Warning: true,
 				Message: fmt.Sprintf("no account has the role %q yet", role),
+			})
+		}
+	}
+	return warnings
+}
+
+// freeNames warns of the rules that let a user in by name whom no account has,
+// where strangers may register: the first to take the name would pass. It says
+// nothing of a store that cannot be read.
+func freeNames(ctx context.Context, file *config.File, store auth.Store) []config.Finding {
+	if !file.AuthConfig().Registration.Enabled {
+		return nil
+	}
+	var warnings []config.Finding
+	for _, rule := range allowRules(file) {
+		for _, name := range append([]string{rule.User}, rule.AnyUser...) {
+			if name == "" {
+				continue
+			}
+			if _, err := store.FindAccount(ctx, auth.Fold(name)); !errors.Is(err, auth.ErrNotFound) {
+				continue
+			}
+			warnings = append(warnings, config.Finding{
+				File: rule.Pos.File, Line: rule.Pos.Line, Column: rule.Pos.Column, Warning: true,
+				Message: fmt.Sprintf("no account is called %q, and strangers may register: whoever takes the name passes here; make the account first", name),
 			})
 		}
 	}

@@ -158,6 +158,26 @@ func TestRolesThatNoAccountHoldsAreWarnedOf(t *testing.T) {
 	}
 }
 
+// Where strangers may register, a rule for a name that is free is a rule for
+// whoever comes first.
+func TestNamesThatStrangersCouldTakeAreWarnedOf(t *testing.T) {
+	newServed(t).write(t, "routes:\n  - { path: /a, allow: { user: Alice } }\n  - { path: /b, allow: { any_user: [alice, boss@example.com] } }\n")
+	command(t, "a long password\n", "user", "add", "alice", "--role", "user", "--role", "admin")
+	if _, _, stderr := command(t, "", "config", "check"); stderr != "" {
+		t.Errorf("nobody registers here: %s", stderr)
+	}
+	t.Setenv("POSTERN_AUTH_REGISTRATION_ENABLED", "true")
+	status, _, stderr := command(t, "", "config", "check")
+	want := `gateway.yaml:5:24: warning: no account is called "boss@example.com", and strangers may register`
+	if status != exitDone || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("%d %s\nwant %s", status, stderr, want)
+	}
+	command(t, "a long password\n", "user", "add", "boss@example.com", "--email", "boss@example.com")
+	if _, _, stderr := command(t, "", "config", "check"); stderr != "" {
+		t.Errorf("somebody is called so now: %s", stderr)
+	}
+}
+
 // Looking must not make what is not there, nor fail over what cannot be read.
 func TestConfigCheckMakesNoStoreAndMindsNoBrokenOne(t *testing.T) {
 	newServed(t).write(t, guarded)

@@ -71,7 +71,7 @@ func serve(ctx context.Context, sys *system, path string, flags map[string]strin
 	if err := p.firstAdmin(ctx); err != nil {
 		return errors.Join(err, p.Close())
 	}
-	_ = report(sys.stderr, unheldRoles(ctx, p.file, p.store), true) // warnings alone
+	_ = report(sys.stderr, slices.Concat(unheldRoles(ctx, p.file, p.store), freeNames(ctx, p.file, p.store)), true) // warnings alone
 	return p.Run(ctx)
 }
 

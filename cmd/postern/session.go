@@ -22,6 +22,7 @@ func sessionCommand(sys *system) *cobra.Command {
 type sessionRow struct {
 	ID        string    `json:"id"`
 	User      string    `json:"user"`
+	Device    string    `json:"device"`
 	Address   string    `json:"address"`
 	UserAgent string    `json:"user_agent"`
 	Created   time.Time `json:"created"`
@@ -38,9 +39,9 @@ func sessionListCommand(sys *system) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		columns := []string{"ID", "USER", "ADDRESS", "LAST SEEN", "CREATED", "USER AGENT"}
+		columns := []string{"ID", "USER", "DEVICE", "ADDRESS", "LAST SEEN", "CREATED"}
 		return printList(sys.stdout, *output, rows, columns, func(s sessionRow) []string {
-			return []string{s.ID, s.User, s.Address, s.LastSeen.Format(time.RFC3339), s.Created.Format(time.RFC3339), s.UserAgent}
+			return []string{s.ID, s.User, s.Device, s.Address, s.LastSeen.Format(time.RFC3339), s.Created.Format(time.RFC3339)}
 		})
 	})
 	return cmd
@@ -67,7 +68,7 @@ func sessionRows(d *desk, cmd *cobra.Command, user string) ([]sessionRow, error)
 	}
 	rows := make([]sessionRow, len(sessions))
 	for i, s := range sessions {
-		rows[i] = sessionRow{s.ID, names[s.AccountID], s.Address, s.UserAgent, s.Created, s.LastSeen}
+		rows[i] = sessionRow{s.ID, names[s.AccountID], s.Device(), s.Address, s.UserAgent, s.Created, s.LastSeen}
 	}
 	return rows, err
 }

@@ -73,6 +73,7 @@ func printUsers(sys *system, form outputForm, rows []userRow) error {
 // ready before the first start, which then makes no administrator.
 func userAddCommand(sys *system) *cobra.Command {
 	var input auth.NewAccount
+	var fields []string
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Make an account; the password comes from the terminal or one line of standard input",
@@ -81,7 +82,11 @@ func userAddCommand(sys *system) *cobra.Command {
 	cmd.Flags().StringVar(&input.Email, "email", "", "e-mail address")
 	cmd.Flags().StringVar(&input.Name, "name", "", "name as a person writes it")
 	cmd.Flags().Var((*roleList)(&input.Roles), "role", "role; may be given several times, or several with commas")
-	cmd.RunE = withDesk(sys, openStore, func(d *desk, cmd *cobra.Command, args []string) error {
+	cmd.Flags().StringArrayVar(&fields, "field", nil, "NAME=VALUE of a profile field; a name given several times makes a list")
+	cmd.RunE = withDesk(sys, openStore, func(d *desk, cmd *cobra.Command, args []string) (err error) {
+		if input.Fields, err = parseFields(fields); err != nil {
+			return err
+		}
 		password, err := readPassword(sys)
 		if err != nil {
 			return err
@@ -180,7 +185,8 @@ func userSetCommand(sys *system) *cobra.Command {
 		if changed("role") {
 			change.Roles = &roles
 		}
-		if err := parseFields(&change, fields); err != nil {
+		var err error
+		if change.Fields, err = parseFields(fields); err != nil {
 			return err
 		}
 		if !changed("email") && !changed("name") && !changed("role") && !changed("field") {
@@ -192,22 +198,20 @@ func userSetCommand(sys *system) *cobra.Command {
 }
 
 // parseFields reads NAME=VALUE; a name given several times makes a list.
-func parseFields(change *auth.AccountChange, fields []string) error {
-	for _, field := range fields {
-		name, value, ok := strings.Cut(field, "=")
+func parseFields(texts []string) (map[string][]string, error) {
+	fields := map[string][]string{}
+	for _, text := range texts {
+		name, value, ok := strings.Cut(text, "=")
 		if !ok || name == "" {
-			return usagef("--field %q: write NAME=VALUE", field)
+			return nil, usagef("--field %q: write NAME=VALUE", text)
 		}
-		if change.Fields == nil {
-			change.Fields = map[string][]string{}
-		}
-		list := change.Fields[name]
+		list := fields[name]
 		if value != "" {
 			list = append(list, value)
 		}
-		change.Fields[name] = list
+		fields[name] = list
 	}
-	return nil
+	return fields, nil
 }
 
 // apply changes the account called name.

@@ -40,6 +40,24 @@ func TestRoutesThatNoRequestReachesAreWarnedOf(t *testing.T) {
 	}
 }
 
+func TestRegistrationsThatMakeAdministratorsAreWarnedOf(t *testing.T) {
+	const routes = oneUpstream + "routes: [{ path: /**, allow: authenticated }]\n"
+	for _, test := range []struct{ registration, want string }{
+		{"{ enabled: true }", ""},
+		{"{ enabled: true, allow_roles: [user] }", ""},
+		{"{ allow_roles: [admin] }", ""}, // nobody registers
+		{"{ enabled: true, allow_roles: [user, admin] }", "gateway.yaml:3:53: warning: auth.registration.allow_roles: lets every stranger become an administrator"},
+		{"{ enabled: true, default_roles: [admin] }", "gateway.yaml:3:55: warning: auth.registration.default_roles: lets every stranger become an administrator"},
+		{"{ enabled: true, default_roles: [member] }", `gateway.yaml:3:56: auth.registration.default_roles[0]: unknown role "member"; auth.roles has user, admin`},
+		{"{ enabled: true, default_roles: [member] }, roles: member", "gateway.yaml:3:74: auth.roles: must be a list"},
+	} {
+		got := checked(routes + "auth: { registration: " + test.registration + " }\n")
+		if strings.Contains(got, "\n") || !strings.HasPrefix(got, test.want) || (test.want == "") != (got == "") {
+			t.Errorf("%s\ngot  %s\nwant %s", test.registration, got, test.want)
+		}
+	}
+}
+
 // A doubt follows from values that are known, never from ones that could not
 // be read.
 func TestNothingIsSaidToBeUnreachableBecauseOfAValueThatCouldNotBeRead(t *testing.T) {
