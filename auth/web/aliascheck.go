@@ -279,7 +279,7 @@ func (c Config) checkRotation(f *aliasFaults) {
 
 // Shapes of what a user writes in an alias.
 var (
-	aliasSegment = regexp.MustCompile(`^[A-Za-z0-9._~!$&'()*+,=:@-]+$`)
+	aliasSegment = regexp.MustCompile(`^[A-Za-z0-9._~@:+,=$&!-]+$`)
 	fieldPath    = regexp.MustCompile(`^[A-Za-z0-9_$-]+(\.[A-Za-z0-9_$-]+){0,3}$`)
 	pathVariable = regexp.MustCompile(`\{[^}]*\}`)
 )
