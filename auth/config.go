@@ -29,6 +29,10 @@ type Config struct {
 	// of the aliases, filled in by the wiring. Zero: none is longer than
 	// AccessToken.TTL.
 	LongestAccess time.Duration `yaml:"-"`
+
+	// Assertions tells whether upstreams are sent assertions, which then have a
+	// key; see Service.Assert. Filled in by the wiring.
+	Assertions bool `yaml:"-"`
 }
 
 // AccessToken says how access tokens are made.

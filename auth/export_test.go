@@ -51,3 +51,13 @@ func Flying(s *Service) int {
 func GuessAt(s *Service, account, name string, from netip.Addr) Guess {
 	return s.throttle.guess(account, name, from)
 }
+
+// SignAccessAsAssertion signs the claims of an access token, as the access
+// token that they make, with the key of assertions.
+func SignAccessAsAssertion(s *Service, access string) (string, error) {
+	_, payload, _, err := jwsParts(access)
+	if err != nil {
+		return "", err
+	}
+	return s.current.Load().ring.assert.sign(typeAccess, payload)
+}

@@ -19,17 +19,19 @@ const (
 	keyLag        = time.Second
 )
 
-// The uses of keys, as they are named in the store. Behind useSign stands the
-// algorithm: one key serves one algorithm (RFC 8725 3.1).
+// The uses of keys, as they are named in the store. Behind useSign and
+// useAssert stands the algorithm: one key serves one algorithm (RFC 8725 3.1).
 const (
 	useRefresh = "refresh"
 	useSign    = "sign:"
+	useAssert  = "assert:"
 )
 
 // The same as people name them.
 const (
 	KeySign    = "sign"    // signs access tokens
 	KeyRefresh = "refresh" // seals refresh tokens
+	KeyAssert  = "assert"  // signs assertions, where there are any
 )
 
 // keyUse is one purpose that keys are made for.
@@ -48,12 +50,17 @@ type keyUse struct {
 func keyUses(c Config) []keyUse {
 	alg, _ := algorithmByName(c.AccessToken.Algorithm) // Validate knows it
 	ttl, session := c.longest(), c.RefreshToken.SessionTTL
-	return []keyUse{
+	uses := []keyUse{
 		// An expired token is how a returning browser is known for as long as
 		// its session may live.
 		{kind: KeySign, name: useSign + alg.name, algorithm: alg, published: true, proves: ttl, known: max(ttl, session)},
 		{kind: KeyRefresh, name: useRefresh, algorithm: refreshAlgorithm(), proves: session, known: session},
 	}
+	if c.Assertions {
+		alg, _ := algorithmByName(assertionAlgorithm)
+		uses = append(uses, keyUse{kind: KeyAssert, name: useAssert + alg.name, algorithm: alg, published: true, proves: maxAssertionLife, known: maxAssertionLife})
+	}
+	return uses
 }
 
 // refreshAlgorithm is what seals refresh tokens: HMAC-SHA256.
@@ -79,6 +86,7 @@ type keyring struct {
 	keys    []openedKey // all of the store, in its order
 	access  chain       // signs and proves access tokens
 	refresh chain       // seals refresh tokens
+	assert  chain       // signs assertions, and proves nothing; zero where there are none
 	jwks    []byte
 }
 
@@ -95,16 +103,18 @@ func newKeyring(c Config, keys []openedKey, now time.Time) (*keyring, error) {
 			r.access = made
 		case KeyRefresh:
 			r.refresh = made
+		case KeyAssert:
+			r.assert = made
 		}
 	}
 	var err error
-	r.jwks, err = jwkSet(r.access)
+	r.jwks, err = jwkSet(r.access, r.assert)
 	return r, err
 }
 
 // alike reports whether both make and prove the same.
 func (r *keyring) alike(other *keyring) bool {
-	return r.access.alike(other.access) && r.refresh.alike(other.refresh)
+	return r.access.alike(other.access) && r.refresh.alike(other.refresh) && r.assert.alike(other.assert)
 }
 
 // chain is the keys of one use: one makes what is new, and those before it are

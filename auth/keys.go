@@ -21,7 +21,7 @@ const keysFresh = 750 * time.Millisecond
 // KeyInfo is a key as lists show it. Nothing in it is secret.
 type KeyInfo struct {
 	ID         string // kid
-	Use        string // KeySign, KeyRefresh
+	Use        string // KeySign, KeyRefresh, KeyAssert
 	Algorithm  string
 	Generation int64
 	Status     string // one of the words below
@@ -74,7 +74,7 @@ func (s *Service) readKeys(ctx context.Context, c Config) ([]openedKey, error) {
 		return nil, unavailable("read the keys", err)
 	}
 	var known []openedKey
-	if st := s.current.Load(); st != nil && st.config.AccessToken.Algorithm == c.AccessToken.Algorithm {
+	if st := s.current.Load(); st != nil && st.config.AccessToken.Algorithm == c.AccessToken.Algorithm && st.config.Assertions == c.Assertions {
 		known = st.ring.keys
 	}
 	opened := make([]openedKey, len(sealed))
@@ -145,7 +145,7 @@ func randomName(rand io.Reader, n int) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(b), nil
 }
 
-// RotateKeys makes the next key of the uses (KeySign, KeyRefresh; none named:
+// RotateKeys makes the next key of the uses (KeySign, KeyRefresh, KeyAssert; none named:
 // of all) and answers them. by is who does it.
 //
 // No token is refused for it, and no session ends: until a second later the key
@@ -207,6 +207,8 @@ func (s *Service) Keys(ctx context.Context) ([]KeyInfo, error) {
 		list[i] = KeyInfo{ID: k.ID, Use: k.Use, Generation: k.Generation, Status: KeyUnused, Created: k.Created, Until: k.Retired}
 		if alg, ok := strings.CutPrefix(k.Use, useSign); ok {
 			list[i].Use, list[i].Algorithm = KeySign, alg
+		} else if alg, ok := strings.CutPrefix(k.Use, useAssert); ok {
+			list[i].Use, list[i].Algorithm = KeyAssert, alg
 		}
 	}
 	for _, use := range keyUses(conf) {
@@ -305,7 +307,7 @@ func (s *Service) sealing(generation int64) *state {
 // pruneKeys has the store forget the keys that nothing living can need.
 func (s *Service) pruneKeys(ctx context.Context) error {
 	ring := s.current.Load().ring
-	gone := slices.Concat(ring.access.gone, ring.refresh.gone)
+	gone := slices.Concat(ring.access.gone, ring.refresh.gone, ring.assert.gone)
 	if len(gone) == 0 {
 		return nil
 	}

@@ -19,6 +19,9 @@ const maxToken = 8 << 10
 // values, and one more.
 const maxDepth = 4
 
+// typeAccess is the typ of an access token (RFC 9068 2.1).
+const typeAccess = "at+jwt"
+
 // tokenHeader is all that the header of an own token holds. It is decoded with
 // unknown members refused: crit, jwk, jku, x5u, x5c, x5t, zip and b64 are ways
 // to make a verifier use another key or read another text (RFC 8725 3.1, 3.10).
@@ -71,23 +74,34 @@ func (a *audience) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(a))
 }
 
-// signToken makes the compact JWS of an access token.
-func (r *keyring) signToken(c claims) (string, error) {
-	header, err := json.Marshal(tokenHeader{Alg: r.access.use.algorithm.name, Kid: r.access.current.id, Typ: "at+jwt"})
-	if err != nil {
-		return "", fmt.Errorf("sign a token: %w", err)
+// sign makes a compact JWS of the current key.
+func (c chain) sign(typ string, payload []byte) (string, error) {
+	if c.current.id == "" {
+		return "", fmt.Errorf("sign a token: there is no key for %s", typ)
 	}
-	payload, err := c.payload()
+	header, err := json.Marshal(tokenHeader{Alg: c.use.algorithm.name, Kid: c.current.id, Typ: typ})
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
 	b64 := base64.RawURLEncoding.EncodeToString
 	text := b64(header) + "." + b64(payload)
-	sig, err := r.access.use.algorithm.method.Sign(text, r.access.current.private)
+	sig, err := c.use.algorithm.method.Sign(text, c.current.private)
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
-	raw := text + "." + b64(sig)
+	return text + "." + b64(sig), nil
+}
+
+// signToken makes an access token.
+func (r *keyring) signToken(c claims) (string, error) {
+	payload, err := c.payload()
+	if err != nil {
+		return "", fmt.Errorf("sign a token: %w", err)
+	}
+	raw, err := r.access.sign(typeAccess, payload)
+	if err != nil {
+		return "", err
+	}
 	if len(raw) > maxToken && c.added != nil {
 		// The bounds of an account's parts leave no room for what repeats them.
 		// A token without what a frontend would like to read is still good here.
@@ -196,7 +210,7 @@ func (r *keyring) openToken(raw string) (claims, chainKey, error) {
 // types ignore case, and their "application/" may be left out: RFC 7515 4.1.9).
 // Another kind of JWT under the same key must never pass for one.
 func isAccessTokenType(typ string) bool {
-	return strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt")
+	return strings.EqualFold(typ, typeAccess) || strings.EqualFold(typ, "application/"+typeAccess)
 }
 
 // check judges everything in proven claims but expiry and revocation.

@@ -104,3 +104,55 @@ func TestExpressRefusesATokenOfAnotherSecret(t *testing.T) {
 		t.Errorf("not the application refused: %s", r.body)
 	}
 }
+
+const assertionConfig = `
+listen: "{LISTEN}"
+public_url: "{URL}"
+admin: { listen: "{ADMIN}" }
+log: { level: info, format: json }
+auth: { roles: [user, admin], access_token: { algorithm: HS256 } }
+upstreams:
+  - { name: api, urls: ["http://{UPSTREAM}"], router: express }
+identity: { assertion: { enabled: true } }
+routes:
+  - { path: /assertion, allow: anyone }
+`
+
+// TestExpressVerifiesAnAssertionThroughTheJWKS: the application holds no
+// secret, and learns with jose and the gateway's published keys who asks.
+func TestExpressVerifiesAnAssertionThroughTheJWKS(t *testing.T) {
+	g := prepare(t, "")
+	site := "http://" + g.addr
+	api := startExpress(t, "access-token.js", "unused", site+"/.well-known/jwks.json", "api", site)
+	other := startExpress(t, "access-token.js", "unused", site+"/.well-known/jwks.json", "another", site)
+	g.configure(strings.ReplaceAll(assertionConfig, "{UPSTREAM}", api.addr))
+	g.addUser("alice", "user")
+	g.start()
+
+	g.client().get("/assertion").want(t, 401, "without a login")
+	login := g.client().login("alice")
+	var seen struct {
+		Payload struct {
+			Sub, Username, Email, Sid string
+			Roles                     []string
+		}
+		ProtectedHeader struct{ Typ, Alg string }
+	}
+	body := g.client().get("/assertion", bearer(login.AccessToken)).want(t, 200, "with a login").body
+	if err := json.Unmarshal([]byte(body), &seen); err != nil {
+		t.Fatal(err)
+	}
+	if p := seen.Payload; p.Sub != login.User.ID || p.Username != "alice" || p.Email != "alice@example.com" || strings.Join(p.Roles, " ") != "user" || p.Sid == "" {
+		t.Errorf("the application takes %s for alice", body)
+	}
+
+	// The access token itself is none to it, nor is an assertion for another.
+	api.client(t).get("/assertion", "x-auth-assertion: "+login.AccessToken).want(t, 401, "an access token for an assertion")
+	g.client().get("/assertion", "x-auth-assertion: x").want(t, 401, "a client's own")
+	g.configure(strings.ReplaceAll(assertionConfig, "{UPSTREAM}", other.addr))
+	g.reload("reload")
+	r := g.client().get("/assertion", bearer(login.AccessToken)).want(t, 401, "an application that has another name")
+	if !strings.Contains(r.body, `\"aud\"`) {
+		t.Errorf("refused for %s", r.body)
+	}
+}

@@ -7,6 +7,9 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"testing"
+	"time"
+
+	"github.com/posternhq/postern/auth"
 )
 
 // BenchmarkServe measures the gateway's own part of a request: everything from
@@ -73,4 +76,48 @@ func benchRequest(path, token string) *http.Request {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	return r
+}
+
+// BenchmarkIdentity measures what it costs to tell an upstream who asks.
+// Minted tokens are remembered, so that cold is once in half their life.
+func BenchmarkIdentity(b *testing.B) {
+	p := &auth.Principal{ID: "0198f0c2-7b1e-7cc0-9c5d-2f6e3d1a7b4c", Username: "alice", Email: "alice@gw.test", Name: "Alice", Roles: []string{"user"}, Expires: time.Now().Add(time.Hour)}
+	legacy := LegacyToken{Header: "X-Access-Token", Secret: legacySecret, TTL: time.Minute, Claims: []LegacyClaim{{Name: "id", Value: "id"}, {Name: "isAdmin", HasRole: "admin"}}}
+	for _, bench := range []struct {
+		name   string
+		change func(*Identity)
+		cold   bool
+	}{
+		{"headers", func(*Identity) {}, false},
+		{"basic", func(c *Identity) { c.Basic = Basic{true, "s3cret"} }, false},
+		{"percent", func(c *Identity) { c.Headers[0].Encoding = "percent" }, false},
+		{"legacy token", func(c *Identity) { c.LegacyToken = legacy }, false},
+		{"legacy token, cold", func(c *Identity) { c.LegacyToken = legacy }, true},
+		{"assertion", func(c *Identity) { c.Assertion.Enabled = true }, false},
+		{"assertion, cold", func(c *Identity) { c.Assertion.Enabled = true }, true},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			c := defaultIdentity()
+			bench.change(&c)
+			id, s := newIdentity(c), newStack(b, withAssertion)
+			x := &auth.Presented{Kind: auth.BearerCredential, Token: s.token("alice"), Principal: *p}
+			now, h := time.Now(), http.Header{}
+			m := newMint("app", id, s.service.Assert)
+			for b.Loop() {
+				var told minted
+				if m != nil {
+					var err error
+					if told, err = m.of(x, now); err != nil {
+						b.Fatal(err)
+					}
+				}
+				id.set(h, &x.Principal, told)
+				if bench.cold {
+					now = now.Add(time.Minute)
+					x.Principal.Expires = now.Add(time.Hour)
+				}
+			}
+		})
+	}
 }

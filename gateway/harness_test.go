@@ -79,8 +79,10 @@ func newStack(t testing.TB, changes ...func(*setup)) *stack {
 		change(&conf)
 	}
 	s := &stack{t: t, app: newApplication(t, conf.answer), log: &logBuffer{}}
-	if conf.gateway.Upstreams[0].URLs == nil {
-		conf.gateway.Upstreams[0].URLs = []string{s.app.server.URL}
+	for i := range conf.gateway.Upstreams {
+		if u := &conf.gateway.Upstreams[i]; u.URLs == nil {
+			u.URLs = []string{s.app.server.URL}
+		}
 	}
 	s.serve(&conf)
 	return s
@@ -89,7 +91,7 @@ func newStack(t testing.TB, changes ...func(*setup)) *stack {
 // serve wires the parts as cmd/postern does.
 func (s *stack) serve(conf *setup) {
 	t := s.t
-	conf.auth.Issuer = conf.gateway.PublicURL
+	conf.auth.Issuer, conf.auth.Assertions = conf.gateway.PublicURL, conf.gateway.Identity.Assertion.Enabled
 	store, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "postern.db"))
 	must(t, err)
 	store.Now = s.now

@@ -23,6 +23,7 @@ type identity struct {
 	assertionTTL time.Duration
 	legacy       *legacyToken // nil: none
 	basic        string       // the password; empty: none
+	most         int          // how many headers there are at most
 }
 
 // newIdentity joins the configured headers with those of the presets in use.
@@ -43,12 +44,9 @@ func newIdentity(c Identity) *identity {
 		}
 	}
 	for _, name := range c.Presets {
-		for _, p := range presets() {
-			for _, h := range p.headers {
-				if p.name == name {
-					id.add(h, p.separator)
-				}
-			}
+		p, _ := presetOf(name) // Validate knows it
+		for _, h := range p.headers {
+			id.add(h, p.separator)
 		}
 	}
 	for _, name := range strippedNames() {
@@ -59,6 +57,7 @@ func newIdentity(c Identity) *identity {
 			id.stripped[name] = false
 		}
 	}
+	id.most = len(id.own)
 	return id
 }
 
@@ -179,8 +178,7 @@ func (id *identity) echoes(name string) bool {
 // What there is no value for is absent, not empty: an empty name means
 // "nobody" to one application and "anybody" to another.
 func (id *identity) set(h http.Header, p *auth.Principal, m minted) {
-	const others = 3
-	values := make([]string, 0, len(id.headers)+others)
+	values := make([]string, 0, id.most)
 	put := func(name, value string) {
 		if value != "" {
 			values = append(values, value)

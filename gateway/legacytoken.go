@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -153,32 +154,35 @@ var errNotOfType = errors.New("the value is not of the claim's type")
 // all else is text. An item that would not be sent in a header is none here
 // either, and with no item left there is no value, but for a list.
 func typed(kind string, items []string, isList bool) (any, error) {
-	kept, exact := make([]string, 0, len(items)), kind == typeNumber || kind == typeBoolean
-	for _, item := range items {
-		if headerValue(item) != "" || exact && item != "" {
-			kept = append(kept, item)
-		}
-	}
+	exact := kind == typeNumber || kind == typeBoolean
+	kept := slices.DeleteFunc(slices.Clone(items), func(item string) bool {
+		return item == "" || !exact && headerValue(item) == ""
+	})
 	if kind == typeList || kind == "" && isList {
-		return kept, nil
+		return append([]string{}, kept...), nil // an empty list is [], not null
 	}
 	if len(kept) == 0 {
 		return nil, nil
 	}
-	many := isList || len(kept) > 1
-	switch {
+	switch many := isList || len(kept) > 1; {
 	case many && exact:
 		return nil, errNotOfType
 	case many:
 		return join(kept, ","), nil
 	case kind == typeNumber:
 		return number(kept[0])
-	case kind == typeBoolean && kept[0] != "true" && kept[0] != "false":
-		return nil, errNotOfType
 	case kind == typeBoolean:
-		return kept[0] == "true", nil
+		return boolean(kept[0])
 	}
 	return kept[0], nil
+}
+
+// boolean reads the two words that it may be.
+func boolean(text string) (any, error) {
+	if text != "true" && text != "false" {
+		return nil, errNotOfType
+	}
+	return text == "true", nil
 }
 
 // maxNumber is the greatest integer up to which JavaScript tells each from the

@@ -21,6 +21,16 @@ func presets() []preset {
 	return append(gatewayPresets(), applicationPresets()...)
 }
 
+// presetOf finds a preset by its name.
+func presetOf(name string) (preset, bool) {
+	for _, p := range presets() {
+		if p.name == name {
+			return p, true
+		}
+	}
+	return preset{}, false
+}
+
 // gatewayPresets are what other gateways send, for applications that stood
 // behind one.
 func gatewayPresets() []preset {

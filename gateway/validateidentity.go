@@ -98,13 +98,13 @@ func (c *Identity) validatePresets(f *faults) {
 	}
 	for i, name := range c.Presets {
 		path := fmt.Sprintf("identity.presets[%d]", i)
-		j := slices.IndexFunc(presets(), func(p preset) bool { return p.name == name })
-		if j < 0 {
+		p, known := presetOf(name)
+		if !known {
 			f.add(path, "%q is no preset; there are %s", name, strings.Join(presetNames(), ", "))
 			continue
 		}
-		for _, h := range presets()[j].headers {
-			made := newIdentityHeader(h, presets()[j].separator)
+		for _, h := range p.headers {
+			made := newIdentityHeader(h, p.separator)
 			before, taken := first[fold(h.Name)]
 			if taken && before.preset != "" && before.header != made {
 				f.warn(path, "%s is also set by %s, in another way, and that one counts; write it under identity.headers as the application wants it", h.Name, before.preset)

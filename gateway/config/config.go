@@ -60,9 +60,11 @@ func fileShape() *shape { return shapeOf(reflect.TypeFor[File]()) }
 func (f *File) GatewayConfig() gateway.Config { return f.Config }
 
 // AuthConfig is what package auth takes of the file. The issuer defaults to
-// the public URL; the longest life of an access token is the aliases'.
+// the public URL; the longest life of an access token is the aliases', and
+// there is a key for assertions where there are any.
 func (f *File) AuthConfig() auth.Config {
 	c := f.Auth.Accounts
+	c.Assertions = f.Identity.Assertion.Enabled
 	if c.Issuer == "" {
 		c.Issuer = f.PublicURL
 	}

@@ -32,11 +32,16 @@ func (d *decoder) checkIdentity(file *File) {
 			d.fault(path+".type", "asks for ids that are numbers, and auth.id_format makes new ones as "+accounts.IDFormat+": such an account gets no token", true)
 		}
 	}
+	d.checkAssertion(file)
+}
+
+// checkAssertion keeps the audiences of assertions and of access tokens apart.
+func (d *decoder) checkAssertion(file *File) {
 	if !file.Identity.Assertion.Enabled {
 		return
 	}
 	for i, u := range file.Upstreams {
-		if slices.Contains(accounts.Audience, u.Name) {
+		if slices.Contains(file.Auth.Accounts.Audience, u.Name) {
 			d.fault(fmt.Sprintf("upstreams[%d].name", i), strconv.Quote(u.Name)+" is in auth.audience: a careless application could take its assertion for an access token; name one of them otherwise", false)
 		}
 	}
