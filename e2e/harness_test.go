@@ -220,20 +220,29 @@ func (g *gateway) launch(args ...string) {
 
 func (g *gateway) waitReady() {
 	g.t.Helper()
+	if !g.settled() {
+		g.t.Fatalf("the gateway ended: %v\n%s\n%s", g.cmd.ProcessState, g.stderr, g.stdout)
+	}
+}
+
+// settled waits until the gateway is ready, or has ended: then it is false.
+func (g *gateway) settled() bool {
+	g.t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		select {
 		case <-g.exited:
-			g.t.Fatalf("the gateway ended: %v\n%s\n%s", g.cmd.ProcessState, g.stderr, g.stdout)
+			return false
 		case <-time.After(20 * time.Millisecond):
 		}
 		if resp, err := http.Get("http://" + g.admin + "/readyz"); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
-				return
+				return true
 			}
 		}
 	}
 	g.t.Fatalf("the gateway was not ready within %s\n%s\n%s", patience, g.stderr, g.stdout)
+	return false
 }
 
 // kill ends the process as a power cut would.

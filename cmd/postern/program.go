@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/signal"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,16 +38,23 @@ type program struct {
 	gateway *gateway.Gateway
 	public  *gateway.Server
 	admin   *gateway.Server // nil where admin.listen is empty
+	hup     chan os.Signal  // SIGHUP, from the very start
 }
 
 // newProgram wires the gateway from a configuration. load is called again at
 // each reload.
-func newProgram(ctx context.Context, sys *system, load func() (*config.File, error)) (*program, error) {
+func newProgram(ctx context.Context, sys *system, load func() (*config.File, error)) (_ *program, err error) {
+	hup := heedHangup()
+	defer func() {
+		if err != nil {
+			signal.Stop(hup)
+		}
+	}()
 	file, err := load()
 	if err != nil {
 		return nil, err
 	}
-	p := &program{sys: sys, load: load, file: file, log: newLogger(sys, file.Log)}
+	p := &program{sys: sys, load: load, file: file, log: newLogger(sys, file.Log), hup: hup}
 	store, master, err := openStore(ctx, file.Store)
 	if err != nil {
 		return nil, err
@@ -132,6 +140,7 @@ func (p *program) Listen() error {
 
 // Run serves until ctx ends or a part fails, then drains and closes all.
 func (p *program) Run(ctx context.Context) error {
+	defer signal.Stop(p.hup)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(p.public.Serve)
 	if p.admin != nil {
@@ -193,7 +202,10 @@ func (p *program) shutdown() error {
 }
 
 // Close gives back what newProgram opened, where Run never ran.
-func (p *program) Close() error { return p.store.Close() }
+func (p *program) Close() error {
+	signal.Stop(p.hup)
+	return p.store.Close()
+}
 
 // newLogger writes log lines to standard output: as text for a person at a
 // terminal, as JSON for everything else.

@@ -10,17 +10,23 @@ import (
 	"github.com/posternhq/postern/gateway/config"
 )
 
+// heedHangup takes SIGHUP for a wish to reload from now on. That is before the
+// file is read: during a start the signal would end the process, and a file
+// that changes meanwhile would not be read again.
+func heedHangup() chan os.Signal {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	return hup
+}
+
 // reloads reads the configuration again on SIGHUP and whenever the file has
 // changed, until ctx ends.
 func (p *program) reloads(ctx context.Context, changed <-chan struct{}) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hup:
+		case <-p.hup:
 		case <-changed:
 		}
 		p.reload(ctx)
@@ -33,7 +39,7 @@ func (p *program) watchFile(ctx context.Context, changed chan<- struct{}) error 
 	if p.file.Path == "" {
 		return nil
 	}
-	err := config.Watch(ctx, p.file.Path, func() {
+	err := config.Watch(ctx, p.file.Path, p.file.Digest, func() {
 		select {
 		case changed <- struct{}{}:
 		default: // a reload is due already

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"reflect"
 
 	"github.com/posternhq/postern/auth"
@@ -12,7 +13,8 @@ import (
 // File is gateway.yaml, read: the file itself, with the environment and the
 // flags over it and the defaults under it.
 type File struct {
-	Path           string `yaml:"-"` // of the file that was read; empty: none
+	Path           string            `yaml:"-"` // of the file that was read; empty: none
+	Digest         [sha256.Size]byte `yaml:"-"` // of its content
 	gateway.Config `yaml:",inline"`
 	Store          StoreConfig   `yaml:"store"`
 	Auth           Auth          `yaml:"auth"`

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"maps"
 	"reflect"
 	"slices"
@@ -34,7 +35,7 @@ func Load(src Source) (*File, []Finding) {
 
 func load(src Source) (*File, *decoder) {
 	d, file := newDecoder(src.Path), defaults()
-	file.Path = src.Path
+	file.Path, file.Digest = src.Path, sha256.Sum256(src.Data)
 	root := reflect.ValueOf(file).Elem()
 	if tree := d.parse(src.Data); tree != nil {
 		d.value(fileShape(), tree, root, "")

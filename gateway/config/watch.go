@@ -11,8 +11,10 @@ import (
 )
 
 // Watch calls changed whenever the content of the file has become another,
-// until ctx ends. It calls from the goroutine that it is called in, one call
-// at a time, and returns nil when ctx has ended.
+// until ctx ends. known is the digest of the content that was read last
+// (File.Digest): what changed between that and the start of the watch is told
+// of as well. It calls from the goroutine that it is called in, one call at a
+// time, and returns nil when ctx has ended.
 //
 // It is not the file that is watched but its directory, and after every event
 // there the content is compared: editors replace a file instead of writing to
@@ -20,8 +22,8 @@ import (
 // or unreadable is waited for. Where the system gives no notice of changes
 // (network file systems, the limit on inotify instances), the content is
 // compared every few seconds.
-func Watch(ctx context.Context, path string, changed func()) error {
-	w := watcher{path: path, settle: 250 * time.Millisecond, poll: 5 * time.Second, changed: changed}
+func Watch(ctx context.Context, path string, known [sha256.Size]byte, changed func()) error {
+	w := watcher{path: path, settle: 250 * time.Millisecond, poll: 5 * time.Second, changed: changed, last: known}
 	return w.run(ctx)
 }
 
@@ -41,7 +43,6 @@ type watcher struct {
 // run watches until ctx ends. The channels of a watcher that there is none of
 // are nil, and never ready.
 func (w *watcher) run(ctx context.Context) error {
-	w.last, _ = digest(w.path)
 	var events <-chan fsnotify.Event
 	var errors <-chan error
 	if notify, err := fsnotify.NewWatcher(); err == nil && !w.deaf {
@@ -54,8 +55,7 @@ func (w *watcher) run(ctx context.Context) error {
 	}
 	poll := time.NewTicker(w.poll)
 	defer poll.Stop()
-	settled := time.NewTimer(w.poll)
-	settled.Stop()
+	settled := time.NewTimer(w.settle) // for what changed before the watch stood
 	for {
 		select {
 		case <-ctx.Done():

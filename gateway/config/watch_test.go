@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"crypto/sha256"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,8 +15,9 @@ func watched(t *testing.T, path string, notify bool) (await func(what string)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	changes, ended, started := make(chan struct{}), make(chan error), make(chan struct{})
+	known, _ := digest(path) // missing: nothing is known
 	w := watcher{
-		path: path, settle: 10 * time.Millisecond, poll: time.Hour,
+		last: known, path: path, settle: 10 * time.Millisecond, poll: time.Hour,
 		changed: func() { changes <- struct{}{} }, started: func() { close(started) },
 	}
 	if !notify {
@@ -127,7 +129,36 @@ func TestWatchWaitsForADirectoryThatIsNotThere(t *testing.T) {
 func TestWatchEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := Watch(ctx, filepath.Join(t.TempDir(), "gateway.yaml"), func() { t.Error("told of a change") }); err != nil {
+	if err := Watch(ctx, filepath.Join(t.TempDir(), "gateway.yaml"), [sha256.Size]byte{}, func() { t.Error("told of a change") }); err != nil {
 		t.Error(err)
+	}
+}
+
+// A start takes its time: whoever writes the file between its being read and
+// its being watched would wait for ever.
+func TestWatchNoticesWhatChangedBeforeItStood(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gateway.yaml")
+	put(t, path, "read")
+	file, findings := Load(Source{Path: path, Data: []byte("listen: 127.0.0.1:1\n")})
+	if file == nil {
+		t.Fatal(findings)
+	}
+	for name, known := range map[string][sha256.Size]byte{"written since": file.Digest, "appeared since": {}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		told := 0
+		w := watcher{path: path, settle: time.Millisecond, poll: 10 * time.Millisecond, last: known, changed: func() {
+			told++
+			put(t, path, name) // and once more, while it watches
+			if told == 2 {
+				cancel()
+			}
+		}}
+		time.AfterFunc(10*time.Second, cancel)
+		if err := w.run(ctx); err != nil || told != 2 {
+			t.Errorf("%s: told %d times, %v", name, told, err)
+		}
+	}
+	if data, err := os.ReadFile(path); err != nil || file.Digest == sha256.Sum256(data) {
+		t.Errorf("the digest is not of what was read: %v", err)
 	}
 }
