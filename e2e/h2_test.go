@@ -45,7 +45,7 @@ func askH2(t *testing.T, g *gateway, fields, trailers []h2field) int {
 	if got := conn.ConnectionState().NegotiatedProtocol; got != "h2" {
 		t.Fatalf("the gateway speaks %q, want h2", got)
 	}
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	conn.Write([]byte(http2.ClientPreface))
 	framer := http2.NewFramer(conn, conn)
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)

@@ -38,7 +38,7 @@ func (s *transcript) String() string {
 func (s *transcript) await(t *testing.T, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
-	for range 400 {
+	for range 2400 { // a minute
 		if m := re.FindStringSubmatch(s.String()); m != nil {
 			return m[1]
 		}

@@ -77,7 +77,7 @@ func command(t *testing.T, stdin string, args ...string) (status int, stdout, st
 func (s *served) becomes(t *testing.T, token string, want int) {
 	t.Helper()
 	got := 0
-	for range 200 {
+	for range 2400 { // a minute
 		if got, _ = get(t, s.url+"/x", token); got == want {
 			return
 		}
