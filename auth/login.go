@@ -36,9 +36,9 @@ func (s *Service) Login(ctx context.Context, cr Credentials, c Client) (Grant, e
 		s.tellLocked(ctx, a.Username, c, err)
 		return Grant{}, err
 	}
+	defer try.cancelled()
 	a, why, err := s.prove(ctx, st, a, cr, c)
 	if err != nil {
-		try.cancelled()
 		return Grant{}, err
 	}
 	if why != "" {

@@ -174,13 +174,13 @@ func (s *Service) proveCurrent(ctx context.Context, st *state, p Principal, curr
 		s.tellLocked(ctx, p.Username, c, err)
 		return "", err
 	}
+	defer try.cancelled()
 	a, err := s.candidate(ctx, Fold(p.ID))
 	why := ""
 	if err == nil {
 		why, err = provePassword(ctx, st, a, current)
 	}
 	if err != nil {
-		try.cancelled()
 		return "", err
 	}
 	if why != "" {

@@ -100,9 +100,11 @@ func network(a netip.Addr) string {
 	return p.String()
 }
 
-// attempt is one login under way. Exactly one of its methods ends it.
+// attempt is one login under way. The first of its methods ends it; another
+// cancelled does nothing, so that it can be deferred.
 type attempt struct {
 	throttle *throttle // nil: lockout is off
+	landed   bool
 	conf     Lockout
 	guess    Guess
 	found    Failures
@@ -228,6 +230,10 @@ func (a *attempt) takeOff() (ahead FailureLimits) {
 
 // land ends the attempt.
 func (a *attempt) land() {
+	if a.landed {
+		return
+	}
+	a.landed = true
 	t := a.throttle
 	t.mu.Lock()
 	defer t.mu.Unlock()
