@@ -22,9 +22,9 @@ func (a app) client(t testing.TB) *client { return newClient(t, "http://"+a.addr
 // startApp runs a program that listens on the address and waits until it does.
 func startApp(t testing.TB, addr, dir string, env []string, program string, args ...string) app {
 	t.Helper()
-	a := app{addr: addr, output: &output{}}
+	a := app{addr: addr, output: newOutput(t)}
 	cmd := exec.Command(program, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, a.output, a.output
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, a.output.file, a.output.file
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

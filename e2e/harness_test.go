@@ -84,22 +84,31 @@ func lack(t testing.TB, what string) {
 	t.Skipf("%s is missing: make setup installs it", what)
 }
 
-// output collects what a process writes, while it writes.
+// output is what a process writes, while it writes. It is a file and not a
+// pipe: what the gateway logs before it answers is there when the answer is,
+// and no goroutine of ours has to come and read it first.
 type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	t    testing.TB
+	file *os.File
 }
 
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
+func newOutput(t testing.TB) *output {
+	t.Helper()
+	file, err := os.CreateTemp(t.TempDir(), "output-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	return &output{t, file}
 }
 
 func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
+	o.t.Helper()
+	text, err := os.ReadFile(o.file.Name())
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // cleanEnv is an environment in which nothing configures Postern but the file
@@ -205,9 +214,9 @@ func (g *gateway) start() *gateway {
 
 func (g *gateway) launch(args ...string) {
 	g.t.Helper()
-	g.stdout, g.stderr, g.exited = &output{}, &output{}, make(chan struct{})
+	g.stdout, g.stderr, g.exited = newOutput(g.t), newOutput(g.t), make(chan struct{})
 	cmd := exec.Command(postern(g.t), args...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = g.dir, cleanEnv(g.env...), g.stdout, g.stderr
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = g.dir, cleanEnv(g.env...), g.stdout.file, g.stderr.file
 	if err := cmd.Start(); err != nil {
 		g.t.Fatal(err)
 	}
