@@ -248,11 +248,32 @@ func changes(before, after Account) []Event {
 	case before.Disabled && !after.Disabled:
 		events = append(events, Event{Name: EventUserEnabled})
 	}
-	same := before.Name == after.Name && before.Email == after.Email && maps.EqualFunc(before.Fields, after.Fields, slices.Equal)
-	if !same {
-		events = append(events, Event{Name: EventProfileChanged})
+	if parts := changedParts(before, after); len(parts) > 0 {
+		events = append(events, Event{Name: EventProfileChanged, Detail: strings.Join(parts, ",")})
 	}
 	return events
+}
+
+// changedParts names the parts of a profile that differ, and tells no value.
+func changedParts(before, after Account) []string {
+	var parts []string
+	if before.Name != after.Name {
+		parts = append(parts, "name")
+	}
+	if before.Email != after.Email {
+		parts = append(parts, "email")
+	}
+	all := maps.Clone(before.Fields)
+	if all == nil {
+		all = map[string][]string{}
+	}
+	maps.Copy(all, after.Fields)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if !slices.Equal(before.Fields[name], after.Fields[name]) {
+			parts = append(parts, fieldPath(name))
+		}
+	}
+	return parts
 }
 
 // DeleteAccount removes an account, its sessions, and at once the worth of its

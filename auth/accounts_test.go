@@ -137,7 +137,7 @@ func TestAnAdministratorChangesAnAccount(t *testing.T) {
 	for _, e := range r.events {
 		told[e.Name] = e.By + " " + e.Detail
 	}
-	if told[auth.EventRoleChanged] != "root user -> admin,user" || told[auth.EventProfileChanged] != "root " {
+	if told[auth.EventRoleChanged] != "root user -> admin,user" || told[auth.EventProfileChanged] != "root name,email,fields.tenant" {
 		t.Errorf("audit %v", told)
 	}
 	bad := []string{"ghost"}
@@ -255,6 +255,16 @@ func TestAUserAgentIsKeptInBounds(t *testing.T) {
 		if g, err = r.svc.Refresh(t.Context(), g.RefreshToken, c); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestWhatAnOwnerChangesIsAuditedWithoutItsValue(t *testing.T) {
+	r := newRig(t)
+	r.events = nil
+	_, err := r.svc.SetProfile(t.Context(), r.alice.ID, auth.ProfileChange{Name: ptr("A. Liddell"), Fields: map[string]any{"phone": "+44 1"}}, home())
+	wantError(t, err, nil)
+	if len(r.events) != 1 || r.events[0].Detail != "name,fields.phone" || r.events[0].By != "" || r.events[0].Client.Address != home().Address {
+		t.Errorf("audit %+v", r.events)
 	}
 }
 

@@ -15,7 +15,7 @@ const (
 	EventSessionRevoked  = "session_revoked"  // a session ended by choice from a list, or by somebody else
 	EventPasswordChanged = "password_changed" // the other sessions have ended
 	EventRoleChanged     = "role_changed"     // Detail: the roles before and after
-	EventProfileChanged  = "profile_changed"  // name, e-mail or fields
+	EventProfileChanged  = "profile_changed"  // Detail: which parts: name, email, fields.NAME
 	EventUserCreated     = "user_created"
 	EventRegisterRefused = "register_refused" // Detail: which name is taken, or that there were too many
 	EventUserMigrated    = "user_migrated"    // brought along by a first login; Detail: the roles

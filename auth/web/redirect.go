@@ -56,7 +56,7 @@ func (t returner) target(rd string) string {
 		return "/"
 	}
 	switch below, _ := strings.CutPrefix(u.Path, t.prefix); below {
-	case "/login", "/logout", "/refresh":
+	case "/login", "/logout", "/refresh", "/register":
 		return "/"
 	}
 	return escape(rd)

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/posternhq/postern/auth"
@@ -136,20 +137,31 @@ func (h *Handler) refuseRegistration(w http.ResponseWriter, r *http.Request, in 
 		h.writeProblem(w, r, p)
 		return
 	}
-	v := view{RD: h.rd.target(rdOf(r, in)), Username: in.text("username"), Email: in.text("email"), Name: in.text("name"), Faults: map[string]string{}}
-	for _, f := range p.Errors {
-		if v.Faults[f.Field] == "" {
-			v.Faults[f.Field] = "It " + f.Message + "."
-		}
-	}
-	switch {
-	case p.Code == problem.Invalid || p.Code == problem.Conflict:
+	v := view{RD: h.rd.target(rdOf(r, in)), Username: in.text("username"), Email: in.text("email"), Name: in.text("name")}
+	v.Message = h.words(p)
+	if p.Code == problem.Invalid || p.Code == problem.Conflict {
 		v.Message = "No account was made: look at what is marked below."
-	default:
-		v.Message = h.words(p)
 	}
+	var others string
+	v.Faults, others = faultsBeside(p.Errors)
+	v.Message += others
 	problem.Prepare(w, r, p)
 	h.show(w, r, p.Status, "register.html", v)
+}
+
+// faultsBeside says what is wrong beside the inputs that the page has, and of
+// what a form of somebody's own had besides in one text.
+func faultsBeside(errors []problem.FieldError) (faults map[string]string, others string) {
+	faults = map[string]string{}
+	for _, f := range errors {
+		switch {
+		case !slices.Contains([]string{"email", "username", "name", "password"}, f.Field):
+			others += " " + f.Field + ": " + f.Message + "."
+		case faults[f.Field] == "":
+			faults[f.Field] = "It " + f.Message + "."
+		}
+	}
+	return faults, others
 }
 
 // registrationError is what an error means to who registers: nobody's attempts

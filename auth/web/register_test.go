@@ -173,6 +173,10 @@ func TestAFaultyFormComesBackWithWhatWasTypedButThePassword(t *testing.T) {
 	if strings.Contains(a.body, "sh0rt") || strings.Contains(a.body, "<script") {
 		t.Error("the page tells the password, or runs what was typed")
 	}
+	a = s.ask("POST", "/auth/register", navigation, asForm("username", "eve", "password", "a-long-password", "roles", "admin", "fields.shoe", "9")).want(t, 422, "")
+	if !strings.Contains(html.UnescapeString(a.body), `roles: "admin" cannot be had by registering.`) || !strings.Contains(html.UnescapeString(a.body), "fields.shoe: is no field") {
+		t.Error(a.body)
+	}
 	a = s.ask("POST", "/auth/register", navigation, asForm("username", "alice", "password", "a-long-password")).want(t, 409, "")
 	if !strings.Contains(a.body, "It is taken.") {
 		t.Error(a.body)
