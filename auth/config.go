@@ -65,7 +65,11 @@ type Registration struct {
 	AllowRoles   []string `yaml:"allow_roles"`
 }
 
-// Lockout says how many failed logins are too many.
+// Lockout says how many failed logins are too many: Attempts of a name from one
+// address within Window lock the two together for Duration, 10 times as many of
+// whatever names the address, and 100 times as many from everywhere the name.
+// Where an account has logged in within 30 days only the first holds. An IPv6
+// address counts as its /64. With 0 Attempts nothing is counted.
 type Lockout struct {
 	Attempts int           `yaml:"attempts"`
 	Window   time.Duration `yaml:"window"`

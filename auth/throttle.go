@@ -153,8 +153,8 @@ func (t Tally) wait(limit, ahead int, now time.Time) time.Duration {
 	switch {
 	case limit == 0:
 		return 0
-	case t.Locked && now.Before(t.Ends):
-		return t.Ends.Sub(now)
+	case t.Locked, t.Failed >= limit: // the latter where a reload has lowered the limit
+		return max(0, t.Ends.Sub(now))
 	case t.Failed+ahead >= limit:
 		return inFlightWait
 	}

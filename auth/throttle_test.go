@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -489,5 +491,63 @@ func TestAFailureIsUnderWayUntilItIsInTheStore(t *testing.T) {
 	wantLock(t, meanwhile, time.Second)
 	if _, err := auth.BeginTry(t.Context(), plain, r.alice.ID, "", address("203.0.113.9")); !locked(err) {
 		t.Errorf("once it is in the store: %v", err)
+	}
+}
+
+// A limit that a reload has lowered holds for what was counted before.
+func TestALoweredLimitHoldsAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		for range attempts - 1 {
+			wantError(t, r.guess(r.alice.ID, "", "203.0.113.9"), nil)
+		}
+		conf := r.opts.Config
+		conf.Lockout.Attempts = 2
+		wantError(t, r.svc.Reconfigure(t.Context(), conf), nil)
+		wantLock(t, r.guess(r.alice.ID, "", "203.0.113.9"), failureWindow)
+		time.Sleep(failureWindow)
+		wantError(t, r.guess(r.alice.ID, "", "203.0.113.9"), nil)
+	})
+}
+
+// The documented overrun: each instance counts its own attempts under way, so
+// two may compare twice the limit, once.
+func TestABurstOverTwoInstancesComparesTheLimitTwiceAtMost(t *testing.T) {
+	r := newRig(t)
+	opts := r.opts
+	opts.Store = openStore(t, r.path)
+	other, err := auth.New(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var compared atomic.Int32
+	var all sync.WaitGroup
+	start := make(chan struct{})
+	for i := range 60 {
+		svc := r.svc
+		if i%2 == 1 {
+			svc = other
+		}
+		all.Go(func() {
+			<-start
+			try, err := auth.BeginTry(t.Context(), svc, r.alice.ID, "", address("203.0.113.9"))
+			if err != nil {
+				return
+			}
+			compared.Add(1)
+			if err := try.Failed(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	close(start)
+	all.Wait()
+	if n := compared.Load(); n < attempts || n > 2*attempts {
+		t.Errorf("%d guesses were compared", n)
+	}
+	for _, svc := range []*auth.Service{r.svc, other} {
+		if _, err := auth.BeginTry(t.Context(), svc, r.alice.ID, "", address("203.0.113.9")); !locked(err) {
+			t.Errorf("afterwards: %v", err)
+		}
 	}
 }

@@ -48,11 +48,15 @@ func fail(t testing.TB, s auth.Store, g auth.Guess, l auth.FailureLimits) {
 	must(t, "count a failure", s.CountFailure(context.Background(), g, l))
 }
 
+// counts are how many failures there are of the two together, of the network
+// and of the name.
+type counts [3]int
+
 // counted fails t unless so many failures are counted against a guess.
-func counted(t testing.TB, s auth.Store, g auth.Guess, pair, network, name int) {
+func counted(t testing.TB, s auth.Store, g auth.Guess, want counts) {
 	t.Helper()
 	found := failures(t, s, g)
-	same(t, "failures of "+g.Name+" from "+g.Network, [3]int{found.Pair.Failed, found.Network.Failed, found.Name.Failed}, [3]int{pair, network, name})
+	same(t, "failures of "+g.Name+" from "+g.Network, counts{found.Pair.Failed, found.Network.Failed, found.Name.Failed}, want)
 }
 
 // checkCount counts from several sides and looks from each.
@@ -60,7 +64,7 @@ func checkCount(t testing.TB, s, other auth.Store) {
 	a := account(t, s, "alice")
 	here, there := auth.Guess{Name: digestA, Network: networkA, Account: a.ID}, auth.Guess{Name: digestA, Network: networkB, Account: a.ID}
 	nobody := auth.Guess{Name: digestB, Network: networkA}
-	counted(t, s, here, 0, 0, 0)
+	counted(t, s, here, counts{0, 0, 0})
 	fail(t, s, here, limits())
 	fail(t, s, here, limits())
 	fail(t, s, there, limits())
@@ -69,10 +73,10 @@ func checkCount(t testing.TB, s, other auth.Store) {
 		limited.Window, limited.Duration = time.Hour, time.Hour
 		fail(t, s, nobody, limited)
 	}
-	counted(t, other, here, 2, 4, 3)
-	counted(t, other, there, 1, 1, 3)
-	counted(t, other, nobody, 2, 4, 1)
-	counted(t, other, auth.Guess{Name: digestB, Network: networkB}, 0, 1, 1)
+	counted(t, other, here, counts{2, 4, 3})
+	counted(t, other, there, counts{1, 1, 3})
+	counted(t, other, nobody, counts{2, 4, 1})
+	counted(t, other, auth.Guess{Name: digestB, Network: networkB}, counts{0, 1, 1})
 
 	found := failures(t, s, here)
 	if left := found.Pair.Ends.Sub(found.Now); left <= 0 || left > time.Hour || found.Pair.Locked || !found.Known.IsZero() {
@@ -129,18 +133,18 @@ func checkEnded(t testing.TB, s, _ auth.Store) {
 	over := limits()
 	over.Window = -time.Minute
 	fail(t, s, g, over)
-	counted(t, s, g, 0, 0, 0)
+	counted(t, s, g, counts{0, 0, 0})
 	fail(t, s, g, limits())
-	counted(t, s, g, 1, 1, 1)
+	counted(t, s, g, counts{1, 1, 1})
 	lock := limits()
 	lock.Pair, lock.Duration = 2, -time.Minute
 	fail(t, s, g, lock) // a lock that is over
-	counted(t, s, g, 0, 2, 2)
+	counted(t, s, g, counts{0, 2, 2})
 	locks, err := s.Locks(context.Background(), digestA)
 	must(t, "list the locks", err)
 	same(t, "locks that are over", len(locks), 0)
 	fail(t, s, g, limits())
-	counted(t, s, g, 1, 3, 3)
+	counted(t, s, g, counts{1, 3, 3})
 	if failures(t, s, g).Pair.Locked {
 		t.Error("what begins anew is locked still")
 	}
@@ -154,7 +158,7 @@ func checkCountRace(t testing.TB, s, other auth.Store) {
 			t.Errorf("count: %v", err)
 		}
 	})
-	counted(t, s, g, racers, racers, racers)
+	counted(t, s, g, counts{racers, racers, racers})
 }
 
 // checkRemember logs in after failures, from one network of two.
@@ -167,9 +171,9 @@ func checkRemember(t testing.TB, s, other auth.Store) {
 	}
 	must(t, "remember", s.RememberLogin(context.Background(), here))
 	must(t, "remember again", s.RememberLogin(context.Background(), here))
-	counted(t, other, here, 0, 2, 2)
-	counted(t, other, there, 1, 1, 2)
-	counted(t, other, his, 1, 2, 1)
+	counted(t, other, here, counts{0, 2, 2})
+	counted(t, other, there, counts{1, 1, 2})
+	counted(t, other, his, counts{1, 2, 1})
 	for _, c := range []struct {
 		g     auth.Guess
 		known bool
@@ -225,13 +229,13 @@ func checkForget(t testing.TB, s, other auth.Store) {
 	}
 	forget("", "", 0)
 	forget(digestA, "", 3)
-	counted(t, s, all[0], 0, 2, 0)
-	counted(t, s, all[2], 1, 2, 1)
+	counted(t, s, all[0], counts{0, 2, 0})
+	counted(t, s, all[2], counts{1, 2, 1})
 	forget("", networkA, 1)
-	counted(t, s, all[2], 1, 0, 1)
-	counted(t, s, all[1], 0, 1, 0)
+	counted(t, s, all[2], counts{1, 0, 1})
+	counted(t, s, all[1], counts{0, 1, 0})
 	forget(digestB, networkB, 3)
 	for _, g := range all {
-		counted(t, s, g, 0, 0, 0)
+		counted(t, s, g, counts{0, 0, 0})
 	}
 }
