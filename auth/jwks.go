@@ -68,6 +68,7 @@ func publicJWK(public any) (jwk, error) {
 
 // JWKS is the JWK Set document (RFC 7517) with the public keys that verify what
 // this gateway signs: the one in use, those before it until their last token has
-// expired, and the next one before it is used. With an HMAC algorithm it is
-// empty: a symmetric key is never published.
+// expired, and the next one before it is used; of access tokens and, where there
+// are any, of assertions. A symmetric key is never published: with an HMAC
+// algorithm there is none for access tokens.
 func (s *Service) JWKS() []byte { return s.current.Load().ring.jwks }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -126,4 +127,24 @@ func TestARequestWhoseUserCannotBeToldEndsHere(t *testing.T) {
 		r.notAsked(t)
 	}
 	s.get("/public/x").wants(t, 200, "")
+}
+
+// TestAMintServesMany asks from several goroutines, under the race detector.
+func TestAMintServesMany(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	id := newIdentity(Identity{LegacyToken: LegacyToken{Header: "X-T", Secret: legacySecret, TTL: time.Minute, Claims: []LegacyClaim{{Name: "id", Value: "id"}}}})
+	m := newMint("app", id, nil)
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for i := range 500 {
+				who := fmt.Sprint(i % 50)
+				got, err := m.of(tokenOf("token-"+who, who, now.Add(time.Hour)), now)
+				if err != nil || legacyClaims(t, got.legacy, "HS256", legacySecret, now)["id"] != who {
+					t.Errorf("%s got %q, %v", who, got.legacy, err)
+				}
+			}
+		})
+	}
+	group.Wait()
 }

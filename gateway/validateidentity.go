@@ -218,7 +218,7 @@ func isMessageHeader(folded string) bool {
 	if slices.Contains(messageHeaders(), folded) {
 		return true
 	}
-	return slices.ContainsFunc([]string{"access-control-", "content-", "sec-", "if-", "proxy-", "accept-", "cross-origin-"}, func(prefix string) bool {
+	return slices.ContainsFunc([]string{"access-control-", "content-", "sec-", "if-", "accept-", "cross-origin-"}, func(prefix string) bool {
 		return strings.HasPrefix(folded, prefix)
 	})
 }
@@ -226,9 +226,10 @@ func isMessageHeader(folded string) bool {
 // messageHeaders must not be used for an identity, in the folded form.
 func messageHeaders() []string {
 	return []string{"host", "cookie", "set-cookie", "connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "expect",
-		"accept", "age", "allow", "cache-control", "date", "etag", "forwarded", "location", "origin", "proxy", "range", "referer", "server",
-		"user-agent", "vary", "via", "www-authenticate", "x-request-id", "traceparent", "tracestate", "x-forwarded-for", "x-forwarded-host",
-		"x-forwarded-proto", "x-forwarded-port", "x-forwarded-prefix", "x-real-ip", "authorization", "max-forwards", "pragma", "http2-settings"}
+		"accept", "age", "allow", "authorization", "cache-control", "date", "etag", "forwarded", "http2-settings", "location", "max-forwards",
+		"origin", "pragma", "proxy", "proxy-authenticate", "proxy-authorization", "proxy-connection", "range", "referer", "server",
+		"traceparent", "tracestate", "user-agent", "vary", "via", "www-authenticate", "x-request-id",
+		"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-forwarded-prefix", "x-real-ip"}
 }
 
 // identityValues are the words that Header.Value may be.
