@@ -24,6 +24,11 @@
 // them at once. For a short while a spent token is answered with the current
 // one; after that it proves that somebody else has a copy, and the session ends.
 //
+// A session may have terms of its own (Terms): clients written for a backend that
+// never rotated keep one refresh token, or have none. That is settled at the
+// login and stands in the row, so that where a token is refreshed decides
+// nothing.
+//
 // Revocations are kept in memory for one lifetime of an access token and
 // followed by polling: the store is not asked on each request, and while it is
 // away tokens verify on, with the revocations known so far.

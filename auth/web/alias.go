@@ -22,7 +22,7 @@ type Alias struct {
 	Status         int            `yaml:"status"`   // of a good answer; zero: the endpoint's own
 	Request        []AliasField   `yaml:"request"`
 	Response       []AliasField   `yaml:"response"` // the answer has exactly these; none: what the endpoint answers
-	Body           string         `yaml:"body"`     // a field that is the whole body, as text; empty: see Response; "none"
+	Body           string         `yaml:"body"`     // a field that is the whole body, as text, whatever Response says; none: no body; empty: see Response
 	ResponseHeader string         `yaml:"response_header"`
 	Mode           string         `yaml:"mode"`        // cookie or refresh_cookie, for clients that do not ask for it themselves
 	Rotate         *bool          `yaml:"rotate"`      // nil: true, and in a preset what the original did

@@ -375,3 +375,63 @@ func TestPagesElsewhereMayReadWhatTheyWereAllowedTo(t *testing.T) {
 		t.Errorf("exposed are %q", got)
 	}
 }
+
+func TestTheExampleOfTheInterface(t *testing.T) {
+	yes := true
+	s := newSite(t, withAliases(Alias{
+		Path: "/api/auth/signin", Method: "POST", Endpoint: "login", Status: 200,
+		Request:  []AliasField{{Field: "login", As: "username"}},
+		Response: []AliasField{{Field: "access_token", As: "data.accessToken"}, {Field: "refresh_token", As: "data.refreshToken"}},
+		Body:     "access_token", ResponseHeader: "x-auth-token", Rotate: &yes, AccessTTL: 15 * time.Minute, Problems: []AliasProblem{},
+	}))
+	a := s.ask("POST", "/api/auth/signin", asJSON(`{"login":"alice","password":"`+alicePassword+`"}`)).want(t, 200, "")
+	if a.body != a.Header.Get("x-auth-token") || !s.alive(a.body) || a.Header.Get("Access-Control-Expose-Headers") != "x-auth-token" {
+		t.Errorf("answered %q %v", a.body, a.Header)
+	}
+}
+
+func TestAWholeUserIsTheEndpointsOwn(t *testing.T) {
+	s := newSite(t, withAliases(Alias{Path: "/in", Endpoint: "login", Response: []AliasField{
+		{Field: "access_token", As: "token"}, {Field: "user", As: "profile.user"}, {Field: "user.fields.phone", As: "phone"}, {Field: "user.roles", As: "role", Format: "first"}, {Field: "session", As: "sid"},
+	}}), func(s *setup) { s.auth.Profile.Fields = []auth.ProfileField{{Name: "phone", Editable: true}} })
+	if _, err := s.service.SetProfile(t.Context(), s.idOf("alice"), auth.ProfileChange{Fields: map[string]any{"phone": "+1"}}, auth.Client{}); err != nil {
+		t.Fatal(err)
+	}
+	a := s.ask("POST", "/in", asJSON(`{"username":"alice","password":"`+alicePassword+`"}`)).want(t, 200, "")
+	user := s.ask("POST", "/auth/login", asJSON(`{"username":"alice","password":"`+alicePassword+`"}`)).object(t)["user"]
+	got := a.object(t)
+	if profile, _ := got["profile"].(map[string]any); !reflect.DeepEqual(profile["user"], user) || got["phone"] != "+1" || got["role"] != "user" || got["sid"] == "" || len(got) != 5 {
+		t.Errorf("answered %s", a.body)
+	}
+}
+
+// Who writes problems for an alias of their own, with the header that the
+// clients use, is understood.
+func TestProblemsOfAHandWrittenAliasKnowTheirHeader(t *testing.T) {
+	said := []AliasProblem{{Code: "token_missing", Status: 403, Message: "No"}, {Code: "any"}, {Code: "conflict", Field: "email"}}
+	in := Alias{Path: "/in", Endpoint: "login", Problems: said}
+	for _, c := range []struct {
+		name    string
+		sources []string
+		change  func(*Alias)
+		header  string
+	}{
+		{"of its own", nil, func(a *Alias) { a.TokenHeader = "x-t" }, "X-T"},
+		{"that it answers in", nil, func(a *Alias) { a.ResponseHeader = "x-auth-token" }, "X-Auth-Token"},
+		{"the only one", []string{"bearer", "header:x-one"}, func(*Alias) {}, "X-One"},
+		{"one of two", []string{"header:x-two", "header:x-one"}, func(*Alias) {}, ""},
+		{"none", []string{"bearer"}, func(*Alias) {}, ""},
+	} {
+		conf := DefaultConfig()
+		if c.sources != nil {
+			conf.TokenSources = c.sources
+		}
+		a := in
+		c.change(&a)
+		conf.Aliases = []Alias{a}
+		got := conf.Dialects()
+		if c.header == "" && len(got) != 0 || c.header != "" && (len(got) != 1 || got[0].Header != c.header || len(got[0].Phrases) != 1) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+}

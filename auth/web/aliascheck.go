@@ -109,9 +109,6 @@ func (a Alias) checkFields(f *aliasFaults, key string) {
 		}
 	}
 	checkResponse(f, key+".response", a.Response, answerFields(a.Endpoint))
-	if a.Body != "" && a.Response != nil {
-		f.add(key+".body", "and response exclude each other: the body is one or the other")
-	}
 	if fields := answerFields(a.Endpoint); a.Body != "" && a.Body != noBody && !knownField(fields, a.Body) {
 		f.add(key+".body", "%q is no field of %s; known are none, %s", a.Body, a.Endpoint, strings.Join(fields, ", "))
 	}
@@ -212,8 +209,7 @@ func (a Alias) checkTokens(f *aliasFaults, key string) {
 
 // checkTerms judges what is said of the sessions that an alias begins.
 func (a Alias) checkTerms(f *aliasFaults, key string) {
-	given := a.AccessTTL != 0 || a.SessionTTL != 0 || a.Rotate != nil || a.Claims != nil
-	if a.Preset == "" && given && !begins(a.Endpoint) && a.Endpoint != toRefresh {
+	if a.Preset == "" && a.hasTerms() && !begins(a.Endpoint) && a.Endpoint != toRefresh {
 		f.add(key, "rotate, access_ttl, session_ttl and claims are settled at the login: say them there")
 	}
 	if a.AccessTTL != 0 && (a.AccessTTL < time.Second || a.AccessTTL > auth.MaxAccessTTL) {
@@ -222,6 +218,16 @@ func (a Alias) checkTerms(f *aliasFaults, key string) {
 	if a.SessionTTL != 0 && (a.SessionTTL < time.Second || a.SessionTTL > 3650*24*time.Hour) {
 		f.add(key+".session_ttl", "%s is out of bounds: from 1s to 3650d", a.SessionTTL)
 	}
+	a.checkClaims(f, key)
+}
+
+// hasTerms tells whether anything is said of sessions.
+func (a Alias) hasTerms() bool {
+	return a.AccessTTL != 0 || a.SessionTTL != 0 || a.Rotate != nil || a.Claims != nil
+}
+
+// checkClaims judges the claims, each by itself and with those of the preset.
+func (a Alias) checkClaims(f *aliasFaults, key string) {
 	for i, c := range a.Claims {
 		if m := auth.ClaimFault(c); m != "" {
 			f.add(item(key+".claims", i), "%s", m)

@@ -112,7 +112,6 @@ func TestWhatIsWrongWithAnAliasIsSaidAtItsKey(t *testing.T) {
 		{".response[1].format", "is for roles", login(func(a *Alias) {
 			a.Response = []AliasField{{Field: "access_token"}, {Field: "user.id", As: "id", Format: "role_upper"}}
 		})},
-		{".body", "exclude each other", login(func(a *Alias) { a.Body, a.Response = "access_token", []AliasField{{Field: "access_token"}} })},
 		{".body", "no field of login", login(func(a *Alias) { a.Body, a.ResponseHeader = "password", "x-t" })},
 		{".response_header", "another meaning", login(func(a *Alias) { a.ResponseHeader = "Cookie" })},
 		{".response_header", "no header name", login(func(a *Alias) { a.ResponseHeader = "x_t" })},

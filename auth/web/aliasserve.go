@@ -344,7 +344,8 @@ func (a *served) logout(w http.ResponseWriter, r *http.Request, in input) (reply
 	}
 	p := auth.PresentedIn(r.Context())
 	if r.Method != http.MethodPost && r.Method != http.MethodDelete {
-		if p.Kind != auth.BearerCredential && p.Kind != auth.HeaderCredential {
+		byHeader := p.Kind == auth.BearerCredential || p.Kind == auth.HeaderCredential
+		if !byHeader || r.Method == http.MethodHead {
 			return done, nil
 		}
 		if p.Principal.Session == "" {

@@ -68,18 +68,22 @@ func (in input) nested() input {
 	return out
 }
 
-// lookup finds a value in nested objects. A form has no nesting: a name with
-// dots may stand in it as it is.
+// lookup finds a value in nested objects. A name with dots may also stand as it
+// is: in a form, which has no nesting.
 func lookup(tree map[string]any, path string) (any, bool) {
 	if v, there := tree[path]; there {
 		return v, true
 	}
-	name, rest, nested := strings.Cut(path, ".")
-	below, isObject := tree[name].(map[string]any)
-	if !nested || !isObject {
-		return nil, false
+	for i := range len(path) {
+		below, isObject := tree[path[:i]].(map[string]any)
+		if path[i] != '.' || !isObject {
+			continue
+		}
+		if v, there := lookup(below, path[i+1:]); there {
+			return v, true
+		}
 	}
-	return lookup(below, rest)
+	return nil, false
 }
 
 // nest puts a value into nested objects. What stands in the way stays.
@@ -126,7 +130,11 @@ func accountTree(a auth.Account) map[string]any {
 
 // grantTree is a grant as the names of answerFields find it.
 func grantTree(g auth.Grant, d delivery) map[string]any {
-	tree := map[string]any{"user": accountTree(g.Account)}
+	user := accountTree(g.Account)
+	// The user of the endpoint's own answer has no fields; they can be had by
+	// their name.
+	tree := map[string]any{"user": user, "user.fields": user["fields"]}
+	delete(user, "fields")
 	if g.AccessToken == "" { // a registration that begins no session
 		return tree
 	}
@@ -193,10 +201,7 @@ func (a Alias) dialect() problem.Dialect {
 func (c Config) Dialects() []problem.Dialect {
 	var all []problem.Dialect
 	for _, a := range c.written() {
-		header := a.TokenHeader
-		if header == "" {
-			header = a.ResponseHeader
-		}
+		header := c.headerOf(a.Alias)
 		if header == "" || len(a.Problems) == 0 {
 			continue
 		}
@@ -210,6 +215,26 @@ func (c Config) Dialects() []problem.Dialect {
 		}
 	}
 	return all
+}
+
+// headerOf is the token header of an alias's clients: what it says, what it
+// answers the token in, or the one header that token_sources name.
+func (c Config) headerOf(a Alias) string {
+	switch {
+	case a.TokenHeader != "":
+		return a.TokenHeader
+	case a.ResponseHeader != "":
+		return a.ResponseHeader
+	}
+	only := ""
+	for _, source := range c.TokenSources {
+		if name, ok := strings.CutPrefix(source, "header:"); ok && only == "" {
+			only = name
+		} else if ok {
+			return ""
+		}
+	}
+	return only
 }
 
 // Sources are token_sources and what the aliases bring along.

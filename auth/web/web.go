@@ -25,14 +25,17 @@
 //     shares the login, and nowhere else.
 //   - An unknown name, a wrong password and a disabled account get one answer.
 //   - A fault of the store is 503. It clears no cookie and makes nobody anonymous.
-//   - A GET changes nothing, but for the rotation that a browser is sent to.
+//   - A GET changes nothing, but for the rotation that a browser is sent to, and
+//     an alias's logout of a program that shows its token in a header.
+//   - An alias changes how things are said, never what is allowed.
 //
 // # Where to look
 //
 // login.go, refresh.go, logout.go and me.go hold the endpoints, openapi.yaml
 // describes them; body.go reads what is sent, answers.go writes what is
 // answered; cookies.go and redirect.go are the two places where a browser could
-// be led astray.
+// be led astray. alias.go and its kin let clients of other backends speak to
+// the same endpoints; the presets are data.
 //
 // # Why
 //
@@ -40,6 +43,10 @@
 // nothing of tokens; when its form is posted with an expired one, the gateway
 // sends the browser here with a 307, and a 307 leads back, so the post arrives
 // as it was sent.
+//
+// An alias does not call a handler and rewrite what comes out: it does the
+// endpoint's deed through the same functions, and shapes the answer from what
+// was done. So there is no answer that a shape forgot to cut.
 package web
 
 import (
