@@ -145,13 +145,13 @@ func randomName(rand io.Reader, n int) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(b), nil
 }
 
-// RotateKeys makes the next key of the uses (KeySign, KeyRefresh, KeyAssert; none named:
-// of all) and answers them. by is who does it.
+// RotateKeys makes the next key of the uses (KeySign, KeyRefresh, KeyAssert; none
+// named: of all) and answers them.
 //
 // No token is refused for it, and no session ends: until a second later the key
 // before makes what is new, so that every instance knows the new one first; and
 // what the old key made is good until it is over.
-func (s *Service) RotateKeys(ctx context.Context, by string, kinds ...string) ([]KeyInfo, error) {
+func (s *Service) RotateKeys(ctx context.Context, by Actor, kinds ...string) ([]KeyInfo, error) {
 	conf := s.current.Load().config
 	var known, rotated []string
 	for _, use := range keyUses(conf) {
@@ -179,7 +179,7 @@ func (s *Service) RotateKeys(ctx context.Context, by string, kinds ...string) ([
 			return nil, err
 		}
 		rotated = append(rotated, k.ID)
-		s.tell(ctx, Event{Name: EventKeyRotated, By: by, Detail: use.name + " " + k.ID})
+		s.tell(ctx, Event{Name: EventKeyRotated, By: by.By, Client: by.Client, Detail: use.name + " " + k.ID})
 	}
 	if err := s.followKeys(ctx); err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func (r *rig) rotate(uses ...string) []auth.KeyInfo {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	made, err := s.RotateKeys(r.t.Context(), "root", uses...)
+	made, err := s.RotateKeys(r.t.Context(), auth.Actor{By: "root"}, uses...)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -278,7 +278,7 @@ func TestKeysThatNothingLivingNeedsArePruned(t *testing.T) {
 func TestOnlyUsesThatThereAreAreRotated(t *testing.T) {
 	r := newRig(t)
 	before := string(r.svc.JWKS())
-	_, err := r.svc.RotateKeys(t.Context(), "root", auth.KeySign, "master")
+	_, err := r.svc.RotateKeys(t.Context(), auth.Actor{By: "root"}, auth.KeySign, "master")
 	var invalid *auth.InvalidError
 	if !errors.As(err, &invalid) || invalid.Fields[0].Field != "use" {
 		t.Errorf("got %v", err)
@@ -289,7 +289,7 @@ func TestOnlyUsesThatThereAreAreRotated(t *testing.T) {
 	if err := r.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = r.svc.RotateKeys(t.Context(), "root")
+	_, err = r.svc.RotateKeys(t.Context(), auth.Actor{By: "root"})
 	wantError(t, err, auth.ErrUnavailable)
 }
 

@@ -68,6 +68,9 @@ func (st *state) prove(raw string, now time.Time) (*Principal, error) {
 	return &p, nil
 }
 
+// Issuer is what names this gateway in its tokens.
+func (s *Service) Issuer() string { return s.current.Load().config.Issuer }
+
 // Issued reports whether a text looks like a token of this gateway, proven or
 // not: a genuine refresh token, or a JWT that names it as the issuer. It reads
 // leniently, where Verify is strict: what an application behind might take for

@@ -134,7 +134,8 @@ func (g *Gateway) serveOwn(x *exchange) {
 // as they are: to send it through a refresh first would be a detour or a loop.
 func (s *Snapshot) handlesTokens(path string) bool {
 	rest, ok := strings.CutPrefix(path, s.prefix)
-	return !ok || rest == "/login" || rest == "/refresh" || rest == "/logout" || rest == "/register"
+	return !ok || rest == "/login" || rest == "/refresh" || rest == "/logout" || rest == "/register" ||
+		rest == "/token" || rest == "/revoke"
 }
 
 // route finds the route of the request by host and path alone.

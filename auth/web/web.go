@@ -6,6 +6,7 @@
 //	POST /auth/refresh    {"refresh_token": "..."}
 //	POST /auth/logout     {"all": true}
 //	GET  /auth/me
+//	POST /auth/token      grant_type=password&username=alice&password=...
 //
 // A program gets its tokens in the body. A browser gets them in two cookies
 // that no script can read: the access token for the whole site, the refresh
@@ -88,6 +89,7 @@ type Handler struct {
 	endpoints map[string]endpoint
 	aliases   aliases // of other paths, and over endpoints of this one
 	docs      docs
+	metadata  metadata // but for the issuer
 }
 
 // endpoint is what one path answers, by method. HEAD is answered as GET.
@@ -106,12 +108,13 @@ func New(o Options) (*Handler, error) {
 		return nil, errors.Join(faults...)
 	}
 	h := &Handler{
-		service: o.Service,
-		config:  o.Config,
-		cookies: newCookieJar(o.Config, o.PublicURL),
-		rd:      newReturner(o.Config, o.PublicURL, o.Hosts),
-		log:     o.Log,
-		now:     o.Now,
+		service:  o.Service,
+		config:   o.Config,
+		cookies:  newCookieJar(o.Config, o.PublicURL),
+		metadata: newMetadata(o.Config, o.PublicURL),
+		rd:       newReturner(o.Config, o.PublicURL, o.Hosts),
+		log:      o.Log,
+		now:      o.Now,
 	}
 	if h.log == nil {
 		h.log = slog.Default()
@@ -136,6 +139,9 @@ func New(o Options) (*Handler, error) {
 		"/admin/users":               {http.MethodGet: h.asAdmin(h.users), http.MethodPost: h.asAdmin(h.addUser)},
 		"/admin/users/{id}":          {http.MethodGet: h.asAdmin(h.user), http.MethodPatch: h.asAdmin(h.changeUser), http.MethodDelete: h.asAdmin(h.deleteUser)},
 		"/admin/users/{id}/sessions": {http.MethodGet: h.asAdmin(h.userSessions), http.MethodDelete: h.asAdmin(h.endUserSessions)},
+		"/token":                     {http.MethodPost: h.token},
+		"/revoke":                    {http.MethodPost: h.revoke},
+		"/introspect":                {http.MethodPost: h.asAdmin(h.introspect)},
 		"/openapi.yaml":              {http.MethodGet: h.openAPI},
 		"/docs":                      {http.MethodGet: h.docsPage},
 	}
@@ -148,8 +154,12 @@ func New(o Options) (*Handler, error) {
 // the .well-known documents, and what aliases have by path and method.
 func (h *Handler) Owns(r *http.Request) bool {
 	path := r.URL.Path
-	return path == h.config.Prefix || strings.HasPrefix(path, h.config.Prefix+"/") || path == jwksPath || h.ownsAlias(r)
+	return path == h.config.Prefix || strings.HasPrefix(path, h.config.Prefix+"/") || WellKnown(path) || h.ownsAlias(r)
 }
+
+// WellKnown tells whether a path is one of the documents that are found by their
+// names, whatever the prefix.
+func WellKnown(path string) bool { return path == jwksPath || path == metadataPath }
 
 // ServeHTTP answers one request that Owns accepts.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -183,8 +193,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // find answers the endpoint at a path.
 func (h *Handler) find(path string) (endpoint, bool) {
-	if path == jwksPath {
+	switch path {
+	case jwksPath:
 		return endpoint{http.MethodGet: h.keys}, true
+	case metadataPath:
+		return endpoint{http.MethodGet: h.describeServer}, true
 	}
 	below, ok := strings.CutPrefix(path, h.config.Prefix)
 	if !ok || below == "/register" && !h.service.RegistrationOpen() {

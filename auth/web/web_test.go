@@ -21,7 +21,7 @@ func newJar(t *testing.T) http.CookieJar {
 func TestThePrefixAndAllBelowItIsTheGatewaysOwn(t *testing.T) {
 	s := newSite(t)
 	for path, own := range map[string]bool{"/auth": true, "/auth/": true, "/auth/login": true, "/auth/nothing/here": true,
-		"/.well-known/jwks.json": true, "/.well-known/openid-configuration": false, "/authx": false, "/": false, "/AUTH/login": false, "/app/auth": false} {
+		"/.well-known/jwks.json": true, "/.well-known/oauth-authorization-server": true, "/.well-known/openid-configuration": false, "/authx": false, "/": false, "/AUTH/login": false, "/app/auth": false} {
 		if s.handler.Owns(httptest.NewRequest("GET", path, nil)) != own {
 			t.Errorf("%s: %v", path, !own)
 		}
@@ -31,9 +31,9 @@ func TestThePrefixAndAllBelowItIsTheGatewaysOwn(t *testing.T) {
 func TestWhatIsNotThereYetDoesNotPretend(t *testing.T) {
 	s := newSite(t)
 	p := s.alice()
-	for _, path := range []string{"/auth", "/auth/", "/auth/register", "/auth/users/", "/auth/users/a/b", "/auth/admin", "/auth/admin/users/", "/auth/admin/users/a/b", "/auth/verify", "/auth/token", "/auth/revoke",
-		"/auth/introspect", "/auth/login/", "/auth/sessions/", "/auth/sessions/a/b",
-		"/auth/me/", "/.well-known/oauth-authorization-server", "/.well-known/jwks.json/"} {
+	for _, path := range []string{"/auth", "/auth/", "/auth/register", "/auth/users/", "/auth/users/a/b", "/auth/admin", "/auth/admin/users/", "/auth/admin/users/a/b", "/auth/verify", "/auth/token/", "/auth/revoke/x",
+		"/auth/introspect/", "/auth/login/", "/auth/sessions/", "/auth/sessions/a/b",
+		"/auth/me/", "/.well-known/oauth-authorization-server/", "/.well-known/openid-configuration", "/.well-known/jwks.json/"} {
 		for _, method := range []string{"GET", "POST"} {
 			s.ask(method, path, bearer(p.access)).want(t, 404, "no_route")
 		}
@@ -45,7 +45,8 @@ func TestAWrongMethodIs405WithAllow(t *testing.T) {
 	for path, allow := range map[string]string{"/auth/login": "GET, HEAD, POST", "/auth/refresh": "POST", "/auth/logout": "GET, HEAD, POST",
 		"/auth/me": "GET, HEAD, PATCH", "/auth/me/password": "POST", "/auth/sessions": "GET, HEAD", "/auth/sessions/x": "DELETE",
 		"/auth/users/x": "GET, HEAD", "/auth/admin/users": "GET, HEAD, POST", "/auth/admin/users/x": "DELETE, GET, HEAD, PATCH", "/auth/admin/users/x/sessions": "DELETE, GET, HEAD",
-		"/.well-known/jwks.json": "GET, HEAD"} {
+		"/auth/token": "POST", "/auth/revoke": "POST", "/auth/introspect": "POST",
+		"/.well-known/jwks.json": "GET, HEAD", "/.well-known/oauth-authorization-server": "GET, HEAD"} {
 		for _, method := range []string{"PUT", "DELETE", "TRACE", "FOO"} {
 			if strings.Contains(allow, method) {
 				continue

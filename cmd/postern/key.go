@@ -83,15 +83,16 @@ func keyRotateCommand(sys *system) *cobra.Command {
 		Use:   "rotate",
 		Short: "Make new keys; nobody is logged out",
 		Long: `Makes the next key that signs access tokens and the next one that seals refresh
-tokens, also while gateways serve from the store, and prints them. Nobody is
+tokens (and, where identity.assertion is enabled, that signs assertions), also
+while gateways serve from the store, and prints them. Nobody is
 logged out: a new key is published first and used a second later, and what the
 old one made stays good until it is over.`,
 		Args: noArgs,
 	}
-	cmd.Flags().StringSliceVar(&uses, "use", nil, "only the key of this use: sign or refresh (default both)")
+	cmd.Flags().StringSliceVar(&uses, "use", nil, "only the key of this use: sign, refresh or assert (default all that there are)")
 	output := outputFlag(cmd)
 	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, _ []string) error {
-		keys, err := d.RotateKeys(cmd.Context(), commandLine, uses...)
+		keys, err := d.RotateKeys(cmd.Context(), auth.Actor{By: commandLine}, uses...)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/posternhq/postern/auth/web"
 	"github.com/posternhq/postern/gateway/config"
 	"github.com/posternhq/postern/policy"
 )
@@ -211,7 +212,7 @@ func explainRequest(file *config.File, table *policy.Table, r policy.Request, ca
 // isOwn tells whether a path is one of the gateway's own endpoints.
 func isOwn(file *config.File, path string) bool {
 	prefix := file.WebConfig().Prefix
-	return path == prefix || strings.HasPrefix(path, prefix+"/") || path == "/.well-known/jwks.json"
+	return path == prefix || strings.HasPrefix(path, prefix+"/") || web.WellKnown(path)
 }
 
 // addressOf is the client's address, or empty where it is not known.
