@@ -36,7 +36,7 @@ func (f *faults) refuse(set bool, path string) {
 // oneOf complains of a word that is not in the list; empty is the default.
 func (f *faults) oneOf(path, value string, words ...string) {
 	if value != "" && !slices.Contains(words, value) {
-		f.add(path, "%q is none of %s", value, strings.Join(words, ", "))
+		f.add(path, "%q is none of %s%s", value, strings.Join(words, ", "), policy.Suggest(value, words))
 	}
 }
 

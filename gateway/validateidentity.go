@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/posternhq/postern/policy"
 )
 
 // The least and the longest life of what is minted for an upstream. Less than
@@ -100,7 +102,7 @@ func (c *Identity) validatePresets(f *faults) {
 		path := fmt.Sprintf("identity.presets[%d]", i)
 		p, known := presetOf(name)
 		if !known {
-			f.add(path, "%q is no preset; there are %s", name, strings.Join(presetNames(), ", "))
+			f.add(path, "%q is no preset; there are %s%s", name, strings.Join(presetNames(), ", "), policy.Suggest(name, presetNames()))
 			continue
 		}
 		for _, h := range p.headers {

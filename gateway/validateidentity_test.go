@@ -38,6 +38,9 @@ func TestIdentityFaultsNameTheirKey(t *testing.T) {
 		change      func(*Config)
 	}{
 		{"identity.headers[0].encoding", "quoted-printable", headers(Header{Name: "X-A", Value: "id", Encoding: "base64"})},
+		{"identity.headers[0].encoding", `did you mean "percent"`, headers(Header{Name: "X-A", Value: "id", Encoding: "precent"})},
+		{"identity.headers[0].value", `did you mean "username"`, headers(Header{Name: "X-A", Value: "user_name"})},
+		{"identity.presets[0]", `did you mean "grafana"`, func(c *Config) { c.Identity.Presets = []string{"graphana"} }},
 		{"identity.headers[0].separator", "lists", headers(Header{Name: "X-A", Value: "id", Separator: "|"})},
 		{"identity.headers[0].separator", "no separator", headers(Header{Name: "X-A", Value: "roles", Separator: "a"})},
 		{"identity.headers[0].separator", "no separator", headers(Header{Name: "X-A", Value: "roles", Separator: "||"})},

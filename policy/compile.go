@@ -66,7 +66,7 @@ func (c *compiler) warn(pos Pos, format string, args ...any) {
 func (c *compiler) upstreams() {
 	for _, u := range c.config.Upstreams {
 		if _, ok := profileOf(u.Router); !ok {
-			c.fault(Pos{}, "upstream %q: unknown router %q%s; it is one of %s", u.Name, u.Router, suggest(u.Router, routerNames()), strings.Join(routerNames(), ", "))
+			c.fault(Pos{}, "upstream %q: unknown router %q%s; it is one of %s", u.Name, u.Router, Suggest(u.Router, routerNames()), strings.Join(routerNames(), ", "))
 		}
 	}
 }
@@ -92,7 +92,7 @@ func (c *compiler) route(index int, in *Route) {
 	case "observe":
 		r.observe, r.info.Observe = true, true
 	default:
-		c.fault(in.Pos, "unknown mode %q%s; the only one is observe", in.Mode, suggest(in.Mode, []string{"observe"}))
+		c.fault(in.Pos, "unknown mode %q%s; the only one is observe", in.Mode, Suggest(in.Mode, []string{"observe"}))
 	}
 	c.rules(r, in, p)
 	if err == nil {
@@ -133,7 +133,7 @@ func (c *compiler) upstream(r *route, in *Route) {
 	case in.Upstream == "":
 		c.fault(in.Pos, "route %s names no upstream, and there are several: %s", r.info.Label, strings.Join(names, ", "))
 	default:
-		c.fault(in.Pos, "unknown upstream %q%s", in.Upstream, suggest(in.Upstream, names))
+		c.fault(in.Pos, "unknown upstream %q%s", in.Upstream, Suggest(in.Upstream, names))
 	}
 	if r.override && contains(in.Methods, "POST") {
 		for _, method := range []string{"PUT", "PATCH", "DELETE"} {
@@ -174,7 +174,7 @@ func (c *compiler) options(r *route, in *Route) {
 	for _, option := range in.PathOptions {
 		i := slices.Index(names, option)
 		if i < 0 {
-			c.fault(in.Pos, "unknown path option %q%s; they are %s", option, suggest(option, names), strings.Join(names, ", "))
+			c.fault(in.Pos, "unknown path option %q%s; they are %s", option, Suggest(option, names), strings.Join(names, ", "))
 			continue
 		}
 		r.admitted |= 1 << i

@@ -145,7 +145,7 @@ func (c *compiler) names(pos Pos, from *Rule) {
 // role checks that a role exists.
 func (c *compiler) role(pos Pos, role string) {
 	if !contains(c.config.Roles, role) {
-		c.fault(pos, "unknown role %q%s; the roles are %s (auth.roles)", role, suggest(role, c.config.Roles), strings.Join(c.config.Roles, ", "))
+		c.fault(pos, "unknown role %q%s; the roles are %s (auth.roles)", role, Suggest(role, c.config.Roles), strings.Join(c.config.Roles, ", "))
 	}
 }
 
@@ -157,7 +157,7 @@ func (c *compiler) self(pos Pos, from *SelfRule, p pattern) *selfCondition {
 	switch from.Is {
 	case "", "id", "username", "email":
 	default:
-		c.fault(pos, "self: unknown `is: %s`%s; it is id, username or email", from.Is, suggest(from.Is, []string{"id", "username", "email"}))
+		c.fault(pos, "self: unknown `is: %s`%s; it is id, username or email", from.Is, Suggest(from.Is, []string{"id", "username", "email"}))
 	}
 	name := strings.TrimSuffix(strings.TrimPrefix(from.Name, "{"), "}")
 	return &selfCondition{segment: c.segment(pos, "self", name, p), is: from.Is}
@@ -176,7 +176,7 @@ func (c *compiler) segment(pos Pos, condition, name string, p pattern) int {
 				names = append(names, s.name)
 			}
 		}
-		c.fault(pos, "%s: the path %s has no {%s}%s", condition, p.text, name, suggest(name, names))
+		c.fault(pos, "%s: the path %s has no {%s}%s", condition, p.text, name, Suggest(name, names))
 	}
 	return index
 }
@@ -199,7 +199,7 @@ func (c *compiler) field(pos Pos, from *FieldRule, p pattern) *fieldCondition {
 		}
 	}
 	if !found {
-		c.fault(pos, "unknown field %q%s; auth.profile.fields has them", from.Name, suggest(from.Name, names))
+		c.fault(pos, "unknown field %q%s; auth.profile.fields has them", from.Name, Suggest(from.Name, names))
 	}
 	condition := &fieldCondition{name: from.Name, value: from.Equals, segment: -1}
 	inner, open := strings.CutPrefix(from.Equals, "{")

@@ -55,8 +55,8 @@ func line(r *route) string {
 	return fmt.Sprintf("line %d", r.info.Pos.Line)
 }
 
-// suggest is ` (did you mean "role"?)` when one of the known words is near.
-func suggest(word string, known []string) string {
+// Suggest is ` (did you mean "role"?)` when one of the known words is near.
+func Suggest(word string, known []string) string {
 	best, least := "", 3
 	for _, k := range known {
 		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < least && d < len(k) {

@@ -193,7 +193,7 @@ func TestFindingsSayWhereAndSuggest(t *testing.T) {
 	}
 	known := []string{"role", "any_role", "user", "cidr"}
 	for word, want := range map[string]string{"rle": "role", "Role": "role", "anyrole": "any_role", "usr": "user", "x": "", "completely": "", "": ""} {
-		if got := suggest(word, known); want == "" && got != "" || want != "" && got != fmt.Sprintf(" (did you mean %q?)", want) {
+		if got := Suggest(word, known); want == "" && got != "" || want != "" && got != fmt.Sprintf(" (did you mean %q?)", want) {
 			t.Errorf("%q: %q", word, got)
 		}
 	}

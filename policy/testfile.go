@@ -160,7 +160,7 @@ func (c *compiler) testFields(t *Test) {
 	}
 	for _, f := range t.As.Fields {
 		if !contains(names, f.Name) {
-			c.fault(t.Pos, "unknown field %q%s; auth.profile.fields has them", f.Name, suggest(f.Name, names))
+			c.fault(t.Pos, "unknown field %q%s; auth.profile.fields has them", f.Name, Suggest(f.Name, names))
 		}
 	}
 }
@@ -182,7 +182,7 @@ func suggestExpect(word string) string {
 	case "400":
 		meant = "bad_path"
 	default:
-		return suggest(word, expectations())
+		return Suggest(word, expectations())
 	}
 	return fmt.Sprintf(" (did you mean %q?)", meant)
 }
