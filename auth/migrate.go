@@ -50,6 +50,8 @@ const fieldsPrefix = "fields."
 // validateMigration checks the section migrate_from.
 func (c Config) validateMigration(f *faults) {
 	m := c.MigrateFrom
+	// What says nothing of roles is checked while it is off, too: switching it
+	// on, in the environment, must not be what finds a slip.
 	if m.Format != "json" && m.Format != "form" {
 		f.add("migrate_from.format", "must be json or form")
 	}
@@ -177,6 +179,8 @@ func (s *Service) bringAlong(ctx context.Context, st *state, n NewAccount, cr Cr
 	if a.PasswordHash, err = st.hasher.hash(ctx, cr.Password); err != nil {
 		return Account{}, "", err
 	}
+	// The names decide here and not a look before: between the two another first
+	// login could come.
 	err = s.create(ctx, st, &a)
 	var taken *ConflictError
 	if errors.As(err, &taken) {
@@ -223,7 +227,7 @@ func (st *state) migrated(n NewAccount, typed string) (a Account, left []string,
 	if a.Username == "" && strings.Contains(typed, "@") {
 		a.Username = email
 	}
-	a.Username = cmp.Or(a.Username, typed)
+	a.Username = cmp.Or(a.Username, typed) // as it was typed: the old application may tell cases apart
 	if nameFault(n.Name) == "" {
 		a.Name = n.Name
 	} else {

@@ -46,7 +46,8 @@ func dumpColumns(f Format) map[string]string {
 	return nil
 }
 
-// cell is one value and what it means.
+// cell is one value and what it means. An empty value is the same as no cell:
+// neither format of a table can tell the two apart.
 type cell struct{ column, value string }
 
 // fill puts the cells of a record into its account.
@@ -74,6 +75,8 @@ func (e *Entry) fill(cells []cell) {
 			e.fillMore(c)
 		}
 	}
+	// A table that has a whole name has it as its owner writes it; parts are
+	// joined in the order that most of those do.
 	if whole := strings.TrimSpace(first + " " + last); e.Account.Name == "" {
 		e.Account.Name = whole
 	}
@@ -84,6 +87,7 @@ func (e *Entry) fillMore(c cell) {
 	switch a := &e.Account; c.column {
 	case "email_verified":
 		a.Unverified = !e.yes(c, true)
+	// Several columns may speak of it, in any order: one that says no is enough.
 	case "disabled":
 		a.Disabled = a.Disabled || e.yes(c, false)
 	case "active":
@@ -106,6 +110,7 @@ func (e *Entry) fillMore(c cell) {
 	}
 }
 
+// setField gives the account a profile field.
 func (e *Entry) setField(name string, values []string) {
 	if e.Account.Fields == nil {
 		e.Account.Fields = map[string][]string{}
@@ -160,7 +165,8 @@ func texts(value any) ([]string, error) {
 	return nil, errors.New("must be a text or a list of texts")
 }
 
-// splitRoles reads roles that are joined with |.
+// splitRoles reads roles that are joined with |, which no role may hold. Spaces
+// around it come from people who edit the file by hand.
 func splitRoles(text string) []string {
 	var roles []string
 	for role := range strings.SplitSeq(text, "|") {

@@ -6,10 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+
+	"github.com/posternhq/postern/auth"
 )
 
-// readCSV reads CSV of any of the formats.
+// readCSV reads CSV of any of the formats, as RFC 4180 has it: cells in quotes
+// may hold separators and line ends, and a quote in them is doubled. What a
+// database wrote with backslashes instead is told as a fault of its line.
 func (l *List) readCSV(in *bufio.Reader, columns map[string]string) error {
 	// A short file ends within what is looked at; its error comes again below.
 	start, _ := in.Peek(peeked)
@@ -34,6 +39,8 @@ func (l *List) readCSV(in *bufio.Reader, columns map[string]string) error {
 		if err != nil && !errors.As(err, &bad) {
 			return err
 		}
+		// The reader goes on with the line after a broken one, so one typing error
+		// does not hide the next.
 		if bad != nil {
 			e := Entry{Line: bad.StartLine}
 			e.fault("line", "%v", bad.Err)
@@ -66,37 +73,16 @@ func (l *List) meanings(names []string, columns map[string]string) ([]string, er
 	if !clean(names) {
 		return nil, errors.New("is not UTF-8: save it as that")
 	}
-	var faults []error
-	meanings, dump, there := make([]string, len(names)), dumpColumns(l.Format), map[string]bool{}
-	given := map[string]bool{}
+	faults := []error{checkColumns(names, columns)}
+	meanings, there := make([]string, len(names)), map[string]bool{}
 	for i, name := range names {
-		name = columnName(name)
-		meaning, ok := columns[name]
-		given[name] = ok
-		switch {
-		case ok:
-		case dump != nil:
-			if meaning = dump[name]; meaning == "" {
-				l.LeftOut = append(l.LeftOut, name)
-			}
-		case known(name):
-			meaning = name
-		case name == "password":
-			faults = append(faults, errors.New(`the column "password": passwords in clear are not taken; where it holds hashes, say --column password=password_hash`))
-		default:
-			faults = append(faults, fmt.Errorf("the column %q means nothing here: correct it, give it a meaning with --column %[1]s=field:NAME, or leave it out with --column %[1]s=", shorten(name)))
-		}
+		meaning, err := l.meaning(columnName(name), columns)
+		faults = append(faults, err)
+		// Several columns may each say that an account was deleted.
 		if there[meaning] && meaning != "" && meaning != "deleted" {
 			faults = append(faults, fmt.Errorf("two columns mean %s", meaning))
 		}
 		meanings[i], there[meaning] = meaning, true
-	}
-	for name, meaning := range columns {
-		if !given[name] {
-			faults = append(faults, fmt.Errorf("there is no column %q", name))
-		} else if meaning != "" && !known(meaning) {
-			faults = append(faults, fmt.Errorf("--column %s=%s: the meanings are %s and field:NAME", name, meaning, strings.Join(columnNames(), ", ")))
-		}
 	}
 	if !there["username"] && !there["email"] {
 		faults = append(faults, errors.New("no column means username or email: is there a header?"))
@@ -104,12 +90,49 @@ func (l *List) meanings(names []string, columns map[string]string) ([]string, er
 	return meanings, errors.Join(faults...)
 }
 
-// shorten keeps a name that a file gave from filling the screen; the first
-// line of a file without a header may be anything.
-func shorten(name string) string {
-	const most = 40
-	if len(name) > most {
-		return strings.ToValidUTF8(name[:most], "") + "..."
+// meaning says what one column means. What the caller says of it goes before
+// what its name says.
+func (l *List) meaning(name string, columns map[string]string) (string, error) {
+	if meaning, given := columns[name]; given {
+		return meaning, nil
+	}
+	if dump := dumpColumns(l.Format); dump != nil {
+		if dump[name] == "" {
+			l.LeftOut = append(l.LeftOut, show(name))
+		}
+		return dump[name], nil
+	}
+	switch {
+	case known(name):
+		return name, nil
+	case name == "password":
+		return "", errors.New(`the column "password": passwords in clear are not taken; where it holds hashes, say --column password=password_hash`)
+	}
+	return "", fmt.Errorf("the column %q means nothing here: correct it, give it a meaning with --column %[1]s=field:NAME, or leave it out with --column %[1]s=", show(name))
+}
+
+// checkColumns refuses what is said of columns that are not there, and
+// meanings that are none. names is nil where columns come line by line.
+func checkColumns(names []string, columns map[string]string) error {
+	var faults []error
+	for name, meaning := range columns {
+		same := func(other string) bool { return columnName(other) == name }
+		if names != nil && !slices.ContainsFunc(names, same) {
+			faults = append(faults, fmt.Errorf("there is no column %q", name))
+		}
+		if meaning != "" && !known(meaning) {
+			faults = append(faults, fmt.Errorf("--column %s=%s: the meanings are %s and field:NAME", name, meaning, strings.Join(columnNames(), ", ")))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// show is a name that a file gave, as it may be shown. The first line of a file
+// without a header holds anything, a hash and control characters among it.
+func show(name string) string {
+	const most = 40 // more would fill the screen
+	if len(name) > most || !auth.IsPresentable(name) {
+		return "(not shown)"
 	}
 	return name
 }

@@ -44,12 +44,14 @@ func parseObject(text string) ([]member, error) {
 	return members, nil
 }
 
+// errNotObject is all that is said of broken JSON. The decoder's own errors
+// quote the character that they stumbled on.
 var errNotObject = errors.New("must be one JSON object")
 
 // doubled is a member that is there twice.
 type doubled struct{ name string }
 
-func (e *doubled) Error() string { return fmt.Sprintf("has the member %q twice", shorten(e.name)) }
+func (e *doubled) Error() string { return fmt.Sprintf("has the member %q twice", show(e.name)) }
 
 // parseValue reads the next value, no deeper than depth.
 func parseValue(d *json.Decoder, depth int) (any, error) {
@@ -79,7 +81,8 @@ func parseValue(d *json.Decoder, depth int) (any, error) {
 	return items, err
 }
 
-// parseMembers reads the rest of an object whose brace has been read.
+// parseMembers reads the rest of an object whose brace has been read. It keeps
+// the order, in which faults are told.
 func parseMembers(d *json.Decoder, depth int) ([]member, error) {
 	members, seen := []member{}, map[string]bool{}
 	for d.More() {
@@ -119,12 +122,11 @@ func lines(in *bufio.Reader, take func(number int, line string) error) error {
 	return s.Err()
 }
 
-// readJSON reads JSON lines.
+// readJSON reads JSON lines. A line that is no object is an entry with nothing
+// but its fault, so that it is counted and told like any other.
 func (l *List) readJSON(in *bufio.Reader, columns map[string]string) error {
-	for name, meaning := range columns {
-		if meaning != "" && !known(meaning) {
-			return fmt.Errorf("--column %s=%s: the meanings are %s and field:NAME", name, meaning, strings.Join(columnNames(), ", "))
-		}
+	if err := checkColumns(nil, columns); err != nil {
+		return err
 	}
 	return lines(in, func(number int, line string) error {
 		if strings.TrimSpace(line) == "" {
@@ -159,7 +161,7 @@ func (e *Entry) cell(m member, columns map[string]string) (cell, bool) {
 	case given && column == "" || m.value == nil && known(column):
 		return cell{}, false
 	case !known(column):
-		e.fault(shorten(m.name), "means nothing here")
+		e.fault(show(m.name), "means nothing here")
 		return cell{}, false
 	case column == "fields" && isObject:
 		e.takeFields(fields)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,14 +29,15 @@ func skipMark(in *bufio.Reader) error {
 	return nil
 }
 
-// passwordLine is how a line of an htpasswd file begins.
+// passwordLine is how a line of an htpasswd file begins. It is tried after the
+// header, which may hold field:NAME.
 var passwordLine = regexp.MustCompile(`^[^:,;\t"]+:\S`)
 
 // recognise says how a file is written by its first line.
 func recognise(in *bufio.Reader, columns map[string]string) (Format, error) {
 	start, err := in.Peek(peeked)
 	if len(start) == 0 {
-		if err != nil && err.Error() != "EOF" {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return "", err
 		}
 		return "", errors.New("is empty")
@@ -105,6 +107,7 @@ func separator(header string) rune {
 // formatOf says which table has such columns; "" none.
 func formatOf(header []string, columns map[string]string) Format {
 	has := func(name string) bool { return slices.Contains(header, name) }
+	// By the columns that only this table has; the order does not matter then.
 	switch {
 	case has("user_login") && has("user_pass"):
 		return WordPress

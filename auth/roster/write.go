@@ -27,17 +27,21 @@ func Write(w io.Writer, format Format, accounts []auth.Account) error {
 	return fmt.Errorf("the format %q is not written", format)
 }
 
-// written are the columns that are written, in their order.
+// written are the columns that are written, in their order. The version is not
+// among them: it counts revocations of one store, and means nothing to another.
 func written() []string {
 	return []string{"id", "username", "email", "email_verified", "name", "roles", "disabled", "created", "password_hash", "fields"}
 }
 
+// writeCSV joins roles, which hold no |, and leaves quoting to encoding/csv.
 func writeCSV(w io.Writer, accounts []auth.Account) error {
 	out := csv.NewWriter(w)
 	if err := out.Write(written()); err != nil {
 		return err
 	}
 	for _, a := range accounts {
+		// One column for all fields: their names are the configuration's, and
+		// could be changed before the file is read again.
 		fields, err := fieldsText(a)
 		if err != nil {
 			return err
@@ -61,6 +65,7 @@ func verified(a auth.Account) string {
 	return strconv.FormatBool(a.EmailVerified)
 }
 
+// created keeps all that a store keeps of the time.
 func created(a auth.Account) string {
 	if a.Created.IsZero() {
 		return ""
@@ -90,6 +95,7 @@ func fieldsOf(a auth.Account) map[string]any {
 	return fields
 }
 
+// writeJSON leaves out what is empty, but for roles, which clients loop over.
 func writeJSON(w io.Writer, accounts []auth.Account) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

@@ -56,6 +56,8 @@ type importing struct {
 	dryRun  bool
 }
 
+// userImportCommand reads the file before it opens the store: a file that is no
+// list makes none.
 func userImportCommand(sys *system) *cobra.Command {
 	var o importing
 	cmd := &cobra.Command{Use: "import FILE", Short: "Make the accounts of a CSV, JSON lines or htpasswd file, or of another system's table", Long: importHelp, Args: oneArg}
@@ -124,6 +126,7 @@ func (o *importing) read(sys *system, name string) (*roster.List, error) {
 	return list, nil
 }
 
+// shownName is what errors call the file.
 func shownName(name string) string {
 	if name == "-" {
 		return "standard input"
@@ -138,6 +141,7 @@ func (o *importing) run(ctx context.Context, sys *system, d *desk, name string, 
 			return usagef("--role %q: known are %s", role, strings.Join(known, ", "))
 		}
 	}
+	// Said in any case, and before anything is made: it may be a reason to stop.
 	if len(list.LeftOut) > 0 {
 		fmt.Fprintf(sys.stderr, "%s: columns that mean nothing here are left out: %s\n", shownName(name), strings.Join(list.LeftOut, ", "))
 	}
@@ -151,6 +155,8 @@ func (o *importing) run(ctx context.Context, sys *system, d *desk, name string, 
 			accounts, whole = append(accounts, e.Account), append(whole, i)
 		}
 	}
+	// With a line that cannot be read nothing will be made; the others are looked
+	// at all the same, so that one report tells of everything.
 	faulty := slices.ContainsFunc(list.Entries, func(e roster.Entry) bool { return len(e.Faults) > 0 })
 	var err error
 	if o.dryRun || faulty {
@@ -200,6 +206,9 @@ func reportFaults(sys *system, name string, list *roster.List) error {
 			place := fmt.Sprintf("%s:%d: ", shownName(name), e.Line)
 			if who != "" {
 				place += who + ": "
+			}
+			if !auth.IsPresentable(f.Field) { // the name of a field is the file's own
+				f.Field = "(not shown)"
 			}
 			fmt.Fprintf(sys.stderr, "%s%s: %s\n", place, f.Field, f.Message)
 		}

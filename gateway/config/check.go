@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/policy"
 )
 
@@ -112,9 +111,6 @@ func (d *decoder) checkAuth(file *File) {
 	faults := append(file.Auth.Accounts.Validate(), file.Auth.Web.Validate()...)
 	if u, err := url.Parse(file.PublicURL); err == nil {
 		faults = append(faults, file.Auth.Web.ValidateFor(u)...)
-		if own := strings.TrimSuffix(file.PublicURL, "/") + file.Auth.Web.Prefix + "/"; strings.HasPrefix(file.Auth.Accounts.MigrateFrom.LoginURL, own) {
-			faults = append(faults, auth.Fault{Path: "migrate_from.login_url", Message: "is this gateway's own login, which would ask itself without end: name the old application's"})
-		}
 	}
 	for _, fault := range faults {
 		if strings.HasPrefix(fault.Path, "registration.") && d.blurred("auth.roles") {
@@ -126,6 +122,7 @@ func (d *decoder) checkAuth(file *File) {
 		d.fault("auth."+fault.Path, fault.Message, false)
 	}
 	d.checkRegistration(file)
+	d.checkMigration(file)
 	d.checkAliases(file)
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -40,6 +41,35 @@ func (d *decoder) checkRegistration(file *File) {
 			d.fault("auth.registration."+key, "lets every stranger become an administrator: it lists "+auth.AdminRole, true)
 		}
 	}
+}
+
+// checkMigration refuses an old login that is the gateway's own, and warns of
+// what gives passwords or names away.
+func (d *decoder) checkMigration(file *File) {
+	const key = "auth.migrate_from.login_url"
+	login, err := url.Parse(file.Auth.Accounts.MigrateFrom.LoginURL)
+	if err != nil || login.Host == "" {
+		return // off, or refused already
+	}
+	public, err := url.Parse(file.PublicURL)
+	if err == nil && strings.EqualFold(login.Host, public.Host) && strings.HasPrefix(login.Path, file.Auth.Web.Prefix+"/") {
+		d.fault(key, "is this gateway's own login, which would ask itself without end: name the old application's", false)
+	}
+	if login.Scheme == "http" && !isNear(login.Hostname()) {
+		d.fault(key, "sends passwords in the clear to another machine: write https", true)
+	}
+	if file.Auth.Accounts.Registration.Enabled {
+		d.fault("auth.registration.enabled", "lets strangers take the names of users who have not come along yet (auth.migrate_from): import the users first, or leave it off until they have", true)
+	}
+}
+
+// isNear tells whether a host is this machine or on a private network: by its
+// address, or by a name without a dot, as containers call each other.
+func isNear(host string) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.IsLoopback() || addr.IsPrivate()
+	}
+	return !strings.Contains(host, ".")
 }
 
 // answered tells whether the gateway answers for a route's host, or may for
