@@ -304,12 +304,16 @@ func (st *state) accountFaults(a Account) []FieldError {
 	return append(faults, fieldFaults(a.Fields)...)
 }
 
+// maxFaults is how many faults an answer lists. A stranger's body can have
+// thousands of fields, and must not be answered with more than it was.
+const maxFaults = 64
+
 // invalid is nil when there are no faults.
 func invalid(faults []FieldError) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	return &InvalidError{Fields: faults}
+	return &InvalidError{Fields: faults[:min(len(faults), maxFaults)]}
 }
 
 func appendFault(faults []FieldError, field, message string) []FieldError {

@@ -98,15 +98,9 @@ func (st *state) askFaults(roles []string) []FieldError {
 		case slices.Index(roles, r) < i:
 			faults = append(faults, FieldError{"roles", fmt.Sprintf("%q is listed twice", r)})
 		}
-		if len(faults) == maxAskFaults {
-			return faults
-		}
 	}
 	return faults
 }
-
-// maxAskFaults bounds the answer to a body full of roles.
-const maxAskFaults = 16
 
 // admit stores a new account, unless its address has brought too many. Of two
 // that ask for one name at once the store lets one have it.

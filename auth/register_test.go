@@ -163,6 +163,14 @@ func TestEverythingWrongWithARegistrationIsSaidAtOnce(t *testing.T) {
 	_, err = r.register(auth.Applicant{})
 	wantInvalid(t, err, "username", "empty")
 	wantInvalid(t, err, "password", "at least")
+	many := map[string]any{}
+	for i := range 5000 {
+		many[fmt.Sprint("f", i)] = "x"
+	}
+	_, err = r.register(auth.Applicant{Username: "bob", Password: password, Fields: many})
+	if invalid := (*auth.InvalidError)(nil); !errors.As(err, &invalid) || len(invalid.Fields) > 64 {
+		t.Error("an answer larger than its question")
+	}
 	if n, err := r.svc.CountAccounts(t.Context()); n != 2 || err != nil {
 		t.Errorf("%d accounts, %v", n, err)
 	}
