@@ -140,8 +140,9 @@ func TestABurstOfLoginsHashesNoMoreThanTheLimit(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if compared != 5 {
-		t.Errorf("%d passwords were compared, want 5", compared)
+	// Who ends while another looks may be seen twice, so fewer are fine too.
+	if compared < 1 || compared > 5 {
+		t.Errorf("%d passwords were compared, want 5 at most", compared)
 	}
 }
 
