@@ -107,6 +107,19 @@ func TestAnExpiredCookieIsRefreshedWithoutThePageNoticing(t *testing.T) {
 	}
 }
 
+// Who registers anew with the cookie of an old login is not sent round by its
+// refresh: the new session is what they came for.
+func TestARegistrationWithAnExpiredCookieIsAnsweredAtOnce(t *testing.T) {
+	s := newStack(t)
+	b := s.browser()
+	b.login()
+	s.later(16 * time.Minute)
+	b.do("POST", "/auth/register", "{}", append(script("same-origin"), "Content-Type", "application/json")...)
+	if len(b.hops) != 1 {
+		t.Errorf("hops %q", b.hops)
+	}
+}
+
 func setRoles(s *stack, roles ...string) {
 	s.t.Helper()
 	a, err := s.service.FindAccount(s.t.Context(), "alice")
