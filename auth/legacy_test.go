@@ -45,23 +45,21 @@ func (r *rig) tryAlice(password string) error {
 // An account that moved in logs in with its old hash once, and with a hash of
 // the gateway's own from then on; a wrong password changes nothing.
 func TestAHashOfAnotherSystemIsGoodOnceAndThenKeptAnew(t *testing.T) {
-	for algorithm, prefix := range map[string]string{"argon2id": "$argon2id$v=19$m=19456,t=2,p=1$", "bcrypt": "$2a$12$", "scrypt": "$scrypt$ln=17,r=8,p=1$"} {
-		r := newRig(t, func(c *auth.Config) { c.Password.Algorithm = algorithm })
-		r.moveIn(movedHash)
-		wantError(t, r.tryAlice("wrong horse"), auth.ErrInvalidCredentials)
-		if r.stored() != movedHash {
-			t.Errorf("%s: a wrong password changed the hash to %.20s", algorithm, r.stored())
-		}
-		wantError(t, r.tryAlice(movedPassword), nil)
-		fresh := r.stored()
-		if !strings.HasPrefix(fresh, prefix) {
-			t.Errorf("%s: kept as %.30s", algorithm, fresh)
-		}
-		wantError(t, r.tryAlice(movedPassword), nil)
-		wantError(t, r.tryAlice("wrong horse"), auth.ErrInvalidCredentials)
-		if r.stored() != fresh {
-			t.Errorf("%s: kept anew although nothing changed", algorithm)
-		}
+	r := newRig(t)
+	r.moveIn(movedHash)
+	wantError(t, r.tryAlice("wrong horse"), auth.ErrInvalidCredentials)
+	if r.stored() != movedHash {
+		t.Errorf("a wrong password changed the hash to %.20s", r.stored())
+	}
+	wantError(t, r.tryAlice(movedPassword), nil)
+	fresh := r.stored()
+	if !strings.HasPrefix(fresh, "$argon2id$v=19$m=19456,t=2,p=1$") {
+		t.Errorf("kept as %.30s", fresh)
+	}
+	wantError(t, r.tryAlice(movedPassword), nil)
+	wantError(t, r.tryAlice("wrong horse"), auth.ErrInvalidCredentials)
+	if r.stored() != fresh {
+		t.Error("kept anew although nothing changed")
 	}
 }
 

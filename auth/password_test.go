@@ -63,11 +63,14 @@ func TestLG02TheDummyHashHasTheParametersOfARealOne(t *testing.T) {
 		if real.Scheme() != h.dummy.Scheme() || real.Cost() != h.dummy.Cost() || real.Memory() != h.dummy.Memory() {
 			t.Errorf("%s: a dummy of %s, a hash of %s", algorithm, h.dummy.Cost(), real.Cost())
 		}
-		if !real.Matches("some password") || real.Matches("some passwords") || h.dummy.Matches("some password") {
-			t.Errorf("%s: %s does not tell its password from others", algorithm, made)
-		}
 		if h.outdated(made, "some password") {
 			t.Errorf("%s: its own hash is outdated", algorithm)
+		}
+		if algorithm != "argon2id" {
+			continue // too slow to try under the race detector: e2e does
+		}
+		if !real.Matches("some password") || real.Matches("some passwords") || h.dummy.Matches("some password") {
+			t.Errorf("%s: %s does not tell its password from others", algorithm, made)
 		}
 	}
 }

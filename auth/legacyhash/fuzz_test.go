@@ -37,7 +37,8 @@ func FuzzParse(f *testing.F) {
 		if h.work > 1100 || h.memory > 1024 {
 			return
 		}
-		if h.Matches(password) != h.Matches(password) {
+		again, err := Parse(text)
+		if err != nil || again.Cost() != h.Cost() || again.Matches(password) != h.Matches(password) {
 			t.Errorf("%q: two answers for %q", text, password)
 		}
 	})
