@@ -88,7 +88,10 @@ type Store interface {
 	// CountSessions says how many sessions are live.
 	CountSessions(ctx context.Context) (int, error)
 
-	// Revocations reads the feed after seq, in order, without the expired.
+	// Revocations reads the feed after seq, in order, without the expired. An
+	// entry's end is the one that was given, or later: when the longest access
+	// token that its session, or its account's sessions, may have had by their
+	// own AccessTTL has expired.
 	Revocations(ctx context.Context, after int64) ([]Revocation, error)
 
 	// Failures reads what is counted against a guess. What has ended is zero.

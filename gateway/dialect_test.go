@@ -109,3 +109,20 @@ func TestOtherMethodsAtAnAliasesPathAreThePolicys(t *testing.T) {
 		t.Errorf("another site's page: %d %s", r.StatusCode, r.body)
 	}
 }
+
+// A page of before asks who it is with a cookie that has run out: it is sent
+// through the refresh and back, at an alias as everywhere.
+func TestAnAliasOfMeIsRefreshedFirst(t *testing.T) {
+	s := newStack(t, func(s *setup) {
+		s.web.Aliases = []web.Alias{{Path: "/api/me", Endpoint: "me"}, {Path: "/api/out", Endpoint: "logout"}}
+	})
+	g := s.login("alice")
+	s.later(time.Hour)
+	r := s.get("/api/me", cookie(g.AccessToken), "Sec-Fetch-Site: same-origin")
+	if r.StatusCode != 303 || !strings.HasPrefix(r.Header.Get("Location"), "/auth/refresh?") {
+		t.Errorf("me: %d %v", r.StatusCode, r.Header)
+	}
+	if r := s.send("POST", "/api/out", "", cookie(g.AccessToken), "Sec-Fetch-Site: same-origin"); r.StatusCode != 204 {
+		t.Errorf("logout with a token that has expired: %d %s", r.StatusCode, r.body)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +40,10 @@ type Own interface {
 	// Owns tells whether a request, whose path has one reading, is for the
 	// gateway itself: by its path, or by path and method.
 	Owns(r *http.Request) bool
+	// HandlesTokens tells whether such a request is for an endpoint that takes
+	// stale tokens as they are: to send it through a refresh first would be a
+	// detour or a loop.
+	HandlesTokens(r *http.Request) bool
 }
 
 // Options is what a Gateway is made of.
@@ -121,21 +124,13 @@ func (g *Gateway) serveOwn(x *exchange) {
 		x.refuse(problem.Of(problem.CrossOrigin))
 		return
 	}
-	if !x.snap.handlesTokens(x.r.URL.Path) && x.silentRefresh(policy.Decision{Effect: policy.Challenge}) {
+	if !x.snap.own.HandlesTokens(x.r) && x.silentRefresh(policy.Decision{Effect: policy.Challenge}) {
 		return
 	}
 	x.decision, x.reason = decisionAllow, labelOwn
 	r := x.r.WithContext(auth.WithPresented(x.r.Context(), x.presented))
 	r.RemoteAddr = x.remoteAddr()
 	x.snap.own.ServeHTTP(&x.answer, r)
-}
-
-// handlesTokens tells whether an own endpoint is one that takes stale tokens
-// as they are: to send it through a refresh first would be a detour or a loop.
-func (s *Snapshot) handlesTokens(path string) bool {
-	rest, ok := strings.CutPrefix(path, s.prefix)
-	return !ok || rest == "/login" || rest == "/refresh" || rest == "/logout" || rest == "/register" ||
-		rest == "/token" || rest == "/revoke"
 }
 
 // route finds the route of the request by host and path alone.

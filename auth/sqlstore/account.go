@@ -124,7 +124,7 @@ func (s *Store) DeleteAccount(ctx context.Context, id string, until time.Time) e
 			return err
 		}
 		// One above the last version: everything the account was ever given.
-		if err := announce(ctx, q, auth.Revocation{Kind: auth.RevokeAccountTokens, ID: id, Version: a.Version + 1, Until: until}); err != nil {
+		if err := s.announce(ctx, q, auth.Revocation{Kind: auth.RevokeAccountTokens, ID: id, Version: a.Version + 1, Until: until}); err != nil {
 			return err
 		}
 		_, err = q.ExecContext(ctx, `DELETE FROM accounts WHERE id = $1`, id)
@@ -190,7 +190,7 @@ func (s *Store) replaceAccount(ctx context.Context, q querier, old auth.Account,
 	becameDisabled := a.Disabled && !old.Disabled
 	if passwordChanged || a.Disabled != old.Disabled || !slices.Equal(a.Roles, old.Roles) {
 		a.Version++
-		if err := announce(ctx, q, auth.Revocation{Kind: auth.RevokeAccountTokens, ID: a.ID, Version: a.Version, Until: u.Until}); err != nil {
+		if err := s.announce(ctx, q, auth.Revocation{Kind: auth.RevokeAccountTokens, ID: a.ID, Version: a.Version, Until: u.Until}); err != nil {
 			return err
 		}
 	}

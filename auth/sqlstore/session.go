@@ -160,7 +160,7 @@ func (s *Store) endSession(ctx context.Context, q querier, id string, why auth.R
 	if n, err := done.RowsAffected(); err != nil || n == 0 {
 		return false, err
 	}
-	return true, announce(ctx, q, auth.Revocation{Kind: auth.RevokeSessionTokens, ID: id, Until: until})
+	return true, s.announce(ctx, q, auth.Revocation{Kind: auth.RevokeSessionTokens, ID: id, Until: until})
 }
 
 // endSessions revokes an account's live sessions but keep, and answers which.

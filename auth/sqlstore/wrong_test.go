@@ -336,6 +336,12 @@ func sessionFaults() []fault {
 				return real.PruneSessions(ctx, time.Now(), created)
 			}
 		}},
+		{"forgets how long its tokens live", "a revocation stays for as long", func(w *wrong, real auth.Store) {
+			w.login = func(ctx context.Context, n auth.Session) error {
+				n.AccessTTL = 0
+				return real.CreateSession(ctx, n)
+			}
+		}},
 		{"forgets the terms", "the terms of a session", func(w *wrong, real auth.Store) {
 			w.login = func(ctx context.Context, n auth.Session) error {
 				n.Claims = nil

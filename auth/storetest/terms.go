@@ -18,6 +18,7 @@ func termPromises() []Promise {
 		{Name: "a token that stays is taken up to the session's end and not past it", Check: checkEnds},
 		{Name: "a session on terms that is revoked or of a disabled account swaps nothing", Check: checkTermsNoSwap},
 		{Name: "a logout never loses to a refresh that spends nothing", Shared: true, Check: checkTakenLogoutRace},
+		{Name: "a revocation stays for as long as the session's own access tokens live", Check: checkRevokedFor},
 		{Name: "pruning goes by the end of a session that has one", Check: checkPruneEnds},
 	}
 }
@@ -126,6 +127,37 @@ func checkTakenLogoutRace(t testing.TB, s, other auth.Store) {
 			t.Errorf("racer %d: swapped %v (%v) after the logout", i, got.Swapped, err)
 		}
 	})
+}
+
+// checkRevokedFor revokes by every verb, with an end that is too early for the
+// sessions: the instance that revokes may be configured without such terms.
+func checkRevokedFor(t testing.TB, s, _ auth.Store) {
+	const long = 48 * time.Hour
+	begun := func(name string) (auth.Account, auth.Session) {
+		a := account(t, s, name)
+		return a, session(t, s, a.ID, "s-"+name, on(auth.RefreshNone, long), func(n *auth.Session) { n.AccessTTL = long })
+	}
+	_, one := begun("alice")
+	must(t, "revoke one", s.RevokeSession(context.Background(), one.ID, auth.RevokedByChoice, later()))
+	b, _ := begun("bob")
+	_, err := s.RevokeSessions(context.Background(), b.ID, "", later())
+	must(t, "revoke all", err)
+	c, _ := begun("carol")
+	change(t, s, c.ID, auth.AccountUpdate{Until: later(), Change: func(a *auth.Account) error { a.Roles = []string{"admin"}; return nil }})
+	d, _ := begun("dave")
+	must(t, "delete", s.DeleteAccount(context.Background(), d.ID, later()))
+	entries := feed(t, s)
+	same(t, "entries", len(entries), 5)
+	for _, e := range entries {
+		if e.Until.Before(now().Add(long - time.Minute)) {
+			t.Errorf("the revocation of %s ends at %v, before the last token", e.ID, e.Until)
+		}
+	}
+	p := account(t, s, "plain")
+	session(t, s, p.ID, "plain")
+	until := later()
+	must(t, "revoke a session without terms", s.RevokeSession(context.Background(), "plain", auth.RevokedByChoice, until))
+	same(t, "its end", feed(t, s)[5].Until, until)
 }
 
 // checkPruneEnds forgets what has ended, and keeps what only looks idle: a token

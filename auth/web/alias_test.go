@@ -435,3 +435,20 @@ func TestProblemsOfAHandWrittenAliasKnowTheirHeader(t *testing.T) {
 		}
 	}
 }
+
+// A page that asks an alias who it is, with a cookie that has run out, is
+// refreshed first as on every page; what gives or takes tokens is not.
+func TestAliasesThatTakeStaleTokensAsTheyAre(t *testing.T) {
+	s := newSite(t, withAliases(append(signin(), Alias{Path: "/who", Endpoint: "me"}, Alias{Path: "/out", Endpoint: "logout"},
+		Alias{Path: "/auth/signup", Endpoint: "register"}, Alias{Path: "/secret", Endpoint: "password"}, Alias{Path: "/u/{id}", Endpoint: "user"})...))
+	for target, takes := range map[string]bool{
+		"POST /api/auth/signin": true, "POST /api/auth/again": true, "POST /out": true, "POST /auth/signup": true, "GET /u/7": true,
+		"GET /who": false, "HEAD /who": false, "POST /secret": false,
+		"POST /auth/login": true, "GET /auth/refresh": true, "POST /auth/logout": true, "GET /auth/register": true, "GET /auth/me": false, "GET /auth/sessions": false, "GET /.well-known/jwks.json": true,
+	} {
+		method, path, _ := strings.Cut(target, " ")
+		if got := s.handler.HandlesTokens(httptest.NewRequest(method, path, nil)); got != takes {
+			t.Errorf("%s: %v", target, got)
+		}
+	}
+}

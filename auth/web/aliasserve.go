@@ -32,7 +32,8 @@ type served struct {
 type aliases struct {
 	literal  map[string]endpoint
 	variable []variable
-	refresh  []string // paths where refresh cookies are spent
+	refresh  []string          // paths where refresh cookies are spent
+	names    map[string]string // of the endpoints, by method and path as configured
 }
 
 // variable is the place of an alias with {id} in its path.
@@ -43,7 +44,7 @@ type variable struct {
 
 // newAliases makes the configured aliases ready.
 func (h *Handler) newAliases() aliases {
-	made := aliases{literal: map[string]endpoint{}}
+	made := aliases{literal: map[string]endpoint{}, names: map[string]string{}}
 	written := h.config.written()
 	for _, a := range written {
 		if a.Endpoint == toRefresh && !slices.Contains(made.refresh, a.Path) {
@@ -60,6 +61,7 @@ func (h *Handler) newAliases() aliases {
 		}
 		one.standard = h.pageOf(a.Endpoint, a.Method)
 		made.add(a.Path, a.Method, one.serve)
+		made.names[a.Method+" "+a.Path] = a.Endpoint
 	}
 	return made
 }
@@ -101,6 +103,16 @@ func (as *aliases) at(path string) endpoint {
 		}
 	}
 	return nil
+}
+
+// endpointOf is the word for the endpoint of a request to an alias; nothing for
+// one that is for none, or for a public profile.
+func (as *aliases) endpointOf(r *http.Request) string {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	return as.names[method+" "+r.URL.Path]
 }
 
 // idIn is what stands for {id} in the path of an alias; nothing where there is

@@ -161,6 +161,21 @@ func (h *Handler) Owns(r *http.Request) bool {
 // names, whatever the prefix.
 func WellKnown(path string) bool { return path == jwksPath || path == metadataPath }
 
+// HandlesTokens tells whether a request is for an endpoint that takes stale
+// tokens as they are: those that give tokens, or take them away, and what is
+// there for everybody outside of the prefix.
+func (h *Handler) HandlesTokens(r *http.Request) bool {
+	if endpoint := h.aliases.endpointOf(r); endpoint != "" {
+		return endpoint != toMe && endpoint != toPassword
+	}
+	switch below, ok := strings.CutPrefix(r.URL.Path, h.config.Prefix); below {
+	case "/login", "/refresh", "/logout", "/register", "/token", "/revoke":
+		return true
+	default:
+		return !ok
+	}
+}
+
 // ServeHTTP answers one request that Owns accepts.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store") // every answer here is somebody's own; the key set says otherwise
