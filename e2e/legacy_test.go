@@ -170,3 +170,18 @@ func TestABrowserThatDropsTheCookieIsToldSo(t *testing.T) {
 	b.login("alice")
 	b.at("/app/home?again", "ok")
 }
+
+// TestABrowserWithoutCookiesComesToRest: it cannot be logged in, but it is not
+// sent round and round either.
+func TestABrowserWithoutCookiesComesToRest(t *testing.T) {
+	l := startLegacy(t, nil)
+	_, site := publish(t, l, "http://127.0.0.1", "")
+	b := openBrowser(t, t.TempDir(), map[string]any{"profile.default_content_setting_values.cookies": 2})
+	b.open(site + "/app/home")
+	b.at("/auth/login?rd=%2Fapp%2Fhome", "Password")
+	b.login("alice")
+	b.at("/auth/login?rd=%2Fapp%2Fhome", "Password")
+	if got := l.arrived("/app"); len(got) > 0 {
+		t.Errorf("the application was asked: %v", got)
+	}
+}
