@@ -328,3 +328,88 @@ func TestTheSectionMigrateFromIsChecked(t *testing.T) {
 		})
 	}
 }
+
+// An address that the old application never verified is not told to the
+// applications behind, unless the configuration vouches for it.
+func TestAnAddressThatCameAlongIsToldOnlyWhenTheFileVouchesForIt(t *testing.T) {
+	for vouches, want := range map[bool]string{true: "bob@example.com", false: ""} {
+		r, old := newMigratingRig(t, func(c *auth.Config) { c.MigrateFrom.EmailVerified = vouches })
+		old.says.Email = "bob@example.com"
+		g, err := r.svc.Login(t.Context(), auth.Credentials{Username: "bob", Password: "bobs old password"}, home())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := r.verify(g.AccessToken, nil); p.Email != want || p.Username != "bob" {
+			t.Errorf("vouching %t: the token says %q of %q", vouches, p.Email, p.Username)
+		}
+	}
+}
+
+// fullStore is a store in which no account can be made.
+type fullStore struct{ auth.Store }
+
+func (fullStore) CreateAccount(context.Context, auth.Account) error {
+	return fmt.Errorf("%w: the disk is full", auth.ErrUnavailable)
+}
+
+// A fault here, after the old application has said yes, is no wrong password.
+func TestAStoreThatFailsWhileSomebodyComesAlongIsUnavailable(t *testing.T) {
+	r, old := newMigratingRig(t)
+	r.opts.Store = fullStore{r.store}
+	svc := r.restart()
+	for range 10 {
+		_, err := svc.Login(t.Context(), auth.Credentials{Username: "bob", Password: "bobs old password"}, home())
+		if !errors.Is(err, auth.ErrUnavailable) || errors.Is(err, auth.ErrInvalidCredentials) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	wantError(t, r.try("bob", "bobs old password", "192.0.2.7"), nil) // and nobody was locked out for it
+	if old.times() != 11 {
+		t.Errorf("asked %d times", old.times())
+	}
+}
+
+// A client that hangs up while the old application thinks leaves nothing.
+func TestAClientThatHangsUpComesAlongAnotherTime(t *testing.T) {
+	r, old := newMigratingRig(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	r.opts.OldLogin = func(ctx context.Context, from auth.MigrateFrom, cr auth.Credentials) (auth.NewAccount, error) {
+		cancel()
+		return auth.NewAccount{}, ctx.Err()
+	}
+	r.events = nil
+	if _, err := r.restart().Login(ctx, auth.Credentials{Username: "bob", Password: "bobs old password"}, home()); !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+	if got := r.names(); len(got) > 0 {
+		t.Errorf("the audit log has %v", got)
+	}
+	r.opts.OldLogin = old.login
+	r.svc = r.restart()
+	wantError(t, r.try("bob", "bobs old password", "192.0.2.1"), nil)
+}
+
+// gateway.yaml says to disable users and not to delete them: this is why.
+func TestADisabledUserStaysOutAndADeletedOneComesAlongAgain(t *testing.T) {
+	r, old := newMigratingRig(t)
+	wantError(t, r.try("bob", "bobs old password", "192.0.2.1"), nil)
+	bob, err := r.svc.FindAccount(t.Context(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	yes := true
+	if _, err := r.svc.SetAccount(t.Context(), bob.ID, auth.AccountChange{Disabled: &yes}, auth.Actor{}); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, r.try("bob", "bobs old password", "192.0.2.1"), auth.ErrInvalidCredentials)
+	if old.times() != 1 {
+		t.Errorf("asked %d times about somebody who is disabled", old.times())
+	}
+	if err := r.svc.DeleteAccount(t.Context(), bob.ID, auth.Actor{}); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, r.try("bob", "bobs old password", "192.0.2.1"), nil)
+	if again, err := r.svc.FindAccount(t.Context(), "bob"); err != nil || again.ID == bob.ID {
+		t.Errorf("bob is %s again, %v", again.ID, err)
+	}
+}

@@ -29,7 +29,7 @@ func isYes(value any) bool {
 		return v
 	case string:
 		return v != "" && v != "false"
-	case json.Number:
+	case json.Number: // some say 1 and 0
 		n, err := v.Float64()
 		return err == nil && n != 0
 	case []any:
@@ -52,6 +52,7 @@ func account(answer map[string]any, fields []auth.MigrateField) (auth.NewAccount
 			first = values[0]
 		}
 		switch f.As {
+		// Many applications answer numbers; a foreign key is the same text here.
 		case "id":
 			if first == "" {
 				return auth.NewAccount{}, no("the answer has no " + f.Field)
@@ -87,7 +88,7 @@ func texts(value any) []string {
 		return []string{v}
 	case json.Number:
 		return []string{v.String()}
-	case []any:
+	case []any: // members that are no texts, such as objects, say nothing
 		var all []string
 		for _, one := range v {
 			switch one.(type) {

@@ -31,12 +31,15 @@ func dumpColumns(f Format) map[string]string {
 			"id": "id", "username": "username", "email": "email", "first_name": "first_name", "last_name": "last_name",
 			"password": "password_hash", "is_active": "active", "date_joined": "created",
 		}
+	// Applications add columns to this table at will; the last three are of Devise
+	// itself and of the two libraries that mark accounts as deleted.
 	case Devise:
 		return map[string]string{
 			"id": "id", "username": "username", "email": "email", "name": "name", "first_name": "first_name", "last_name": "last_name",
 			"encrypted_password": "password_hash", "created_at": "created",
 			"confirmed_at": "confirmed", "deleted_at": "deleted", "discarded_at": "deleted",
 		}
+	// spam and deleted are flags of an installation with many sites.
 	case WordPress:
 		return map[string]string{
 			"id": "id", "user_login": "username", "user_email": "email", "display_name": "name",
@@ -136,7 +139,7 @@ func (e *Entry) takeFields(members []member) {
 	for _, m := range members {
 		values, err := texts(m.value)
 		switch {
-		case err != nil:
+		case err != nil: // which field it was would be a name from the file
 			e.fault("fields", "%v", err)
 		case len(values) > 0:
 			e.setField(m.name, values)
@@ -198,6 +201,7 @@ func instant(text string) (time.Time, error) {
 	if text == "" || strings.HasPrefix(text, "0000-00-00") {
 		return time.Time{}, nil
 	}
+	// PostgreSQL, MySQL, Rails and Python; all take fractions of a second.
 	for _, layout := range []string{
 		time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z07", "2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02",
 	} {

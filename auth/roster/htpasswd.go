@@ -7,7 +7,9 @@ import (
 )
 
 // readHTPasswd reads lines of name:hash. The name ends at the first colon: some
-// hashes have more of them.
+// hashes have more of them. Comments and empty lines are skipped, as Apache and
+// nginx do; nginx's third part, a comment too, is read as part of the hash and
+// then told as a fault, not dropped: it might be the end of one.
 func (l *List) readHTPasswd(in *bufio.Reader) error {
 	return lines(in, func(number int, line string) error {
 		if text := strings.TrimSpace(line); text == "" || text[0] == '#' {

@@ -12,7 +12,8 @@ import (
 
 // member is one member of a JSON object.
 type member struct {
-	name  string
+	name string
+	// What encoding/json makes, but for objects, which keep order and doubles.
 	value any // string, json.Number, bool, nil, []any, []member
 }
 
@@ -108,6 +109,8 @@ func parseMembers(d *json.Decoder, depth int) ([]member, error) {
 // lines hands each line to take, without its end, with its number.
 func lines(in *bufio.Reader, take func(number int, line string) error) error {
 	s := bufio.NewScanner(in)
+	// A line is bounded, and not only the file: one account is never so long, and
+	// the line number is worth more than the end of the file.
 	s.Buffer(make([]byte, 0, peeked), maxLine)
 	number := 0
 	for s.Scan() {
@@ -157,6 +160,7 @@ func (e *Entry) cell(m member, columns map[string]string) (cell, bool) {
 	}
 	fields, isObject := m.value.([]member)
 	list, isList := m.value.([]any)
+	// null is how programs write what is not there, for every column that is one.
 	switch {
 	case given && column == "" || m.value == nil && known(column):
 		return cell{}, false

@@ -35,6 +35,7 @@ var passwordLine = regexp.MustCompile(`^[^:,;\t"]+:\S`)
 
 // recognise says how a file is written by its first line.
 func recognise(in *bufio.Reader, columns map[string]string) (Format, error) {
+	// Only looked at: whoever reads the file then begins at its beginning.
 	start, err := in.Peek(peeked)
 	if len(start) == 0 {
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -95,6 +96,7 @@ func columnName(name string) string {
 // separator is what stands between the columns of a header. Spreadsheets write
 // semicolons where the comma is for decimals, databases write tabs.
 func separator(header string) rune {
+	// The most frequent one: a name in quotes may hold another.
 	best, most := ',', 0
 	for _, r := range ",;\t" {
 		if n := strings.Count(header, string(r)); n > most {

@@ -73,7 +73,8 @@ func created(a auth.Account) string {
 	return a.Created.UTC().Format(time.RFC3339Nano)
 }
 
-// fieldsText is the JSON of the fields, "" of none.
+// fieldsText is the JSON of the fields, "" of none. encoding/json sorts them, so
+// that the same accounts are the same file.
 func fieldsText(a auth.Account) (string, error) {
 	if len(a.Fields) == 0 {
 		return "", nil

@@ -33,6 +33,7 @@ func threeAccounts() []auth.Account {
 // checkListAdded compares each account of a list with the same one, made
 // alone in every other way.
 func checkListAdded(t testing.TB, s, other auth.Store) {
+	// A file with a header and nobody below it is no mistake.
 	must(t, "create none", s.CreateAccounts(context.Background(), nil))
 	list := threeAccounts()
 	must(t, "create", s.CreateAccounts(context.Background(), list))
@@ -72,6 +73,7 @@ func checkListConflicts(t testing.TB, s, _ auth.Store) {
 	if !errors.As(err, &all) {
 		t.Fatalf("got error %v, want the conflicts", err)
 	}
+	// Each account is named once, by the first of its names that is taken.
 	same(t, "conflicts", all.Conflicts, []auth.Conflict{
 		{Index: 3, Field: "id"}, {Index: 4, Field: "username"}, {Index: 5, Field: "email"},
 		{Index: 7, Field: "id"}, {Index: 8, Field: "username"}, {Index: 9, Field: "email"},
@@ -79,6 +81,7 @@ func checkListConflicts(t testing.TB, s, _ auth.Store) {
 	n, err := s.CountAccounts(context.Background())
 	must(t, "count", err)
 	same(t, "accounts after the refusal", n, 1)
+	// Not one of their names may have stayed behind.
 	must(t, "the same without the conflicts", s.CreateAccounts(context.Background(), append(list[:3], list[6])))
 }
 

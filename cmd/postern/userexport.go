@@ -38,6 +38,7 @@ spreadsheet takes for formulas are not altered, so do not open it in one.`,
 		case form != roster.CSV && form != roster.JSONLines:
 			return usagef("--format %s: the formats are csv and jsonl", format)
 		}
+		// All at once and not row by row: one reading of the store is one moment.
 		accounts, err := d.Accounts(cmd.Context())
 		if err != nil {
 			return err
@@ -61,6 +62,7 @@ spreadsheet takes for formulas are not altered, so do not open it in one.`,
 // writeExport makes a file for its owner alone. It overwrites nothing, and what
 // could not be written whole is taken away again.
 func writeExport(name string, write func(io.Writer) error) error {
+	// O_EXCL follows no link, either: the name cannot lead somewhere else.
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

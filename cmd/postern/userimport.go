@@ -70,6 +70,7 @@ func userImportCommand(sys *system) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		// As with user add, accounts can be there before the first start.
 		open := storeOpener(openStore)
 		if o.dryRun {
 			scratch, err := os.MkdirTemp("", "postern-import-")
@@ -110,6 +111,7 @@ func (o *importing) read(sys *system, name string) (*roster.List, error) {
 		}
 		options.Columns[column] = meaning
 	}
+	// No size is asked of the file first: it may be a pipe. The reader has bounds.
 	in := io.Reader(sys.stdin)
 	if name != "-" {
 		file, err := os.Open(name)
@@ -164,6 +166,7 @@ func (o *importing) run(ctx context.Context, sys *system, d *desk, name string, 
 	} else {
 		_, err = d.ImportAccounts(ctx, accounts, auth.Actor{By: commandLine})
 	}
+	// Package auth counts accounts, people count lines.
 	var wrong *auth.ImportError
 	if errors.As(err, &wrong) {
 		for _, f := range wrong.Faults {
@@ -219,6 +222,8 @@ func reportFaults(sys *system, name string, list *roster.List) error {
 
 // done says what was made, or would be.
 func (o *importing) done(sys *system, accounts []auth.Imported) error {
+	// The two counts are what a slip in the columns shows in: everybody disabled,
+	// or nobody with a password.
 	disabled, headless := 0, 0
 	for _, a := range accounts {
 		if a.Disabled {
