@@ -73,6 +73,8 @@ func TestAHashTellsWhatItCosts(t *testing.T) {
 		{"$H$9saltsalt" + crypt22, "phpass", "rounds=2048", 0},
 		{"$S$Dsaltsalt" + crypt43, "drupal", "rounds=32768", 0},
 		{"{SSHA}QTt9HekJ1EXMeVyL4ljR77ZN2wrlRf1J", "ldap SSHA", "rounds=1", 0},
+		{"{ssha}QTt9HekJ1EXMeVyL4ljR77ZN2wrlRf1J", "ldap SSHA", "rounds=1", 0},
+		{"{ldap}{ssha}QTt9HekJ1EXMeVyL4ljR77ZN2wrlRf1J", "ldap SSHA", "rounds=1", 0},
 		{"{ldap}{SSHA}QTt9HekJ1EXMeVyL4ljR77ZN2wrlRf1J", "ldap SSHA", "rounds=1", 0},
 		{"{CRYPT}$1$salt$" + crypt22, "crypt md5", "rounds=1000", 0},
 		{"{crypt}$2a$10$" + bcrypt53, "bcrypt", "cost=10", 0},
