@@ -211,3 +211,25 @@ func FuzzLegacyToken(f *testing.F) {
 		}
 	})
 }
+
+// TestNoSpellingOfALegacyHeaderArrives is for a header that is no source of the
+// gateway's own tokens either, so that nothing but the stripping is in the way.
+func TestNoSpellingOfALegacyHeaderArrives(t *testing.T) {
+	s := newStack(t, withLegacyToken, func(c *setup) { c.web.TokenSources = []string{"bearer"} })
+	alice := bearer(s.token("alice"))
+	for _, name := range spellings("X-Access-Token") {
+		for got, v := range s.get("/public/x", name+": mallory").saw(t).header {
+			if fold(got) == "x-access-token" {
+				t.Errorf("of nobody, sent as %s: %s %q arrived", name, got, v)
+			}
+		}
+		saw := s.get("/app/x", alice, name+": mallory", "Connection: "+name).saw(t)
+		sent := values(saw.header, "X-Access-Token")
+		if len(sent) != 1 || legacyClaims(t, sent[0], "HS256", legacySecret, time.Now())["isAdmin"] != false {
+			t.Errorf("of alice, sent as %s: X-Access-Token %q", name, sent)
+		}
+	}
+	if strings.Contains(s.app.raw(), "mallory") {
+		t.Error("the raw bytes tell of mallory")
+	}
+}
