@@ -41,7 +41,7 @@ type MigrateRole struct {
 // OldLogin tries credentials at the login of the application that from names,
 // and answers what that says of the account; everything may be empty. A no is
 // ErrInvalidCredentials, wrapped with the reason; any other error means that
-// nobody knows.
+// nobody knows. ctx does not end with the request: it must end by from.Timeout.
 type OldLogin func(ctx context.Context, from MigrateFrom, cr Credentials) (NewAccount, error)
 
 // fieldsPrefix begins the target of a profile field.
@@ -132,16 +132,16 @@ func (s *Service) prove(ctx context.Context, st *state, a Account, cr Credential
 	if err != nil || why != whyUnknown || !s.asksFor(st, cr) {
 		return a, why, err
 	}
-	n, err := s.oldLogin(ctx, st.config.MigrateFrom, cr)
+	// Who hangs up before the answer must not get a guess for nothing: it is
+	// waited for and counted. oldLogin has a time of its own.
+	n, err := s.oldLogin(context.WithoutCancel(ctx), st.config.MigrateFrom, cr)
 	if errors.Is(err, ErrInvalidCredentials) {
 		return Account{}, "unknown; " + reasonOf(err), nil
 	}
 	if err != nil {
 		// Not a failed login: the user may be real, and must not be locked out
 		// for it, nor told that the password is wrong.
-		if !errors.Is(err, context.Canceled) {
-			s.tell(ctx, Event{Name: EventMigrateFailed, Client: c, Detail: err.Error()})
-		}
+		s.tell(ctx, Event{Name: EventMigrateFailed, Client: c, Detail: err.Error()})
 		return Account{}, "", fmt.Errorf("ask the old application: %w: %w", &BusyError{RetryAfter: migrateRetry}, err)
 	}
 	return s.bringAlong(ctx, st, n, cr, c)

@@ -369,24 +369,31 @@ func TestAStoreThatFailsWhileSomebodyComesAlongIsUnavailable(t *testing.T) {
 	}
 }
 
-// A client that hangs up while the old application thinks leaves nothing.
-func TestAClientThatHangsUpComesAlongAnotherTime(t *testing.T) {
+// Who hangs up while the old application thinks has guessed all the same.
+func TestGuessesOfAClientThatHangsUpAreCounted(t *testing.T) {
 	r, old := newMigratingRig(t)
-	ctx, cancel := context.WithCancel(t.Context())
+	hangUp := func() {}
 	r.opts.OldLogin = func(ctx context.Context, from auth.MigrateFrom, cr auth.Credentials) (auth.NewAccount, error) {
-		cancel()
-		return auth.NewAccount{}, ctx.Err()
+		hangUp()
+		if ctx.Err() != nil {
+			t.Error("the question ends with the client")
+		}
+		return old.login(ctx, from, cr)
 	}
-	r.events = nil
-	if _, err := r.restart().Login(ctx, auth.Credentials{Username: "bob", Password: "bobs old password"}, home()); !errors.Is(err, context.Canceled) {
-		t.Fatalf("got %v", err)
-	}
-	if got := r.names(); len(got) > 0 {
-		t.Errorf("the audit log has %v", got)
-	}
-	r.opts.OldLogin = old.login
 	r.svc = r.restart()
-	wantError(t, r.try("bob", "bobs old password", "192.0.2.1"), nil)
+	var err error
+	for range 8 {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		hangUp = cancel
+		if _, err = r.svc.Login(ctx, auth.Credentials{Username: "bob", Password: "guess"}, home()); locked(err) {
+			break
+		}
+		wantError(t, err, auth.ErrInvalidCredentials)
+	}
+	if !locked(err) || old.times() != 5 {
+		t.Errorf("%v after %d questions, want a lock after 5", err, old.times())
+	}
 }
 
 // gateway.yaml says to disable users and not to delete them: this is why.
