@@ -356,3 +356,79 @@ func TestSessionsOnTermsKeepTheirPromises(t *testing.T) {
 		}
 	})
 }
+
+func TestARegistrationHasTermsToo(t *testing.T) {
+	r := newRig(t, func(c *auth.Config) { c.Registration.Enabled = true })
+	for _, c := range []struct {
+		name    string
+		terms   auth.Terms
+		refresh bool
+		live    int
+		login   bool // is told of
+	}{
+		{"bob", auth.Terms{}, true, 1, true},
+		{"carol", auth.Terms{Refresh: auth.RefreshNone}, false, 1, true},
+		{"dave", auth.Terms{Without: true}, false, 0, false},
+	} {
+		g, err := r.svc.Register(t.Context(), auth.Applicant{Username: c.name, Password: "correct horse battery"}, on(c.terms))
+		if err != nil {
+			t.Fatal(err)
+		}
+		live, err := r.svc.Sessions(t.Context(), g.Account.ID)
+		if err != nil || len(live) != c.live || (g.RefreshToken != "") != c.refresh || (g.AccessToken != "") != (c.live == 1) {
+			t.Errorf("%s: %d sessions, %+v (%v)", c.name, len(live), g, err)
+		}
+		if r.told(auth.EventLogin, c.name) != c.login {
+			t.Errorf("%s: the audit log is wrong about the login", c.name)
+		}
+	}
+}
+
+// Nobody's terms reach further than the configuration's bounds.
+func TestTermsAreBoundedByTheConfiguration(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, func(c *auth.Config) {
+			c.LongestAccess, c.RefreshToken.SessionTTL = 2*time.Hour, 24*time.Hour
+			c.RefreshToken.TTL = 12 * time.Hour
+		})
+		for name, c := range map[string]struct {
+			terms        auth.Terms
+			access, ends time.Duration
+		}{
+			"none":                             {auth.Terms{}, 15 * time.Minute, 12 * time.Hour},
+			"a session longer than allowed":    {auth.Terms{Refresh: auth.RefreshStays, SessionTTL: 48 * time.Hour}, 15 * time.Minute, 24 * time.Hour},
+			"a shorter session":                {auth.Terms{Refresh: auth.RefreshStays, SessionTTL: time.Hour}, 15 * time.Minute, time.Hour},
+			"a shorter session that rotates":   {auth.Terms{SessionTTL: time.Hour}, 15 * time.Minute, time.Hour},
+			"an access token that is too long": {auth.Terms{Refresh: auth.RefreshStays, AccessTTL: 5 * time.Hour}, 2 * time.Hour, 24 * time.Hour},
+			"one longer than its session":      {auth.Terms{Refresh: auth.RefreshStays, AccessTTL: 2 * time.Hour, SessionTTL: time.Hour}, time.Hour, time.Hour},
+			"no refresh token":                 {auth.Terms{Refresh: auth.RefreshNone, AccessTTL: time.Hour}, time.Hour, time.Hour},
+			"no refresh token, and an end":     {auth.Terms{Refresh: auth.RefreshNone, AccessTTL: time.Hour, SessionTTL: time.Minute}, time.Minute, time.Minute},
+		} {
+			g := r.enter(c.terms)
+			if g.AccessTTL != c.access || !g.RefreshExpires.Equal(time.Now().Add(c.ends)) || !g.AccessExpires.Equal(time.Now().Add(c.access).Truncate(time.Second)) {
+				t.Errorf("%s: %v until %v, ends in %v", name, g.AccessTTL, g.AccessExpires, time.Until(g.RefreshExpires))
+			}
+		}
+	})
+}
+
+func FuzzFormatNumber(f *testing.F) {
+	for _, text := range []string{"42", "-1", "042", "1e3", "9007199254740993", "٣", ""} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		switch got := auth.FormatValue(text, auth.FormatNumber).(type) {
+		case string:
+			if got != text {
+				t.Fatalf("%q became %q", text, got)
+			}
+		case int64:
+			// What JavaScript reads is what was meant.
+			if encoded, err := json.Marshal(got); err != nil || string(encoded) != text || int64(float64(got)) != got {
+				t.Fatalf("%q became %d", text, got)
+			}
+		default:
+			t.Fatalf("%q became a %T", text, got)
+		}
+	})
+}

@@ -305,3 +305,37 @@ func TestAxiosWithItsInterceptor(t *testing.T) {
 		}
 	}
 }
+
+// TestAPresetBeforeAnApplicationThatChecksItsOwnTokens is the whole move of a
+// tutorial's stack: the client as it was, the application as it was, with its
+// own check left in. The one header carries the gateway's token up to the
+// gateway, and the application's behind it.
+func TestAPresetBeforeAnApplicationThatChecksItsOwnTokens(t *testing.T) {
+	api := startExpress(t, "access-token.js", legacySecret)
+	const sources = `token_sources: [bearer, cookie, "header:x-access-token"]`
+	if !strings.Contains(legacyConfig, sources) {
+		t.Fatal("the configuration to change is not there")
+	}
+	g := prepare(t, strings.NewReplacer("{UPSTREAM}", api.addr, sources, "aliases: [ { preset: bezkoder } ]").Replace(legacyConfig))
+	g.write("legacy.secret", legacySecret+"\n")
+	g.addUser("alice", "user")
+	g.addUser("root", "admin")
+	g.start()
+	for name, status := range map[string]int{"alice": 403, "root": 200} {
+		c := g.client()
+		var in struct{ ID, AccessToken, RefreshToken string }
+		r := c.postJSON("/api/auth/signin", map[string]string{"username": name, "password": passwordOf(name)}).want(t, 200, "signin of "+name)
+		if err := json.Unmarshal([]byte(r.body), &in); err != nil {
+			t.Fatal(err)
+		}
+		var me struct{ ID string }
+		r = c.get("/me", "x-access-token: "+in.AccessToken).want(t, 200, "the application's own page")
+		if err := json.Unmarshal([]byte(r.body), &me); err != nil || me.ID != in.ID {
+			t.Errorf("the application takes %s for %s", name, r.body)
+		}
+		c.get("/board", "x-access-token: "+in.AccessToken).want(t, status, "the application's own check of "+name)
+		if r := c.get("/me", "x-access-token: nonsense").want(t, 401, "a bad token"); strings.TrimSpace(r.body) != `{"message":"Unauthorized!"}` {
+			t.Errorf("a bad token: %s", r.body)
+		}
+	}
+}
