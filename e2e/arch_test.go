@@ -83,6 +83,14 @@ func TestImportsPointOneWay(t *testing.T) {
 			"auth": "a hash is a text: its reader knows no account", "policy": apart, "gateway": up, "auth/web": up,
 			"net/http": "a hash is a text", "database/sql": "storage stays behind auth.Store",
 		},
+		"auth/roster": {
+			"policy": apart, "gateway": up, "gateway/config": up, "auth/web": up, "net/http": "files are read, not fetched",
+			"auth/sqlstore": "a file knows no store", "database/sql": "a file knows no store",
+		},
+		"auth/oldlogin": {
+			"policy": apart, "gateway": up, "gateway/config": up, "auth/web": up,
+			"auth/sqlstore": "it asks, package auth keeps", "database/sql": "it asks, package auth keeps",
+		},
 		"auth/sqlstore": {"policy": apart, "gateway": up, "auth/web": up, "gateway/config": up},
 		"auth/web": {
 			"policy": apart, "gateway": "the gateway comes first and hands over a normalised request",
