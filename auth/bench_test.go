@@ -103,7 +103,7 @@ func TestACachedVerificationAllocatesNothing(t *testing.T) {
 // -benchtime 500x. They take turns, so that a machine whose speed changes is
 // the same to all of them; spread is how far the medians are apart, in percent.
 func BenchmarkLoginOutcomes(b *testing.B) {
-	svc, o, _ := benchService(b, "ES256")
+	_, o, _ := benchService(b, "ES256")
 	o.Config.Lockout.Attempts = 10000
 	svc, err := auth.New(b.Context(), o)
 	if err != nil {

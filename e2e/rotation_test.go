@@ -180,7 +180,6 @@ func TestKeysAreRotatedWhileEightClientsGoOn(t *testing.T) {
 			t.Errorf("it got code %q", r.code())
 		}
 		p.b.client().tokens(p.b.client().refresh(old.RefreshToken).want(t, 200, "a refresh token of the old key"))
-		before = p.a.published()
 	}
 	eventually(t, "the clients went on", func() bool { return t.Failed() || done.Load() > 500 })
 	if got := p.a.entries("audit"); slices.ContainsFunc(got, func(e entry) bool { return e["event"] == "refresh_reused" }) {
