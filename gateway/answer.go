@@ -9,11 +9,13 @@ import "net/http"
 // httputil.ReverseProxy reaches Flush and Hijack through Unwrap.
 type answer struct {
 	http.ResponseWriter
-	id        []string // X-Request-Id
-	closes    bool     // the connection ends with this answer
-	oldClient bool     // HTTP/1.0: knows no informational answers
-	status    int      // zero: nothing sent yet
-	bytes     int64
+	id         []string // X-Request-Id
+	closes     bool     // the connection ends with this answer
+	oldClient  bool     // HTTP/1.0: knows no informational answers
+	rateLimit  []string // RateLimit; nil: the route has no limit
+	ratePolicy []string // RateLimit-Policy
+	status     int      // zero: nothing sent yet
+	bytes      int64
 }
 
 // Unwrap is for http.ResponseController.
@@ -42,6 +44,9 @@ func (a *answer) WriteHeader(status int) {
 	}
 	a.status = status
 	h["X-Request-Id"] = a.id
+	if a.ratePolicy != nil { // beside an application's own: the fields are lists
+		h["RateLimit"], h["RateLimit-Policy"] = a.rateLimit, a.ratePolicy
+	}
 	if a.closes {
 		h["Connection"] = []string{"close"}
 	}

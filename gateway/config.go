@@ -107,11 +107,12 @@ type CORS struct {
 	MaxAge      time.Duration `yaml:"max_age"`
 }
 
-// RateLimit would bound how often a route is asked. Refused for now.
+// RateLimit bounds how often one caller may ask a route. It counts requests
+// that the policy allows, in the memory of this instance.
 type RateLimit struct {
-	Per      string        `yaml:"per"` // user | client
-	Requests int           `yaml:"requests"`
-	Window   time.Duration `yaml:"window"`
+	Per      string        `yaml:"per"`      // user: an account, or where nobody is logged in an address | client: an address
+	Requests int           `yaml:"requests"` // at most, in one go
+	Window   time.Duration `yaml:"window"`   // in which as many come back, evenly
 }
 
 // DefaultConfig is the configuration of an empty file. It has no upstream.

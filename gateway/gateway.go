@@ -102,7 +102,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.serveOwn(x)
 		return
 	}
-	if !x.route() || x.preflight() || !g.authenticate(x) || !g.decide(x) {
+	if !x.route() || x.preflight() || !g.authenticate(x) || !g.decide(x) || !x.limitRate(g.now()) {
 		return
 	}
 	g.forward(x)

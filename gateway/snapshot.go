@@ -74,7 +74,8 @@ type route struct {
 	label    string
 	place    string // in the file
 	upstream *upstream
-	cors     *cors // nil: the application answers for itself
+	cors     *cors      // nil: the application answers for itself
+	limit    *rateLimit // nil: none
 	options  RouteOptions
 }
 
@@ -104,7 +105,7 @@ func (g *Gateway) Build(p Parts) (*Snapshot, error) {
 	}
 	s.buildHosts(p.Config)
 	s.buildTrust(p.Config.TrustedProxies)
-	if err := errors.Join(s.buildSources(p), s.buildCrossOrigin(p.CORSOrigins), s.buildUpstreams(g, p.Config), s.buildRoutes(p)); err != nil {
+	if err := errors.Join(s.buildSources(p), s.buildCrossOrigin(p.CORSOrigins), s.buildUpstreams(g, p.Config), s.buildRoutes(p, g.snap.Load())); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -228,8 +229,8 @@ func (s *Snapshot) buildUpstreams(g *Gateway, c Config) error {
 }
 
 // buildRoutes ties the policy's routes to their upstreams. A route that names
-// none has the only one there is.
-func (s *Snapshot) buildRoutes(p Parts) error {
+// none has the only one there is. What old has counted goes on to be counted.
+func (s *Snapshot) buildRoutes(p Parts, old *Snapshot) error {
 	infos := p.Table.Routes()
 	if len(p.Routes) != 0 && len(p.Routes) != len(infos) {
 		return fmt.Errorf("routes: the policy has %d, the options are for %d", len(infos), len(p.Routes))
@@ -246,6 +247,7 @@ func (s *Snapshot) buildRoutes(p Parts) error {
 		if len(p.Routes) > 0 {
 			rt.options = p.Routes[i]
 			rt.cors = newCORS(rt.options.CORS, info.Methods)
+			rt.limit = newRateLimit(rt.options.RateLimit, info.Label, info.Methods).inherit(old)
 		}
 		s.routes = append(s.routes, rt)
 	}

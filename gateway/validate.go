@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/posternhq/postern/policy"
 )
@@ -245,7 +246,9 @@ func validToken(s string) bool {
 // validate looks at what a route asks of the gateway.
 func (o *RouteOptions) validate(f *faults, path string) {
 	f.refuse(o.Rewrite != "", path+".rewrite")
-	f.refuse(o.RateLimit != nil, path+".rate_limit")
+	if o.RateLimit != nil {
+		o.RateLimit.validate(f, path+".rate_limit")
+	}
 	if o.Timeout < 0 {
 		f.add(path+".timeout", "must not be negative")
 	}
@@ -260,6 +263,20 @@ func (o *RouteOptions) validate(f *faults, path string) {
 	}
 	if o.CORS != nil {
 		o.CORS.validate(f, path+".cors")
+	}
+}
+
+// validate wants all three keys: none of them has a value that would suit most.
+func (l *RateLimit) validate(f *faults, path string) {
+	if l.Per == "" {
+		f.add(path+".per", "is missing; write user or client")
+	}
+	f.oneOf(path+".per", l.Per, "user", "client")
+	if l.Requests < 1 {
+		f.add(path+".requests", "must be 1 or more")
+	}
+	if l.Window < time.Second {
+		f.add(path+".window", "must be 1s or more")
 	}
 }
 

@@ -31,6 +31,7 @@ func closedLists() map[string][]string {
 		"auth.aliases.claims.value":             {"id", "username", "email", "name", "roles", "session"},
 		"auth.aliases.problems.body":            {"message"},
 		"auth.cookie.same_site":                 {"lax", "strict"},
+		"routes.rate_limit.per":                 {"user", "client"},
 		"routes.mode":                           {"observe"},
 		"routes.path_options":                   {"encoded_slash", "encoded_percent", "encoded_hash", "encoded_question", "semicolon", "empty_segment"},
 		"routes.allow.self.is":                  {"id", "username", "email"},
@@ -39,7 +40,8 @@ func closedLists() map[string][]string {
 	}
 }
 
-// requiredKeys are the keys that an entry of a list cannot do without.
+// requiredKeys are the keys that an entry of a list, or a mapping in one,
+// cannot do without.
 func requiredKeys() map[string][]string {
 	return map[string][]string{
 		"upstreams":                    {"name", "urls"},
@@ -52,6 +54,7 @@ func requiredKeys() map[string][]string {
 		"auth.aliases.problems":        {"code"},
 		"auth.profile.fields":          {"name"},
 		"routes":                       {"path", "allow"},
+		"routes.rate_limit":            {"per", "requests", "window"},
 		"tests":                        {"request", "expect"},
 	}
 }
