@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"net/url"
 	"testing"
 	"time"
 
@@ -21,8 +22,9 @@ func BenchmarkServe(b *testing.B) {
 	b.Run("bare ReverseProxy", func(b *testing.B) { // what there is to compare with
 		b.ReportAllocs()
 		snap := s.gateway.snap.Load()
-		target := snap.upstreams[0].target
-		proxy := &httputil.ReverseProxy{Transport: snap.upstreams[0].transport, BufferPool: &s.gateway.buffers, Rewrite: func(pr *httputil.ProxyRequest) { pr.SetURL(target) }}
+		target := snap.upstreams[0].balancer.targets[0]
+		to := &url.URL{Scheme: target.scheme, Host: target.host}
+		proxy := &httputil.ReverseProxy{Transport: target.transport.usual, BufferPool: &s.gateway.buffers, Rewrite: func(pr *httputil.ProxyRequest) { pr.SetURL(to) }}
 		for b.Loop() {
 			proxy.ServeHTTP(httptest.NewRecorder(), benchRequest("/public/x", ""))
 		}

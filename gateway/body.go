@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -30,9 +31,11 @@ type requestBody struct {
 	body  io.ReadCloser
 	grace time.Duration // bodyGrace, but in tests
 	limit int64         // zero: none
+	calls bool          // a stream of messages, which come when there is something to say
 
 	mu     sync.Mutex // guards the following
 	conn   *http.ResponseController
+	begun  bool // something was read, or may have been
 	over   bool // the exchange has ended: nothing below changes any more
 	bytes  int64
 	waited time.Duration // for the client; an upstream that takes its time is not the client's fault
@@ -46,6 +49,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if !b.await(began) {
 		return 0, http.ErrBodyReadAfterClose
 	}
+	b.begin()
 	n, err := b.body.Read(p)
 	return b.note(n, err, time.Since(began))
 }
@@ -56,6 +60,10 @@ func (b *requestBody) await(now time.Time) bool {
 	defer b.mu.Unlock()
 	if b.over {
 		return false
+	}
+	if b.calls {
+		_ = b.conn.SetReadDeadline(time.Time{})
+		return true
 	}
 	allowed := b.grace + time.Duration(b.bytes/bodyRate)*time.Second - b.waited
 	_ = b.conn.SetReadDeadline(now.Add(allowed)) // not supported: only in tests without a connection
@@ -116,6 +124,26 @@ func (b *requestBody) fault() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.err
+}
+
+// isCall tells a call of gRPC, whose body may be a stream of messages that lasts
+// as long as the call: it has no pace, and the keep-alives of TCP see to dead clients.
+func isCall(r *http.Request) bool {
+	return r.ProtoMajor >= 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
+}
+
+// begin notes that from now on the body is not whole any more.
+func (b *requestBody) begin() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.begun = true
+}
+
+// isFresh tells whether nothing was read, so that it can still be sent.
+func (b *requestBody) isFresh() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.begun
 }
 
 // isTooSlow tells whether a body was given up on.

@@ -34,7 +34,7 @@ func (c *Config) ownAddress(t *url.URL) string {
 func place(u *url.URL) (host, port string) {
 	port = u.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+		port = map[string]string{"http": "80", "h2c": "80", "https": "443"}[u.Scheme]
 	}
 	return sameMachine(strings.TrimSuffix(u.Hostname(), ".")), port
 }

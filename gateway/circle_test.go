@@ -50,8 +50,8 @@ func TestAnAddressWithoutASchemeIsShownWithOne(t *testing.T) {
 		{"http://127.0.0.1:3000", "localhost:8080", `"localhost:8080" is no URL: write http://localhost:8080`},
 		{"http://127.0.0.1:3000", "127.0.0.1:8080", `"127.0.0.1:8080" is no URL: write http://127.0.0.1:8080`},
 		{"http://127.0.0.1:3000", "app.example.com", `"app.example.com" is no URL: write https://app.example.com`},
-		{"alice:hunter2@app:3000", "http://a.test", "is no http or https URL of an application: write http://127.0.0.1:3000"},
-		{"ftp://alice:hunter2@app", "http://a.test", "is no http or https URL of an application: write http://127.0.0.1:3000"},
+		{"alice:hunter2@app:3000", "http://a.test", "is no URL of an application (http, https, h2c or unix): write http://127.0.0.1:3000"},
+		{"ftp://alice:hunter2@app", "http://a.test", "is no URL of an application (http, https, h2c or unix): write http://127.0.0.1:3000"},
 	} {
 		c := DefaultConfig()
 		c.PublicURL, c.Upstreams = test.public, []Upstream{{Name: "app", URLs: []string{test.upstream}}}

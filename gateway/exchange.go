@@ -77,7 +77,10 @@ type exchange struct {
 
 	// set by forward
 	minted        minted
-	wire          *url.URL // what the upstream is asked for
+	sentPath      string   // decided on, without what the route cuts
+	chosen        *target  // of the upstream, of this attempt
+	tried         tries    // it, and those of attempts before
+	wire          *url.URL // what the target is asked for
 	upstreamStart time.Time
 	upstreamTime  time.Duration
 	stream        *stream

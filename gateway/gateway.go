@@ -77,6 +77,7 @@ func New(o Options) *Gateway {
 		o.Now = time.Now
 	}
 	g := &Gateway{auth: o.Auth, log: o.Log, now: o.Now, bodyGrace: bodyGrace, metrics: newMetrics(o.Auth)}
+	g.metrics.registry.MustRegister(newUpstreamHealth(&g.snap))
 	o.Auth.OnRevoke(g.streams.revoke)
 	return g
 }

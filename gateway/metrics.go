@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,7 +21,7 @@ type metrics struct {
 	requests  *prometheus.CounterVec   // route, decision, reason, code
 	duration  *prometheus.HistogramVec // route
 	upstream  *prometheus.HistogramVec // upstream
-	healthy   *prometheus.GaugeVec     // upstream, url
+	retries   *prometheus.CounterVec   // upstream
 	logins    *prometheus.CounterVec   // result
 	refreshes *prometheus.CounterVec   // result
 	reloaded  prometheus.Gauge
@@ -42,8 +43,8 @@ func newMetrics(a Authenticator) *metrics {
 			Help: "From the request's header to the end of the answer.", Buckets: buckets}, []string{"route"}),
 		upstream: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "postern_upstream_duration_seconds",
 			Help: "From sending the request on to the header of the upstream's answer.", Buckets: buckets}, []string{"upstream"}),
-		healthy: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "postern_upstream_healthy",
-			Help: "Whether the upstream could be reached when it was last asked: 1 or 0."}, []string{"upstream", "url"}),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_upstream_retries_total",
+			Help: "Requests that were sent again, because a connection to the upstream failed before its answer."}, []string{"upstream"}),
 		logins: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_logins_total",
 			Help: "Logins by result: success, failed, locked."}, []string{"result"}),
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_refreshes_total",
@@ -55,7 +56,7 @@ func newMetrics(a Authenticator) *metrics {
 	}
 	sessions := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "postern_sessions",
 		Help: "Live sessions; NaN while the store does not answer."}, func() float64 { return countSessions(a) })
-	m.registry.MustRegister(m.requests, m.duration, m.upstream, m.healthy, m.logins, m.refreshes, m.reloaded, m.info, sessions,
+	m.registry.MustRegister(m.requests, m.duration, m.upstream, m.retries, m.logins, m.refreshes, m.reloaded, m.info, sessions,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -84,6 +85,34 @@ func (m *metrics) request(x *exchange, status int, elapsed time.Duration) {
 // handler answers a scrape. One metric that fails does not hide the others.
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+}
+
+// upstreamHealth tells the health of every target of the snapshot in force,
+// looked up at the time of a scrape: what a reload took out is gone at once.
+type upstreamHealth struct {
+	snap *atomic.Pointer[Snapshot]
+	desc *prometheus.Desc
+}
+
+func newUpstreamHealth(snap *atomic.Pointer[Snapshot]) *upstreamHealth {
+	return &upstreamHealth{snap, prometheus.NewDesc("postern_upstream_healthy",
+		"Whether an address of an upstream could be reached when it was last asked, and passed its last health check: 1 or 0.", []string{"upstream", "url"}, nil)}
+}
+
+// Describe says which metric there is.
+func (h *upstreamHealth) Describe(ch chan<- *prometheus.Desc) { ch <- h.desc }
+
+// Collect answers a scrape.
+func (h *upstreamHealth) Collect(ch chan<- prometheus.Metric) {
+	s := h.snap.Load()
+	if s == nil {
+		return
+	}
+	for _, u := range s.upstreams {
+		for _, t := range u.balancer.targets {
+			ch <- prometheus.MustNewConstMetric(h.desc, prometheus.GaugeValue, gaugeOf(t.health.healthy()), u.name, t.label)
+		}
+	}
 }
 
 // gaugeOf spells yes and no for Prometheus.

@@ -3,7 +3,6 @@ package gateway
 import (
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -332,7 +331,7 @@ func FuzzNormalise(f *testing.F) {
 		if x.target() != target {
 			t.Fatalf("%q is kept as %q", target, x.target())
 		}
-		u, ok := (&upstream{target: &url.URL{Scheme: "http", Host: "app"}}).wireURL(x.path.String(), x.query, x.hasQuery)
+		u, ok := (&serverAddress{scheme: "http", host: "app"}).wireURL(x.path.String(), x.query, x.hasQuery)
 		if got := u.RequestURI(); ok && got != target {
 			t.Fatalf("%q would be sent as %q", target, got)
 		}

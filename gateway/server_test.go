@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -399,7 +400,15 @@ func TestConfigurationFaultsSayWhatToDo(t *testing.T) {
 		{"upstreams[0].name", "missing", func(c *Config, _ *RouteOptions) { c.Upstreams[0].Name = "" }},
 		{"upstreams[1].name", "already", func(c *Config, _ *RouteOptions) { c.Upstreams = append(c.Upstreams, c.Upstreams[0]) }},
 		{"upstreams[0].urls", "missing", func(c *Config, _ *RouteOptions) { c.Upstreams[0].URLs = nil }},
-		{"upstreams[0].urls", later, func(c *Config, _ *RouteOptions) { c.Upstreams[0].URLs = []string{"http://a", "http://b"} }},
+		{"upstreams[0].urls[1]", "listed already", func(c *Config, _ *RouteOptions) { c.Upstreams[0].URLs = []string{"http://a", "http://a/"} }},
+		{"upstreams[0].urls[1]", "no URL of an application", func(c *Config, _ *RouteOptions) { c.Upstreams[0].URLs = []string{"http://a", "ftp://u:hunter2@b"} }},
+		{"upstreams[0].urls", "more than 64", func(c *Config, _ *RouteOptions) {
+			for i := range 64 {
+				c.Upstreams[0].URLs = append(c.Upstreams[0].URLs, "http://app-"+strconv.Itoa(i))
+			}
+		}},
+		{"upstreams[0].urls[0]", "whole path", func(c *Config, _ *RouteOptions) { c.Upstreams[0].URLs = []string{"unix:app.sock"} }},
+		{"upstreams[0].urls[0]", "plain path", func(c *Config, _ *RouteOptions) { c.Upstreams[0].URLs = []string{"h2c://u:hunter2@a"} }},
 		{"upstreams[0].urls[0]", "write http://localhost:3000", func(c *Config, _ *RouteOptions) { c.Upstreams[0].URLs = []string{"localhost:3000"} }},
 		{"upstreams[0].urls[0]", "plain path", func(c *Config, _ *RouteOptions) { c.Upstreams[0].URLs = []string{"http://a/../b"} }},
 		{"upstreams[0].authorization", "pass", func(c *Config, _ *RouteOptions) { c.Upstreams[0].Authorization = "keep" }},

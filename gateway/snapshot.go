@@ -304,6 +304,24 @@ func (s *Snapshot) retire() {
 // closeIdle lets go of the connections that no request uses.
 func (s *Snapshot) closeIdle() {
 	for _, u := range s.upstreams {
-		u.transport.CloseIdleConnections()
+		for _, t := range u.balancer.targets {
+			t.transport.closeIdle()
+		}
 	}
+}
+
+// target is the one with a label, or nil; also of the nil snapshot, before the
+// first Swap.
+func (s *Snapshot) target(upstream, label string) *target {
+	if s == nil {
+		return nil
+	}
+	for _, u := range s.upstreams {
+		for _, t := range u.balancer.targets {
+			if u.name == upstream && t.label == label {
+				return t
+			}
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -21,29 +22,93 @@ const (
 // maxResponseHeader bounds the header of an upstream's answer, in bytes.
 const maxResponseHeader = 256 << 10
 
-// newTransport makes the connections to one upstream. It keeps many idle ones:
-// net/http's default of two per host makes a busy proxy dial for nearly every
-// request. It speaks HTTP/1.1, adds no Accept-Encoding, which the client did
-// not send, and heeds no proxy of the environment.
-func newTransport(c *Upstream) (*http.Transport, error) {
-	dialer := &net.Dialer{Timeout: orDefault(c.Timeouts.Dial, defaultDial), KeepAlive: 30 * time.Second}
+// transport is how requests reach a target: over HTTP/1.1 or what TLS
+// negotiates, and where that is wanted over HTTP/2 without TLS.
+type transport struct {
+	usual *http.Transport
+	h2c   *http.Transport // nil: not wanted
+}
+
+// roundTrip sends a request to the target. WebSockets are HTTP/1.1, which
+// servers of h2c speak on the same port.
+func (t *target) roundTrip(r *http.Request, websocket bool) (*http.Response, error) {
+	if t.transport.h2c != nil && !websocket {
+		return t.transport.h2c.RoundTrip(r)
+	}
+	return t.transport.usual.RoundTrip(r)
+}
+
+// closeIdle lets go of the connections that no request uses.
+func (t transport) closeIdle() {
+	t.usual.CloseIdleConnections()
+	if t.h2c != nil {
+		t.h2c.CloseIdleConnections()
+	}
+}
+
+// transports makes those of one upstream. Its hosts share theirs; a unix socket
+// has its own.
+type transports struct {
+	conf   *Upstream
+	tls    *tls.Config
+	dialer *net.Dialer
+	hosts  transport
+}
+
+// newTransports reads what they need.
+func newTransports(c *Upstream) (*transports, error) {
 	tlsConfig, err := upstreamTLS(&c.TLS)
 	if err != nil {
 		return nil, err
 	}
+	return &transports{conf: c, tls: tlsConfig,
+		dialer: &net.Dialer{Timeout: orDefault(c.Timeouts.Dial, defaultDial), KeepAlive: 30 * time.Second}}, nil
+}
+
+// of is what leads to an address.
+func (ts *transports) of(a *serverAddress) transport {
+	if a.socket != "" {
+		path := a.socket
+		t := ts.make(func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return ts.dialer.DialContext(ctx, "unix", path)
+		})
+		t.Protocols.SetHTTP1(true)
+		return transport{usual: t}
+	}
+	if ts.hosts.usual == nil {
+		ts.hosts.usual = ts.make(ts.dialer.DialContext)
+		ts.hosts.usual.Protocols.SetHTTP1(true)
+		ts.hosts.usual.Protocols.SetHTTP2(true) // where TLS negotiates it
+	}
+	if !a.h2c {
+		return transport{usual: ts.hosts.usual}
+	}
+	if ts.hosts.h2c == nil {
+		ts.hosts.h2c = ts.make(ts.dialer.DialContext)
+		ts.hosts.h2c.Protocols.SetUnencryptedHTTP2(true)
+	}
+	return ts.hosts
+}
+
+// make makes connections of one kind. It keeps many idle ones: net/http's
+// default of two per host makes a busy proxy dial for nearly every request. It
+// adds no Accept-Encoding, which the client did not send, and heeds no proxy of
+// the environment.
+func (ts *transports) make(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
-		TLSClientConfig:        tlsConfig,
+		DialContext:            dial,
+		TLSClientConfig:        ts.tls.Clone(),
 		TLSHandshakeTimeout:    10 * time.Second,
 		MaxIdleConns:           0, // no bound but the next
 		MaxIdleConnsPerHost:    512,
-		IdleConnTimeout:        orDefault(c.Timeouts.Idle, defaultIdle),
-		ResponseHeaderTimeout:  orDefault(c.Timeouts.ResponseHeader, defaultResponseHeader),
+		IdleConnTimeout:        orDefault(ts.conf.Timeouts.Idle, defaultIdle),
+		ResponseHeaderTimeout:  orDefault(ts.conf.Timeouts.ResponseHeader, defaultResponseHeader),
 		MaxResponseHeaderBytes: maxResponseHeader,
 		DisableCompression:     true,
 		WriteBufferSize:        8 << 10,
 		ReadBufferSize:         8 << 10,
-	}, nil
+		Protocols:              new(http.Protocols),
+	}
 }
 
 // orDefault fills in for a duration that was left out.

@@ -9,30 +9,30 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"os"
-	"strings"
-	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/gateway/problem"
-	"github.com/posternhq/postern/policy"
 )
 
-// upstream is an application behind the gateway, and how requests reach it.
+// upstream is an application behind the gateway, and how requests reach it. It
+// is the http.RoundTripper of its ReverseProxy.
 type upstream struct {
 	name              string
-	target            *url.URL
-	base              string // of the target's path, without a final slash
 	keepHost          bool
 	passAuthorization bool
 	forwardToken      bool
 	keepHeaders       []string
 	mint              *mint // nil: nothing is minted for it
-	transport         *http.Transport
+	balancer          balancer
+	budget            *budget // of retries
+	retries           prometheus.Counter
 	proxy             *httputil.ReverseProxy
-	healthy           atomic.Bool // the last attempt to reach it got an answer
-	report            func(healthy bool)
+	log               *slog.Logger
+	now               func() time.Time
 }
 
 // exchangeKey is the context key of the exchange, for the hooks of
@@ -43,31 +43,33 @@ type exchangeKey struct{}
 // that reaches the hooks has one.
 func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
-// newUpstream makes an upstream ready. Its name and URL have been validated.
+// newUpstream makes an upstream ready. Its name and URLs have been validated.
+// What is known of the health of its targets lives on.
 func (g *Gateway) newUpstream(s *Snapshot, c *Upstream) (*upstream, error) {
-	target, err := url.Parse(c.URLs[0])
-	if err != nil {
-		return nil, fmt.Errorf("urls: %w", err)
+	u := &upstream{
+		name: c.Name, keepHost: c.Host != "rewrite",
+		passAuthorization: c.Authorization == "pass", forwardToken: c.ForwardToken, keepHeaders: c.KeepHeaders,
+		mint: newMint(c.Name, s.identity, g.auth.Assert), budget: newBudget(g.now()),
+		retries: g.metrics.retries.WithLabelValues(c.Name), log: g.log, now: g.now,
 	}
-	transport, err := newTransport(c)
+	transports, err := newTransports(c)
 	if err != nil {
 		return nil, err
 	}
-	u := &upstream{
-		name: c.Name, target: target, base: strings.TrimSuffix(target.EscapedPath(), "/"), keepHost: c.Host != "rewrite",
-		passAuthorization: c.Authorization == "pass", forwardToken: c.ForwardToken, keepHeaders: c.KeepHeaders, transport: transport,
-		mint: newMint(c.Name, s.identity, g.auth.Assert),
-	}
-	gauge := g.metrics.healthy.WithLabelValues(u.name, target.Scheme+"://"+target.Host)
-	u.report = func(healthy bool) {
-		if u.healthy.Swap(healthy) != healthy {
-			gauge.Set(gaugeOf(healthy))
+	for i, raw := range c.URLs {
+		a, complaint := parseAddress(raw)
+		if complaint != "" {
+			return nil, fmt.Errorf("urls[%d]: %s", i, complaint)
 		}
+		t := &target{serverAddress: a, index: i, transport: transports.of(&a)}
+		if old := g.snap.Load().target(u.name, t.label); old != nil {
+			t.health.inherit(&old.health)
+		}
+		u.balancer.targets = append(u.balancer.targets, t)
 	}
-	u.report(true)
 	u.proxy = &httputil.ReverseProxy{
 		Rewrite:        u.rewrite,
-		Transport:      transport,
+		Transport:      u,
 		ModifyResponse: g.receive,
 		ErrorHandler:   g.upstreamFailed,
 		BufferPool:     &g.buffers,
@@ -83,15 +85,12 @@ func (g *Gateway) forward(x *exchange) {
 		x.refuse(problem.Of(problem.TooLarge))
 		return
 	}
-	x.body.limit = int64(o.MaxBody)
-	path, ok := x.upstreamPath()
-	if ok {
-		x.wire, ok = x.rt.upstream.wireURL(path, x.query, x.hasQuery)
-	}
-	if !ok {
+	x.body.limit, x.body.calls = int64(o.MaxBody), isCall(x.r)
+	if !g.aim(x) {
 		x.refuse(problem.Of(problem.BadPath))
 		return
 	}
+	defer func() { x.chosen.release() }() // the one of the last attempt
 	if !g.mint(x) {
 		return
 	}
@@ -110,6 +109,24 @@ func (g *Gateway) forward(x *exchange) {
 	}()
 	x.rt.upstream.proxy.ServeHTTP(&x.answer, x.r.WithContext(ctx))
 	x.snap.cleanTrailers(x.answer.Header())
+}
+
+// aim chooses the target, and makes the URL that it is asked for. It answers
+// false for a path that cannot be sent.
+func (g *Gateway) aim(x *exchange) bool {
+	path, ok := x.upstreamPath()
+	if !ok {
+		return false
+	}
+	u := x.rt.upstream
+	t := u.balancer.choose(g.now(), 0)
+	if x.wire, ok = t.wireURL(path, x.query, x.hasQuery); !ok {
+		t.release()
+		return false
+	}
+	u.budget.earn()
+	x.sentPath, x.chosen, x.tried = path, t, tries(0).with(t)
+	return true
 }
 
 // mint makes what the upstream is told in tokens. Without them the request
@@ -147,55 +164,15 @@ func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
 	delete(h, "Expect") // the transport would wait for an answer to it; net/http gives the client its own
 	out.Trailer = nil   // ReverseProxy would announce the client's trailers, identity headers among them
 
-	out.URL = x.wire
-	out.Host = u.target.Host
+	out.URL, out.Host = x.wire, u.hostFor(x)
+}
+
+// hostFor is the Host that the target sees.
+func (u *upstream) hostFor(x *exchange) string {
 	if u.keepHost && x.r.Host != "" {
-		out.Host = x.r.Host
+		return x.r.Host
 	}
-}
-
-// wireURL is the URL whose request target is, byte for byte, the base path,
-// the path and the query as they came: Opaque is written as it is, where Path
-// would be encoded anew, and ReverseProxy would drop what it cannot parse of
-// the query. A target that begins with two slashes cannot be Opaque; ok is
-// false for one that would not be sent as it is.
-func (u *upstream) wireURL(path, query string, hasQuery bool) (w *url.URL, ok bool) {
-	w = &url.URL{Scheme: u.target.Scheme, Host: u.target.Host, Opaque: u.base + path, RawQuery: query, ForceQuery: hasQuery}
-	if strings.HasPrefix(w.Opaque, "//") {
-		w.Path, w.RawPath, w.Opaque = unescapePath(w.Opaque), w.Opaque, ""
-		return w, w.EscapedPath() == w.RawPath
-	}
-	return w, true
-}
-
-// unescapePath is what url.URL wants beside RawPath to take it as it is.
-func unescapePath(raw string) string {
-	if p, err := url.PathUnescape(raw); err == nil {
-		return p
-	}
-	return raw
-}
-
-// upstreamPath is the path to be sent: the one decided on, or with
-// strip_prefix the rest of it, which must be as unambiguous as the whole was.
-func (x *exchange) upstreamPath() (string, bool) {
-	raw := x.path.String()
-	prefix := x.rt.options.StripPrefix
-	if prefix == "" {
-		return raw, true
-	}
-	rest, ok := strings.CutPrefix(raw, prefix)
-	if !ok || rest != "" && rest[0] != '/' {
-		return "", false // the prefix in another spelling: not ours to mend
-	}
-	if rest == "" {
-		return "/", true
-	}
-	p, err := policy.ParsePath(rest)
-	if err != nil || strings.HasPrefix(rest, "//") {
-		return "", false
-	}
-	return p.String(), true
+	return x.chosen.name
 }
 
 // proven tells whether the request speaks for a principal.
@@ -244,7 +221,6 @@ func (u *upstream) forwarding(x *exchange, h http.Header) {
 func (g *Gateway) receive(res *http.Response) error {
 	x := exchangeOf(res.Request.Context())
 	x.upstreamTime = g.now().Sub(x.upstreamStart)
-	x.rt.upstream.report(true)
 	if res.StatusCode < 200 && res.StatusCode != http.StatusSwitchingProtocols {
 		return errOddStatus // which net/http would not write
 	}
@@ -281,8 +257,7 @@ func (g *Gateway) upstreamFailed(_ http.ResponseWriter, r *http.Request, err err
 		p = problem.Of(problem.TokenRevoked)
 	case errors.Is(err, errStreamStopping):
 		p = problem.Of(problem.Unavailable)
-	case isDial(err):
-		x.rt.upstream.report(false)
+	case isConnect(err): // also when that took too long
 	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout():
 		p = problem.Of(problem.UpstreamTimeout)
 	}
@@ -318,10 +293,3 @@ func failure(err error) string {
 // statusClientGone is what the log says of a client that left before the
 // answer. No client sees it.
 const statusClientGone = 499
-
-// isDial tells a failure to connect from one of an exchange: only the first
-// says that nobody is there.
-func isDial(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
-}

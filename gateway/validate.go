@@ -152,7 +152,7 @@ func (u *Upstream) validate(f *faults, path string) {
 	if u.Name == "" {
 		f.add(path+".name", "is missing")
 	}
-	u.validateURL(f, path+".urls")
+	u.validateURLs(f, path+".urls")
 	f.oneOf(path+".authorization", u.Authorization, "strip", "pass")
 	f.oneOf(path+".host", u.Host, "keep", "rewrite")
 	f.oneOf(path+".router", u.Router, "any", "exact", "express", "spring", "django", "tomcat", "iis")
@@ -169,50 +169,44 @@ func (u *Upstream) validate(f *faults, path string) {
 	}
 }
 
-// validateURL accepts one address, with a path at most. What it says repeats
-// none of the URL: there may be a password in it.
-func (u *Upstream) validateURL(f *faults, path string) {
-	switch len(u.URLs) {
-	case 0:
+// validateURLs accepts addresses, each one once. What it says repeats none of
+// a URL: there may be a password in it.
+func (u *Upstream) validateURLs(f *faults, path string) {
+	if len(u.URLs) == 0 {
 		f.add(path, "is missing; write the application's address: [http://127.0.0.1:3000]")
-		return
-	case 1:
-	default:
-		f.add(path, "more than one address %s", later)
-		return
 	}
-	t, err := url.Parse(u.URLs[0])
-	if validHost(u.URLs[0]) { // and so no password
-		f.add(path+"[0]", "%q is no URL: write http://%s", u.URLs[0], u.URLs[0])
-	} else if err != nil || !isSite(t) {
-		f.add(path+"[0]", "is no http or https URL of an application: write http://127.0.0.1:3000")
-	} else if t.RawQuery != "" || t.User != nil || t.Fragment != "" || !plainBase(t) {
-		f.add(path+"[0]", "must be scheme, host and at most a plain path")
+	if len(u.URLs) > maxTargets {
+		f.add(path, "are more than %d addresses; put a load balancer behind, or several upstreams", maxTargets)
+	}
+	seen := map[string]bool{}
+	for i, raw := range u.URLs {
+		a, complaint := parseAddress(raw)
+		if complaint != "" {
+			f.add(fmt.Sprintf("%s[%d]", path, i), "%s", complaint)
+			continue
+		}
+		if seen[a.label] {
+			f.add(fmt.Sprintf("%s[%d]", path, i), "is listed already")
+		}
+		seen[a.label] = true
 	}
 }
 
 // validateCircle refuses an application that is the gateway itself.
 func (c *Config) validateCircle(f *faults, path string, urls []string) {
 	for i, raw := range urls {
+		if raw == c.Listen && strings.HasPrefix(raw, "unix:") {
+			f.add(fmt.Sprintf("%s[%d]", path, i), "is Postern itself (listen): requests would go round in circles")
+			continue
+		}
 		t, err := url.Parse(raw)
-		if err != nil || !isSite(t) {
+		if err != nil || t.Host == "" {
 			continue
 		}
 		if key := c.ownAddress(t); key != "" {
 			f.add(fmt.Sprintf("%s[%d]", path, i), "%s://%s is Postern itself (%s): requests would go round in circles", t.Scheme, t.Host, key)
 		}
 	}
-}
-
-// plainBase tells whether the path before every request's own is as plain as
-// those must be.
-func plainBase(t *url.URL) bool {
-	base := strings.TrimSuffix(t.EscapedPath(), "/")
-	if base == "" {
-		return true
-	}
-	p, err := policy.ParsePath(base)
-	return err == nil && p.Plain()
 }
 
 // validateKept refuses to keep a header that some application reads as one of

@@ -1,0 +1,222 @@
+package gateway
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// breaking accepts connections, reads a request's line, counts it and hangs up.
+type breaking struct {
+	address string
+	lines   atomic.Int64
+	methods sync.Map
+}
+
+func newBreaking(t testing.TB, answer string) *breaking {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { l.Close() })
+	b := &breaking{address: l.Addr().String()}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if line, err := newReader(conn).ReadString('\n'); err == nil {
+				b.lines.Add(1)
+				method, _, _ := strings.Cut(line, " ")
+				b.methods.Store(method, true)
+			}
+			_, _ = io.WriteString(conn, answer)
+			conn.Close()
+		}
+	}()
+	return b
+}
+
+// closedAddress is one that nobody listens on.
+func closedAddress(t testing.TB) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// TestNoIdempotentRequestFailsWhenOneOfThreeIsKilled: and no POST arrives twice.
+func TestNoIdempotentRequestFailsWhenOneOfThreeIsKilled(t *testing.T) {
+	h := newHerd(t, 3, func(_ int, w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(w, r.Body)
+		time.Sleep(time.Millisecond) // so that some are under way when it is killed
+	})
+	s := h.behind()
+	var sent, failed, posts, killed atomic.Int64
+	var wg sync.WaitGroup
+	for client := range 8 {
+		c := s.keepAlive()
+		wg.Go(func() {
+			for n := range 60 {
+				method, body := []string{"GET", "PUT", "DELETE", "HEAD", "OPTIONS"}[n%5], io.Reader(nil)
+				if n%10 == 9 && client == 0 {
+					method, body = "POST", strings.NewReader("once")
+					posts.Add(1)
+				}
+				status, text, err := s.over(c, method, "/public/x", body)
+				if (status != 200 || err != nil) && method != "POST" {
+					failed.Add(1)
+					t.Errorf("%s: %d %v %s", method, status, err, text)
+				}
+				if sent.Add(1) == 200 {
+					h.kill(1)
+					killed.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if killed.Load() != 1 || failed.Load() != 0 {
+		t.Errorf("%d of %d idempotent requests failed", failed.Load(), sent.Load())
+	}
+	if h.posts.Load() > posts.Load() {
+		t.Errorf("%d POSTs were sent, %d arrived", posts.Load(), h.posts.Load())
+	}
+	if got := s.healthOf(h.servers[1].URL); got != "0" {
+		t.Errorf("the killed server's health is %q", got)
+	}
+}
+
+// TestOnlyWhatIsSafeIsSentAgain: the second target would answer each.
+func TestOnlyWhatIsSafeIsSentAgain(t *testing.T) {
+	for _, test := range []struct {
+		name, method, body string
+		first              string // "breaks", "closed", or what it answers before it hangs up
+		status             int
+	}{
+		{"a GET whose connection breaks", "GET", "", "breaks", 200},
+		{"a DELETE whose connection breaks", "DELETE", "", "breaks", 200},
+		{"a GET that nobody listens to", "GET", "", "closed", 200},
+		{"a PUT with a body that nobody listens to", "PUT", "body", "closed", 200},
+		{"a PUT with a body whose connection breaks", "PUT", "body", "breaks", 502},
+		{"a POST whose connection breaks", "POST", "", "breaks", 502},
+		{"a POST with a body whose connection breaks", "POST", "body", "breaks", 502},
+		{"a POST that nobody listens to", "POST", "body", "closed", 502},
+		{"a PATCH that nobody listens to", "PATCH", "", "closed", 502},
+		{"a method that is the application's own", "MKCOL", "", "closed", 502},
+		{"a GET whose answer broke off", "GET", "", "HTTP/1.1 200 OK\r\nX: y", 502},
+		{"a GET whose answer is none", "GET", "", "SSH-2.0-x\r\n\r\n", 502},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var first *breaking
+			address := closedAddress(t)
+			if test.first != "closed" {
+				first = newBreaking(t, strings.TrimPrefix(test.first, "breaks"))
+				address = first.address
+			}
+			s := newStack(t)
+			s.parts.Config.Upstreams[0].URLs = []string{"http://" + address, s.app.server.URL}
+			s.rebuild()
+			s.gateway.snap.Load().upstreams[0].balancer.turn.Store(1) // the next is the first
+			r := s.send(test.method, "/public/x", test.body, "Content-Type: text/plain")
+			r.wants(t, test.status, "")
+			if r.StatusCode == 200 && r.saw(t).body != test.body {
+				t.Errorf("the body arrived as %q", r.seen.body)
+			}
+			if r.StatusCode == 502 {
+				r.notAsked(t)
+			}
+			if first != nil && first.lines.Load() != 1 {
+				t.Errorf("the first target was asked %d times", first.lines.Load())
+			}
+		})
+	}
+}
+
+func TestARequestThatBreaksASingleTargetIsTriedAgainThereButNotForEver(t *testing.T) {
+	first := newBreaking(t, "")
+	s := newStack(t)
+	s.upstreamURL("http://"+first.address, nil)
+	s.get("/public/x").wants(t, 502, "upstream_unavailable")
+	if n := first.lines.Load(); n != maxAttempts {
+		t.Errorf("sent %d times, want %d", n, maxAttempts)
+	}
+}
+
+// TestRetriesHaveABudget: an upstream that goes down does not get a multiple of
+// its load.
+func TestRetriesHaveABudget(t *testing.T) {
+	first, second := newBreaking(t, ""), newBreaking(t, "")
+	s := newStack(t)
+	s.parts.Config.Upstreams[0].URLs = []string{"http://" + first.address, "http://" + second.address}
+	began := time.Now()
+	s.rebuild()
+	const requests = 400
+	c := s.keepAlive()
+	for range requests {
+		if status, _, err := s.over(c, "GET", "/public/x", nil); status != 502 {
+			t.Fatal(status, err)
+		}
+	}
+	most := requests + requests*retryPercent/100 + retrySaved + int64(time.Since(began).Seconds()+1)*retryPerSecond
+	if n := first.lines.Load() + second.lines.Load(); n > most || n < requests+retrySaved {
+		t.Errorf("%d requests were sent %d times, at most %d are fine", requests, n, most)
+	}
+}
+
+func TestTheBudgetGrowsWithRequestsAndTimeUpToABound(t *testing.T) {
+	now := time.Unix(1000, 0)
+	b := newBudget(now)
+	left := func() (n int) {
+		for b.spend(now) {
+			n++
+		}
+		return n
+	}
+	if n := left(); n != retrySaved {
+		t.Errorf("begins with %d", n)
+	}
+	for range 50 {
+		b.earn()
+	}
+	if n := left(); n != 10 {
+		t.Errorf("50 requests are good for %d", n)
+	}
+	now = now.Add(2 * time.Second)
+	if n := left(); n != 2*retryPerSecond {
+		t.Errorf("2 seconds are good for %d", n)
+	}
+	now = now.Add(-time.Hour) // a clock that was set back takes nothing and gives nothing
+	if n := left(); n != 0 {
+		t.Errorf("the past is good for %d", n)
+	}
+	now = now.Add(48 * time.Hour)
+	if n := left(); n != retrySaved {
+		t.Errorf("a day is good for %d", n)
+	}
+}
+
+func TestAClientThatIsGoneIsNotRetried(t *testing.T) {
+	arrived := make(chan struct{}, 8)
+	h := newHerd(t, 2, func(_ int, _ http.ResponseWriter, r *http.Request) { arrived <- struct{}{}; <-r.Context().Done() })
+	s := h.behind()
+	conn := s.dial()
+	write(t, conn, "GET /public/x HTTP/1.1\r\nHost: gw.test\r\n\r\n")
+	<-arrived
+	conn.Close()
+	if entry := s.log.entries(t, "request", 1)[0]; entry["status"] != 499.0 {
+		t.Errorf("logged %v", entry["status"])
+	}
+	if n := h.hits[0].Load() + h.hits[1].Load(); n != 1 {
+		t.Errorf("sent %d times", n)
+	}
+	for _, u := range h.urls() {
+		if s.healthOf(u) != "1" {
+			t.Error("a target was blamed")
+		}
+	}
+}
