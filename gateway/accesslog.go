@@ -69,7 +69,7 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 	if x.upstreamStart != (time.Time{}) {
 		upstream = x.rt.upstream.name
 	}
-	attrs := [17]slog.Attr{
+	attrs := [18]slog.Attr{
 		slog.String("request_id", x.id),
 		slog.String("method", x.loggedMethod()),
 		slog.String("host", x.r.Host),
@@ -86,7 +86,11 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 		slog.String("upstream", upstream),
 		slog.String("trace_id", x.trace.id),
 	}
-	n := len(attrs) - 2 // these two are left out where there is nothing to say
+	n := len(attrs) - 3 // these three are left out where there is nothing to say
+	if x.question != nil {
+		attrs[n] = slog.Bool("verify", true)
+		n++
+	}
 	if rule := x.ruledBy(); rule != "" {
 		attrs[n] = slog.String("rule", rule)
 		n++

@@ -75,7 +75,7 @@ func (x *exchange) collect(list []auth.Presented) ([]auth.Presented, error) {
 
 // passesAuthorization tells whether Authorization belongs to the application.
 func (x *exchange) passesAuthorization() bool {
-	return x.rt != nil && x.rt.upstream.passAuthorization
+	return x.rt != nil && x.rt.upstream != nil && x.rt.upstream.passAuthorization
 }
 
 // choose picks the credential that speaks for the request: the first, of the
@@ -272,14 +272,22 @@ func (x *exchange) challenge(d policy.Decision) {
 	case x.presented.Kind != auth.NoCredential:
 		p = problem.Of(problem.Forbidden) // known, and logging in again would not help
 	}
-	if p.Status != http.StatusUnauthorized || !problem.IsNavigation(x.r) || x.websocket {
+	if p.Status != http.StatusUnauthorized || !x.isPage() || x.question != nil {
 		x.refuse(p)
 		return
 	}
 	x.decision, x.reason = decisionChallenge, p.Code
+	x.redirect(x.loginFor(p), http.StatusSeeOther)
+}
+
+// isPage tells whether a person waits for a page, who can be sent elsewhere.
+func (x *exchange) isPage() bool { return problem.IsNavigation(x.r) && !x.websocket }
+
+// loginFor is the login page that helps against p, and leads back from there.
+func (x *exchange) loginFor(p problem.Problem) string {
 	to := x.snap.loginPage(x.target(), false)
 	if p.Code == problem.ReauthenticationRequired {
 		to += "&again=1" // or the login page would only say that one is logged in
 	}
-	x.redirect(to, http.StatusSeeOther)
+	return to
 }

@@ -61,6 +61,8 @@ type exchange struct {
 	scheme      string     // effective scheme
 	websocket   bool       // a handshake of a WebSocket
 
+	question *question // forward-auth: the request is another's, asked about; nil: it is carried
+
 	// set by route
 	match policy.Match
 	rt    *route // nil: none
@@ -122,7 +124,9 @@ func (x *exchange) refuse(p problem.Problem) {
 	if x.rt != nil { // a page elsewhere must be able to read that it needs a login
 		x.rt.cors.answer(x.answer.Header(), x.r)
 	}
-	if !x.refuseInDialect(p) {
+	if x.question != nil {
+		x.answerQuestion(p)
+	} else if !x.refuseInDialect(p) {
 		problem.Write(&x.answer, x.r, x.forPerson(p))
 	}
 }
@@ -154,6 +158,10 @@ func (x *exchange) forPerson(p problem.Problem) problem.Problem {
 // redirect sends the client elsewhere on this site, and ends the connection
 // when a body is left unread on it: it could be read as the next request.
 func (x *exchange) redirect(to string, status int) {
+	if x.question != nil {
+		x.answerRedirect(to, status, problem.Of(problem.TokenExpired))
+		return
+	}
 	h := x.answer.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Location", to)

@@ -95,6 +95,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := g.begin(s, w, r)
 	defer g.account(x)
 
+	if x.isQuestion() {
+		g.serveVerify(x)
+		return
+	}
 	if p, ok := x.normalise(); !ok {
 		x.refuse(p)
 		return

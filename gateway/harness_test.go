@@ -112,7 +112,7 @@ func (s *stack) serve(conf *setup) {
 	}
 	access, refresh := web.CookieNames(conf.web, public)
 	s.parts = Parts{Config: conf.gateway, Table: table, Routes: conf.options, Own: own, Prefix: conf.web.Prefix,
-		Cookies: Cookies{Access: access, Refresh: refresh}, TokenSources: conf.web.TokenSources, CORSOrigins: conf.web.CORS.Origins}
+		Cookies: Cookies{Access: access, Refresh: refresh}, CookieDomain: conf.web.Cookie.Domain, TokenSources: conf.web.TokenSources, CORSOrigins: conf.web.CORS.Origins}
 	if conf.wrap != nil {
 		s.parts.Own = conf.wrap(own)
 	}

@@ -24,6 +24,7 @@ type identity struct {
 	legacy       *legacyToken // nil: none
 	basic        string       // the password; empty: none
 	most         int          // how many headers there are at most
+	names        []string     // of all of them, canonical
 }
 
 // newIdentity joins the configured headers with those of the presets in use.
@@ -78,6 +79,7 @@ func (id *identity) claim(name string) bool {
 		return false
 	}
 	id.own[folded] = true
+	id.names = append(id.names, textproto.CanonicalMIMEHeaderKey(name))
 	return true
 }
 
@@ -196,6 +198,14 @@ func (id *identity) set(h http.Header, p *auth.Principal, m minted) {
 	}
 	if m.legacy != "" {
 		put(id.legacy.header, m.legacy)
+	}
+}
+
+// blank says of everything that set may say that there is nothing: what a front
+// end copies from an answer then replaces what the client sent.
+func (id *identity) blank(h http.Header) {
+	for _, name := range id.names {
+		h[name] = []string{""}
 	}
 }
 

@@ -168,23 +168,35 @@ func (x *exchange) readHost(authority string) (problem.Problem, bool) {
 	if authority != "" && (!strings.EqualFold(authority, x.r.Host) || !x.snap.names(hostname(authority))) {
 		return problem.Of(problem.UnknownHost), false
 	}
+	host := x.r.Host
+	if given := lastElement(x.r.Header["X-Forwarded-Host"]); given != "" && x.peerTrusted {
+		host = given
+	}
+	x.readScheme()
+	return x.admitHost(host)
+}
+
+// readScheme settles the effective scheme.
+func (x *exchange) readScheme() {
 	x.scheme = x.snap.publicURL.Scheme
 	if x.r.TLS != nil {
 		x.scheme = "https"
 	}
-	host := x.r.Host
-	if x.peerTrusted {
-		if given := lastElement(x.r.Header["X-Forwarded-Host"]); given != "" {
-			host = given
-		}
-		switch lastElement(x.r.Header["X-Forwarded-Proto"]) {
-		case "https", "wss":
-			x.scheme = "https"
-			x.snap.warnScheme(x.id)
-		case "http", "ws":
-			x.scheme = "http"
-		}
+	if !x.peerTrusted {
+		return
 	}
+	switch lastElement(x.r.Header["X-Forwarded-Proto"]) {
+	case "https", "wss":
+		x.scheme = "https"
+		x.snap.warnScheme(x.id)
+	case "http", "ws":
+		x.scheme = "http"
+	}
+}
+
+// admitHost takes a host for the effective one, if it is ours. The scheme is
+// settled by then.
+func (x *exchange) admitHost(host string) (problem.Problem, bool) {
 	if host != "" && !validHost(host) {
 		return badRequest("The Host is not a host name or address."), false
 	}

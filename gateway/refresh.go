@@ -35,13 +35,16 @@ func (x *exchange) silentRefresh(d policy.Decision) bool {
 		return false
 	}
 	open, navigation := d.Effect == policy.Allow, problem.IsNavigation(x.r)
+	if open && x.question != nil { // who does not follow would shut an open page
+		return false
+	}
 	if !navigation && (open || !x.isSameOrigin()) {
 		return false
 	}
 	if x.cookiesDoNotStick(p.Token) {
 		return !open && x.refuseCookies(navigation)
 	}
-	if _, err := io.Copy(io.Discard, x.r.Body); err != nil {
+	if !x.swallowBody() {
 		return false // too slow or torn off: the answer is about the token then
 	}
 	status := http.StatusSeeOther
@@ -58,9 +61,23 @@ func isStale(p *auth.Presented) bool {
 	return p.Kind == auth.CookieCredential && (errors.Is(p.Err, auth.ErrTokenExpired) || errors.Is(p.Err, auth.ErrTokenOutdated))
 }
 
+// swallowBody reads the body that will come again. A question's is nobody's:
+// the original one stays with the front end.
+func (x *exchange) swallowBody() bool {
+	if x.question != nil {
+		return true
+	}
+	_, err := io.Copy(io.Discard, x.r.Body)
+	return err == nil
+}
+
 // canRepeat tells whether a browser can send the request a second time: a
-// handshake or a long upload cannot be had again.
+// handshake or a long upload cannot be had again, and what changes something
+// is not sent to another site.
 func (x *exchange) canRepeat() bool {
+	if x.question != nil && x.question.back != "" && x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
+		return false
+	}
 	return !x.websocket && x.r.ContentLength >= 0 && x.r.ContentLength <= maxRefreshBody
 }
 

@@ -31,6 +31,7 @@ type Parts struct {
 	Own          Own
 	Prefix       string            // of the gateway's own endpoints: /auth
 	Cookies      Cookies           // names
+	CookieDomain string            // whose hosts share a login; empty: none do
 	TokenSources []string          // bearer, cookie, header:NAME
 	CORSOrigins  []string          // trusted by the cross-origin check, beside public_url
 	Dialects     []problem.Dialect // of clients written for another backend, by token header
@@ -46,6 +47,9 @@ type Snapshot struct {
 	upstreams   []*upstream
 	own         Own
 	prefix      string
+	verifyPath  string // where front ends ask, see verify.go; empty: nowhere
+	sharedLogin bool   // among hosts
+	mint        *mint  // of routes without an upstream; nil: nothing is minted
 	identity    *identity
 	crossOrigin *http.CrossOriginProtection
 
@@ -72,8 +76,8 @@ type Snapshot struct {
 // route is what the gateway does with the requests that a route allows.
 type route struct {
 	label    string
-	place    string // in the file
-	upstream *upstream
+	place    string     // in the file
+	upstream *upstream  // nil: there is none, and nothing is carried
 	cors     *cors      // nil: the application answers for itself
 	limit    *rateLimit // nil: none
 	options  RouteOptions
@@ -99,6 +103,10 @@ func (g *Gateway) Build(p Parts) (*Snapshot, error) {
 	if s.id == "" {
 		s.id = g.nextID()
 	}
+	if p.Prefix != "" {
+		s.verifyPath, s.sharedLogin = p.Prefix+"/verify", p.CookieDomain != ""
+	}
+	s.mint = newMint("", s.identity, g.auth.Assert)
 	s.warn = func(requestID string) {
 		g.log.Warn("a trusted proxy says https, but public_url is http: cookies lack Secure and redirects lead to http",
 			"public_url", p.Config.PublicURL, "request_id", requestID)
@@ -229,7 +237,9 @@ func (s *Snapshot) buildUpstreams(g *Gateway, c Config) error {
 }
 
 // buildRoutes ties the policy's routes to their upstreams. A route that names
-// none has the only one there is. What old has counted goes on to be counted.
+// none has the only one there is, and none where there is none at all: then the
+// gateway only answers questions about requests (verify.go). What old has
+// counted goes on to be counted.
 func (s *Snapshot) buildRoutes(p Parts, old *Snapshot) error {
 	infos := p.Table.Routes()
 	if len(p.Routes) != 0 && len(p.Routes) != len(infos) {
@@ -240,10 +250,13 @@ func (s *Snapshot) buildRoutes(p Parts, old *Snapshot) error {
 		if info.Upstream == "" && len(s.upstreams) == 1 {
 			j = 0
 		}
-		if j < 0 {
+		rt := route{label: info.Label, place: info.Pos.String()}
+		switch {
+		case j >= 0:
+			rt.upstream = s.upstreams[j]
+		case info.Upstream != "" || len(s.upstreams) > 0:
 			return fmt.Errorf("routes[%d]: upstream %q does not exist; name one of those under upstreams", i, info.Upstream)
 		}
-		rt := route{label: info.Label, place: info.Pos.String(), upstream: s.upstreams[j]}
 		if len(p.Routes) > 0 {
 			rt.options = p.Routes[i]
 			rt.cors = newCORS(rt.options.CORS, info.Methods)

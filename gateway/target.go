@@ -50,12 +50,17 @@ func (x *exchange) readTarget(target string) (problem.Problem, bool) {
 	return problem.Problem{}, true
 }
 
-// target is the request target as it came, for the way back after a login.
+// target is the request target as it came, for the way back after a login; with
+// its origin where that is not the one of the login.
 func (x *exchange) target() string {
-	if !x.hasQuery {
-		return x.path.String()
+	target := x.path.String()
+	if x.hasQuery {
+		target += "?" + x.query
 	}
-	return x.path.String() + "?" + x.query
+	if x.question != nil {
+		target = x.question.back + target
+	}
+	return target
 }
 
 // hasMethodOverride finds the parameter _method, by which several frameworks

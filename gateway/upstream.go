@@ -80,6 +80,11 @@ func (g *Gateway) newUpstream(s *Snapshot, c *Upstream) (*upstream, error) {
 
 // forward hands an allowed request to the application, and its answer back.
 func (g *Gateway) forward(x *exchange) {
+	if x.rt.upstream == nil {
+		x.failure = "there is no upstream: this gateway answers forward-auth alone"
+		x.refuseCarried(problem.Of(problem.UpstreamUnavailable))
+		return
+	}
 	o := &x.rt.options
 	if o.MaxBody > 0 && x.r.ContentLength > int64(o.MaxBody) {
 		x.refuse(problem.Of(problem.TooLarge))
@@ -132,7 +137,10 @@ func (g *Gateway) aim(x *exchange) bool {
 // mint makes what the upstream is told in tokens. Without them the request
 // would arrive as nobody's, so a fault ends it.
 func (g *Gateway) mint(x *exchange) bool {
-	m := x.rt.upstream.mint
+	m := x.snap.mint
+	if x.rt.upstream != nil {
+		m = x.rt.upstream.mint
+	}
 	if m == nil || !x.proven() {
 		return true
 	}
@@ -264,7 +272,13 @@ func (g *Gateway) upstreamFailed(_ http.ResponseWriter, r *http.Request, err err
 	if body != nil && x.r.ProtoMajor < 2 {
 		x.answer.closes = true
 	}
-	decision := x.decision // the policy allowed it; that the upstream failed is the reason
+	x.refuseCarried(p)
+}
+
+// refuseCarried is refuse for a request that the policy allowed: that the
+// upstream failed is the reason, and not the decision.
+func (x *exchange) refuseCarried(p problem.Problem) {
+	decision := x.decision
 	x.refuse(p)
 	x.decision = decision
 }

@@ -31,7 +31,7 @@ func TestThePrefixAndAllBelowItIsTheGatewaysOwn(t *testing.T) {
 func TestWhatIsNotThereYetDoesNotPretend(t *testing.T) {
 	s := newSite(t)
 	p := s.alice()
-	for _, path := range []string{"/auth", "/auth/", "/auth/register", "/auth/users/", "/auth/users/a/b", "/auth/admin", "/auth/admin/users/", "/auth/admin/users/a/b", "/auth/verify", "/auth/token/", "/auth/revoke/x",
+	for _, path := range []string{"/auth", "/auth/", "/auth/register", "/auth/users/", "/auth/users/a/b", "/auth/admin", "/auth/admin/users/", "/auth/admin/users/a/b", "/auth/token/", "/auth/revoke/x",
 		"/auth/introspect/", "/auth/login/", "/auth/sessions/", "/auth/sessions/a/b",
 		"/auth/me/", "/.well-known/oauth-authorization-server/", "/.well-known/openid-configuration", "/.well-known/jwks.json/"} {
 		for _, method := range []string{"GET", "POST"} {

@@ -121,6 +121,7 @@ func (p *program) snapshot(file *config.File) (*gateway.Snapshot, error) {
 		Own:          own,
 		Prefix:       conf.Prefix,
 		Cookies:      gateway.Cookies{Access: access, Refresh: refresh},
+		CookieDomain: conf.Cookie.Domain,
 		TokenSources: conf.Sources(),
 		CORSOrigins:  conf.CORS.Origins,
 		Dialects:     conf.Dialects(),

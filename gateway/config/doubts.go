@@ -14,7 +14,7 @@ import (
 // checkRoutes warns of what no package sees alone: routes that no request
 // reaches because another part of the file answers first.
 func (d *decoder) checkRoutes(file *File) {
-	if len(file.Routes) == 0 && len(file.Upstreams) > 0 {
+	if len(file.Routes) == 0 && len(file.Upstreams)+len(file.TrustedProxies) > 0 {
 		d.fault("routes", "there is none: every request will be answered with 404", true)
 	}
 	prefix := file.Auth.Web.Prefix

@@ -12,6 +12,7 @@ func TestRoutesThatNoRequestReachesAreWarnedOf(t *testing.T) {
 	const hosts = "public_url: https://gate.test\nhosts: [app.test:8080, B.test]\n"
 	for _, test := range []struct{ name, yaml, want string }{
 		{"none at all", oneUpstream, "gateway.yaml: warning: routes: there is none: every request will be answered with 404"},
+		{"none, for a front end", "trusted_proxies: [127.0.0.1]\n", "gateway.yaml: warning: routes: there is none: every request will be answered with 404"},
 		{"an empty list", oneUpstream + "routes: []\n", "gateway.yaml:2:9: warning: routes: there is none"},
 		{"below the endpoints", route("path: /auth/app/**"), "gateway.yaml:3:13: warning: routes[0].path: is never reached: Postern itself answers /auth and all below it (auth.prefix)"},
 		{"the endpoints' own", route("path: /auth"), "gateway.yaml:3:13: warning: routes[0].path: is never reached"},
