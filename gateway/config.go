@@ -17,6 +17,7 @@ type Config struct {
 	TrustedProxies []string   `yaml:"trusted_proxies"` // CIDRs, addresses, or unix
 	Admin          Admin      `yaml:"admin"`
 	TLS            TLS        `yaml:"tls"`
+	Limits         Limits     `yaml:"limits"`
 	Log            Log        `yaml:"log"`
 	Upstreams      []Upstream `yaml:"upstreams"`
 	Identity       Identity   `yaml:"identity"`
@@ -39,6 +40,11 @@ type ACME struct {
 	Domains  []string `yaml:"domains"`
 	Email    string   `yaml:"email"`
 	CacheDir string   `yaml:"cache_dir"`
+}
+
+// Limits bound what all clients together take.
+type Limits struct {
+	Connections int `yaml:"connections"` // of the public listener, at once; zero: as many as the system gives
 }
 
 // Log says how much is logged, and in which form.

@@ -34,6 +34,7 @@ const (
 	reasonRefresh    = "silent_refresh"
 	reasonClientGone = "client_gone"
 	reasonPanic      = "internal_error"
+	reasonCrowd      = "connection_limit"
 )
 
 // exchange is one request on its way through the gateway. It belongs to one
@@ -129,6 +130,17 @@ func (x *exchange) refuse(p problem.Problem) {
 	} else if !x.refuseInDialect(p) {
 		problem.Write(&x.answer, x.r, x.forPerson(p))
 	}
+}
+
+// refuseCrowd answers the request of a connection that is one too many, and ends
+// that connection.
+func (x *exchange) refuseCrowd() {
+	x.readClient()
+	x.answer.closes = true
+	p := problem.Of(problem.Unavailable)
+	p.RetryAfter = crowdedRetry
+	x.refuse(p)
+	x.reason = reasonCrowd
 }
 
 // refuseInDialect says that a login is needed or not enough in the words of the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -95,6 +96,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := g.begin(s, w, r)
 	defer g.account(x)
 
+	if r.Context().Value(crowdedKey{}) != nil {
+		x.refuseCrowd()
+		return
+	}
 	if x.isQuestion() {
 		g.serveVerify(x)
 		return
@@ -111,6 +116,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.forward(x)
+}
+
+// trusts tells whether the snapshot in force believes a peer.
+func (g *Gateway) trusts(peer netip.Addr) bool {
+	s := g.snap.Load()
+	return s != nil && s.trusts(peer)
 }
 
 // serveOwn answers a request for one of the gateway's own endpoints. Every

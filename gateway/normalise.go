@@ -16,6 +16,7 @@ const (
 	maxHeaders = 100
 	maxCookies = 50
 	maxMethod  = 32
+	maxTarget  = 16 << 10 // path and query
 )
 
 // knownMethods is what Allow says of a target that refuses a method by its
@@ -31,6 +32,11 @@ func (x *exchange) normalise() (problem.Problem, bool) {
 		return p, false
 	}
 	if p, ok := x.checkHeader(); !ok {
+		return p, false
+	}
+	if len(x.r.RequestURI) > maxTarget {
+		p := badRequest("The address of the request is too long.")
+		p.Status = http.StatusRequestURITooLong
 		return p, false
 	}
 	authority, target, ok := splitTarget(x.r.RequestURI)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -33,12 +34,16 @@ type Server struct {
 	http              *http.Server
 	streams           *streams // nil: none
 	listener          net.Listener
+	trusts            func(netip.Addr) bool // whose PROXY protocol is believed; nil: nobody's
+	connections       int                   // at most; zero: no limit
 	certificate       atomic.Pointer[tls.Certificate]
 }
 
 // NewServer makes the public server of a Gateway.
 func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
-	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, http: newHTTPServer(g, log), streams: &g.streams}
+	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, http: newHTTPServer(g, log), streams: &g.streams,
+		trusts: g.trusts, connections: c.Limits.Connections}
+	s.http.ConnContext = noteCrowd
 	if s.certFile != "" {
 		s.http.TLSConfig = &tls.Config{
 			MinVersion: tls.VersionTLS12,
@@ -92,8 +97,16 @@ func (s *Server) Listen() error {
 	case err != nil:
 		return fmt.Errorf("listen on %s: %w", s.address, err)
 	}
-	s.listener = l
+	s.listener = s.wrapped(l)
 	return nil
+}
+
+// wrapped is the public listener as front, and the admin listener as it is.
+func (s *Server) wrapped(l net.Listener) net.Listener {
+	if s.trusts == nil {
+		return l
+	}
+	return &front{Listener: l, trusts: s.trusts, most: s.connections}
 }
 
 // removeStale removes the socket of a program that was killed. One that is

@@ -99,6 +99,9 @@ func (c *Config) validateFront(f *faults) {
 		f.add("tls", "cert_file and key_file belong together")
 	}
 	f.refuse(len(c.TLS.ACME.Domains) > 0 || c.TLS.ACME.Email != "" || c.TLS.ACME.CacheDir != "", "tls.acme")
+	if c.Limits.Connections < 0 {
+		f.add("limits.connections", "must not be negative; 0 is no limit")
+	}
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	f.oneOf("log.format", c.Log.Format, "auto", "json", "text")
 }

@@ -1,0 +1,151 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+)
+
+// front is the public listener: it believes what trusted peers say in PROXY
+// protocol of where a connection comes from, and bounds how many there are.
+type front struct {
+	net.Listener
+	trusts func(netip.Addr) bool
+	most   int // of connections; zero: as many as the system gives
+
+	open atomic.Int64
+}
+
+// Accept answers the next connection. Above the most that there may be, some
+// more are accepted to be told so, and those after them are closed at once: a
+// connection that waits unanswered in the system's queue looks like a gateway
+// that hangs.
+func (f *front) Accept() (net.Conn, error) {
+	for {
+		conn, err := f.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if f.most == 0 {
+			return f.proxied(conn), nil
+		}
+		n := int(f.open.Add(1))
+		counted := &countedConn{Conn: conn, open: &f.open, crowded: n > f.most}
+		if n > f.most+f.most/8+8 {
+			_ = counted.Close() // nobody is there yet to be told
+			continue
+		}
+		return f.proxied(counted), nil
+	}
+}
+
+// proxied lets a trusted peer say for whom it has connected. One that says
+// nothing is who it is. From everybody else the header is not read: a request
+// that begins with one is malformed, and answered 400.
+func (f *front) proxied(conn net.Conn) net.Conn {
+	if !f.trusts(addressOf(conn.RemoteAddr())) {
+		return conn
+	}
+	return &proxiedConn{proxyproto.NewConn(conn, proxyproto.WithPolicy(proxyproto.USE),
+		proxyproto.SetReadHeaderTimeout(readHeaderTimeout), proxyproto.ValidateHeader(validProxied))}
+}
+
+// addressOf is a peer's address as the trusted ones are written; invalid for a
+// unix socket's.
+func addressOf(a net.Addr) netip.Addr {
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}
+
+// errNoStream refuses a connection that the proxy says is none of TCP.
+var errNoStream = errors.New("proxy protocol: not of a TCP connection")
+
+// validProxied refuses senders that no client of HTTP can be: a unix socket's
+// path, read as an address, would be the unix peer that may be trusted.
+func validProxied(h *proxyproto.Header) error {
+	if h.Command.IsLocal() || h.TransportProtocol == proxyproto.TCPv4 || h.TransportProtocol == proxyproto.TCPv6 {
+		return nil
+	}
+	return errNoStream
+}
+
+// proxiedConn is a connection of a trusted peer. Its header is read by the
+// goroutine that serves it, at the first use: a peer that says nothing holds
+// up nobody else.
+type proxiedConn struct{ *proxyproto.Conn }
+
+// RemoteAddr is the client's address, as the proxy says. The proxy's own
+// connection (LOCAL, a health check) is the proxy's. Where the proxy does not
+// know (PROXY UNKNOWN) it is no address at all: taken for the proxy, the client
+// would be trusted as one.
+func (c *proxiedConn) RemoteAddr() net.Addr {
+	h := c.ProxyHeader()
+	if h != nil && h.Version == 1 && h.TransportProtocol == proxyproto.UNSPEC {
+		return &net.TCPAddr{IP: net.IPv4zero}
+	}
+	return c.Conn.RemoteAddr()
+}
+
+// CloseWrite lets net/http end an answer that the client can still read.
+func (c *proxiedConn) CloseWrite() error { return closeWrite(c.Raw()) }
+
+// countedConn counts until it is closed.
+type countedConn struct {
+	net.Conn
+	open    *atomic.Int64
+	once    sync.Once
+	crowded bool // there were too many when it came
+}
+
+// Close closes the connection, and makes room for another.
+func (c *countedConn) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// CloseWrite is proxiedConn's.
+func (c *countedConn) CloseWrite() error { return closeWrite(c.Conn) }
+
+// closeWrite ends what we send, and no more.
+func closeWrite(conn net.Conn) error {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// crowdedKey is the context key of connections that are one too many.
+type crowdedKey struct{}
+
+// noteCrowd is http.Server.ConnContext. It must not ask for the connection's
+// addresses: it runs before the next one is accepted.
+func noteCrowd(ctx context.Context, conn net.Conn) context.Context {
+	for {
+		switch c := conn.(type) {
+		case interface{ NetConn() net.Conn }: // TLS
+			conn = c.NetConn()
+		case *proxiedConn:
+			conn = c.Raw()
+		case *countedConn:
+			if c.crowded {
+				return context.WithValue(ctx, crowdedKey{}, true)
+			}
+			return ctx
+		default:
+			return ctx
+		}
+	}
+}
+
+// crowdedRetry is when a client that found too many connections should try
+// again: those that others leave unused end by then.
+const crowdedRetry = 10 * time.Second
