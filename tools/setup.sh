@@ -6,6 +6,7 @@
 #   django, gunicorn          a legacy application in Python
 #   passlib, php, htpasswd, mkpasswd, openssl  whose password hashes are read
 #   nginx, java, tomcat, spring  whose routers the profiles are held against
+#   nginx, caddy, haproxy     front ends that ask about requests (forward-auth)
 # Made for Debian 12. On another system it names what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,6 +24,8 @@ need node nodejs
 need npm npm
 need gunicorn gunicorn
 need nginx nginx-light
+need caddy caddy
+need haproxy haproxy
 need php php-cli
 need htpasswd apache2-utils
 need mkpasswd whois
