@@ -23,9 +23,10 @@ const (
 	EventUserDisabled    = "user_disabled"
 	EventUserEnabled     = "user_enabled"
 	EventUserDeleted     = "user_deleted"
-	EventUserUnlocked    = "user_unlocked" // its failed logins are forgotten; Detail: those of an address instead
-	EventKeyCreated      = "key_created"   // the first of a use; Detail: the use and the kid
-	EventKeyRotated      = "key_rotated"   // the next of a use; Detail: the use and the new kid
+	EventUserUnlocked    = "user_unlocked"  // its failed logins are forgotten; Detail: those of an address instead
+	EventKeyCreated      = "key_created"    // the first of a use; Detail: the use and the kid
+	EventKeyRotated      = "key_rotated"    // the next of a use; Detail: the use and the new kid
+	EventStoreRestored   = "store_restored" // a backup took the store's place; Detail: what became of the sessions
 )
 
 // tell hands an event to the audit log.

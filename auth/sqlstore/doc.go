@@ -26,6 +26,10 @@
 // rotations at once were 3.3 times as fast as with a transaction each, 64 at
 // once 4.8 to 7.6 times, and one alone the same (BenchmarkRotate).
 //
+// A lock file. SQLite lets a file be replaced under whoever has it open, and what
+// they write afterwards is lost. So everybody who opens a store shares a lock on
+// the -lock beside it, and Restore, which replaces the file, wants it alone.
+//
 // Own migrations. The usual library has no lock for SQLite, so that two
 // processes that start at once would run the same step twice, and brings 95
 // modules into go.sum; migrate.go is shorter than its set-up. The version is

@@ -67,7 +67,7 @@ func TestCloseFoldsTheLogBackAndTheFileStaysWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	left, err := os.ReadDir(filepath.Dir(path))
-	if err != nil || len(left) != 1 || left[0].Name() != filepath.Base(path) {
+	if err != nil || len(left) != 2 || left[0].Name() != filepath.Base(path) || left[1].Name() != filepath.Base(path)+"-lock" {
 		t.Errorf("left beside the closed store: %v, %v", left, err)
 	}
 	if _, err := openAt(t, path).Account(context.Background(), "1"); err != nil {

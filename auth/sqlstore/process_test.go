@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 		err = rotateForever(os.Getenv(pathVariable))
 	case "open":
 		err = openOnce(os.Getenv(pathVariable))
+	case "hold":
+		err = holdOpen(os.Getenv(pathVariable))
 	default:
 		err = fmt.Errorf("no part %q", part)
 	}
@@ -97,6 +99,15 @@ func openOnce(path string) error {
 	}
 	defer s.Close()
 	return s.CreateAccount(context.Background(), auth.Account{ID: fmt.Sprint("id-", os.Getpid())})
+}
+
+// holdOpen opens the store, says so and keeps it open until it is killed.
+func holdOpen(path string) error {
+	if _, err := sqlstore.Open(context.Background(), path); err != nil {
+		return err
+	}
+	fmt.Println("open")
+	select {}
 }
 
 func TestProcessesMayStartAtOnceOnANewFile(t *testing.T) {

@@ -57,21 +57,33 @@ func open(ctx context.Context, path string, wait time.Duration) (*Store, error) 
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
-	s := &Store{Now: time.Now, maxFailures: maxFailures, group: group{lead: make(chan struct{}, 1), limit: groupLimit}}
-	if s.writer, err = sql.Open("sqlite", source(path, wait, "_txlock=immediate", "_pragma=foreign_keys(1)", "_pragma=synchronous(FULL)")); err != nil {
+	inUse, err := share(ctx, path, wait)
+	if err != nil {
 		return nil, err
+	}
+	s := &Store{Now: time.Now, maxFailures: maxFailures, group: group{lead: make(chan struct{}, 1), limit: groupLimit}, inUse: inUse}
+	if err := s.connect(ctx, path, wait); err != nil {
+		return nil, errors.Join(err, inUse.release())
+	}
+	return s, nil
+}
+
+// connect makes the two pools, once the schema is up to date.
+func (s *Store) connect(ctx context.Context, path string, wait time.Duration) (err error) {
+	if s.writer, err = sql.Open("sqlite", source(path, wait, "_txlock=immediate", "_pragma=foreign_keys(1)", "_pragma=synchronous(FULL)")); err != nil {
+		return err
 	}
 	s.writer.SetMaxOpenConns(1)
 	if err := s.prepare(ctx, path); err != nil {
-		return nil, errors.Join(err, s.writer.Close())
+		return errors.Join(err, s.writer.Close())
 	}
 	if s.readers, err = sql.Open("sqlite", source(path, wait, "_pragma=query_only(1)")); err != nil {
-		return nil, errors.Join(err, s.writer.Close())
+		return errors.Join(err, s.writer.Close())
 	}
 	n := max(4, runtime.GOMAXPROCS(0))
 	s.readers.SetMaxOpenConns(n)
 	s.readers.SetMaxIdleConns(n)
-	return s, nil
+	return nil
 }
 
 // source is the data source name of path. Every connection that a pool makes

@@ -21,6 +21,7 @@ type Store struct {
 	writer  *sql.DB // one connection: SQLite has one writer at a time anyway
 	readers *sql.DB // several connections that cannot write
 	group   group
+	inUse   usage // keeps the file from being replaced under the pools
 
 	statements map[string]*sql.Stmt // the writer's hot ones, set by Open
 	closed     bool                 // guarded by the group's lead
@@ -49,7 +50,7 @@ func (s *Store) Close() error {
 	s.closed = true
 	// The readers first: the last connection to leave is the one that folds
 	// the -wal back and removes it, and only the writer may.
-	return errors.Join(s.readers.Close(), s.tidy(), s.writer.Close())
+	return errors.Join(s.readers.Close(), s.tidy(), s.writer.Close(), s.inUse.release())
 }
 
 // now is the store's time, as it will come back from a column.

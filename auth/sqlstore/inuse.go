@@ -1,0 +1,84 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// errInUse says that another process has the store open, or replaces it.
+var errInUse = errors.New("in use")
+
+// usage is a hold on the lock file beside a store: shared by everybody who has
+// the store open, exclusive for who replaces its file. Without it a process
+// would go on writing into the file that was moved away, and what it wrote
+// would be lost.
+//
+// It is a file of its own: closing any other descriptor of the database would
+// drop the locks that SQLite holds on it. It is never removed, because a lock on
+// a removed file keeps nobody out. The kernel lets go of it when the process
+// ends, however that happens.
+type usage struct{ file *os.File }
+
+// share holds the store at path as one of several. It waits for a restore.
+func share(ctx context.Context, path string, wait time.Duration) (usage, error) {
+	for end := time.Now().Add(wait); ; {
+		held, err := hold(path, syscall.LOCK_SH)
+		if !errors.Is(err, errInUse) {
+			return held, err
+		}
+		if time.Now().After(end) {
+			return usage{}, fmt.Errorf("%s is being restored: %w", path, err)
+		}
+		select {
+		case <-ctx.Done():
+			return usage{}, ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// claim holds the store at path alone, or answers errInUse at once.
+func claim(path string) (usage, error) { return hold(path, syscall.LOCK_EX) }
+
+func hold(path string, how int) (usage, error) {
+	name := resolve(path) + "-lock"
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return usage{}, err
+	}
+	for {
+		switch err = syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB); {
+		case err == nil:
+			return usage{file}, nil
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EWOULDBLOCK):
+			err = errInUse
+		default:
+			err = fmt.Errorf("lock %s: %w", name, err)
+		}
+		return usage{}, errors.Join(err, file.Close())
+	}
+}
+
+// release lets go. A usage that holds nothing does nothing.
+func (u usage) release() error {
+	if u.file == nil {
+		return nil
+	}
+	return u.file.Close()
+}
+
+// resolve follows links, as SQLite does before it names the files beside a
+// database: every name of a store then has the same lock.
+func resolve(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
