@@ -410,6 +410,14 @@ func (f *front) nobodyElseAsks() {
 			f.t.Error("a stranger is told who asks")
 		}
 	}
+	door := f.visit(nil) // a client of the front end gets no answer that is meant for it
+	for _, path := range []string{"/auth/verify", "/auth/verify?x", "/auth//verify", "/auth/./verify", "/auth/%76erify"} {
+		for _, family := range [][]string{{"X-Forwarded-Method: GET", "X-Forwarded-Uri: /public/x"}, {"X-Original-Method: GET", "X-Original-URL: /public/x"}} {
+			if r := door.get(path, append(family, token)...); r.StatusCode == 200 || r.Header.Get("X-Auth-User") != "" {
+				f.t.Errorf("a client asks at %s with %q: %s", path, family, r.Status)
+			}
+		}
+	}
 	near := f.hosted(f.site) // where the front end is
 	near.get("/auth/verify", token).want(f.t, 403, "a question without a request")
 	near.get("/app/home", token).want(f.t, 502, "a request to carry")

@@ -49,7 +49,7 @@ func (c Config) Validate(routes []RouteOptions) []Fault {
 	c.validateFront(&f)
 	c.validateTrust(&f)
 	names := map[string]bool{}
-	c.validateLonely(&f)
+	c.validateQuestions(&f)
 	for i := range c.Upstreams {
 		path, u := fmt.Sprintf("upstreams[%d]", i), &c.Upstreams[i]
 		if names[u.Name] {
@@ -68,15 +68,20 @@ func (c Config) Validate(routes []RouteOptions) []Fault {
 	return f
 }
 
-// validateLonely looks at a gateway without upstreams. It can serve a front end
-// that asks it about requests and carries them itself, if it trusts one.
-func (c *Config) validateLonely(f *faults) {
+// validateQuestions looks at what forward-auth needs: a gateway without
+// upstreams can serve a front end that asks it about requests and carries them
+// itself, if it trusts one. And it warns of a secret in the answer: a client
+// that a trusted proxy lets through to the endpoint reads it.
+func (c *Config) validateQuestions(f *faults) {
 	switch {
 	case len(c.Upstreams) > 0:
 	case len(c.TrustedProxies) == 0:
 		f.add("upstreams", "there is none; name the application to protect: - { name: app, urls: [http://127.0.0.1:3000] }; or, to answer the forward-auth of nginx, Caddy or Traefik alone, name the front end under trusted_proxies")
 	case c.Identity.Assertion.Enabled:
 		f.add("identity.assertion.enabled", "needs an upstream: an assertion is for the application that its aud names; add it under upstreams, as the front end reaches it")
+	}
+	if c.Identity.Basic.Enabled && len(c.TrustedProxies) > 0 {
+		f.warn("identity.basic.enabled", "the answers of verify (forward-auth) hold the password: let the proxies under trusted_proxies pass no client's request to that path")
 	}
 }
 

@@ -153,12 +153,13 @@ func (x *exchange) readHandshake() {
 
 // findLogin settles where a browser logs in for the original host: at
 // public_url; at the host itself, when that is known by name and shares no
-// login. An unknown host is nowhere to send anybody.
+// login. An unknown host is nowhere to send anybody. The port does not count:
+// cookies know none, and some front ends leave it out.
 func (x *exchange) findLogin() {
 	s, q := x.snap, x.question
 	q.front = s.publicURL.Scheme + "://" + s.publicHost
 	switch {
-	case x.host == s.publicHost || !s.names(hostname(x.host)):
+	case hostname(x.host) == hostname(s.publicHost) || !s.names(hostname(x.host)):
 	case s.sharedLogin:
 		q.back = s.publicURL.Scheme + "://" + x.host
 	default:

@@ -171,6 +171,19 @@ func TestHeadersThatNameAnotherRequestMoveNoDecision(t *testing.T) {
 	}
 }
 
+// TestTheHostOfTheQuestionDoesNotMatter: it is the front end's name for the
+// gateway. That of a path alone is the original one.
+func TestTheHostOfTheQuestionDoesNotMatter(t *testing.T) {
+	s := newStack(t, behind)
+	ask := func(lines []string) *reply {
+		return s.raw("GET /auth/verify?x HTTP/1.1\r\nHost: postern:8080\r\nConnection: close\r\n" + strings.Join(lines, "\r\n") + "\r\n\r\n")
+	}
+	ask(asForwarded("GET", "gw.test", "/public/x")).wants(t, 200, "")
+	ask(asOriginal("GET", "http://gw.test/public/x")).wants(t, 200, "")
+	ask(asOriginal("GET", "/public/x")).wants(t, 403, "unknown_host")
+	ask(asForwarded("GET", "postern:8080", "/public/x")).wants(t, 403, "unknown_host")
+}
+
 func TestNobodyButATrustedPeerMayAsk(t *testing.T) {
 	for name, trusted := range map[string][]string{"nobody is trusted": nil, "others are": {"10.0.0.0/8", "unix"}} {
 		s := newStack(t, func(c *setup) { c.gateway.TrustedProxies = trusted })
@@ -283,6 +296,7 @@ func TestA401LeadsToTheLoginAndBack(t *testing.T) {
 		want   string
 	}{
 		{"the public host", hosts, asForwarded("GET", "gw.test", "/app/x?a=b&c=d"), login("http://gw.test", "/app/x?a=b&c=d")},
+		{"the public host without its port", func(c *setup) { c.gateway.PublicURL = "http://gw.test:8080" }, asForwarded("GET", "gw.test", "/app/x"), login("http://gw.test:8080", "/app/x")},
 		{"the public host in nginx", hosts, asOriginal("GET", "http://GW.test:80/app/x?a=b"), login("http://gw.test", "/app/x?a=b")},
 		{"another host, with a login of its own", hosts, asForwarded("GET", "wiki.gw.test", "/app/x"), login("http://wiki.gw.test", "/app/x")},
 		{"another host by https", hosts, asOriginal("GET", "https://wiki.gw.test/app/x"), login("https://wiki.gw.test", "/app/x")},
@@ -484,9 +498,25 @@ func TestAGatewayWithoutUpstreamsNeedsAFrontEnd(t *testing.T) {
 	} {
 		c := DefaultConfig()
 		test.change(&c)
-		err := faultsError(c.Validate(nil))
+		err := faultsError(c.Validate(nil)) // warnings are none
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.HasPrefix(err.Error(), test.want) || strings.Contains(err.Error(), "\n")) {
 			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// TestThePasswordInAnAnswerIsWarnedOf where clients may reach the endpoint.
+func TestThePasswordInAnAnswerIsWarnedOf(t *testing.T) {
+	for _, trusted := range [][]string{nil, {"127.0.0.1"}} {
+		c := DefaultConfig()
+		c.Upstreams = []Upstream{{Name: "app", URLs: []string{"http://127.0.0.1:3000"}}}
+		c.Identity.Basic, c.TrustedProxies = Basic{Enabled: true, Password: "p"}, trusted
+		warned := false
+		for _, f := range c.Validate(nil) {
+			warned = warned || f.Warning && f.Path == "identity.basic.enabled" && strings.Contains(f.Message, "verify")
+		}
+		if warned != (trusted != nil) {
+			t.Errorf("trusting %q: warned %v", trusted, warned)
 		}
 	}
 }
