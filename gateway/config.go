@@ -70,11 +70,12 @@ type Upstream struct {
 	TLS            UpstreamTLS `yaml:"tls"`
 }
 
-// Health would check an upstream before requests meet it. Refused for now.
+// Health has the targets of an upstream asked whether they are well, beside
+// what requests tell. An empty path asks nobody.
 type Health struct {
 	Path     string        `yaml:"path"`
-	Interval time.Duration `yaml:"interval"`
-	Timeout  time.Duration `yaml:"timeout"`
+	Interval time.Duration `yaml:"interval"` // default 5s
+	Timeout  time.Duration `yaml:"timeout"`  // default 1s
 }
 
 // Timeouts bound the waiting for an upstream. Zero means the default.

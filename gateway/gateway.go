@@ -65,6 +65,7 @@ type Gateway struct {
 	streams   streams
 	buffers   bufferPool
 	snap      atomic.Pointer[Snapshot]
+	swapped   chan struct{} // tells CheckUpstreams of a Swap
 	draining  atomic.Bool
 	bodyGrace time.Duration // tests cannot wait for the constant
 
@@ -77,7 +78,7 @@ func New(o Options) *Gateway {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	g := &Gateway{auth: o.Auth, log: o.Log, now: o.Now, bodyGrace: bodyGrace, metrics: newMetrics(o.Auth)}
+	g := &Gateway{auth: o.Auth, log: o.Log, now: o.Now, bodyGrace: bodyGrace, swapped: make(chan struct{}, 1), metrics: newMetrics(o.Auth)}
 	g.metrics.registry.MustRegister(newUpstreamHealth(&g.snap))
 	o.Auth.OnRevoke(g.streams.revoke)
 	return g

@@ -104,15 +104,9 @@ func (h *upstreamHealth) Describe(ch chan<- *prometheus.Desc) { ch <- h.desc }
 
 // Collect answers a scrape.
 func (h *upstreamHealth) Collect(ch chan<- prometheus.Metric) {
-	s := h.snap.Load()
-	if s == nil {
-		return
-	}
-	for _, u := range s.upstreams {
-		for _, t := range u.balancer.targets {
-			ch <- prometheus.MustNewConstMetric(h.desc, prometheus.GaugeValue, gaugeOf(t.health.healthy()), u.name, t.label)
-		}
-	}
+	h.snap.Load().eachTarget(func(u *upstream, t *target) {
+		ch <- prometheus.MustNewConstMetric(h.desc, prometheus.GaugeValue, gaugeOf(t.health.healthy()), u.name, t.label)
+	})
 }
 
 // gaugeOf spells yes and no for Prometheus.

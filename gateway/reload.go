@@ -17,6 +17,10 @@ func (g *Gateway) Swap(s *Snapshot) {
 // swap is Swap for one who holds mu.
 func (g *Gateway) swap(s *Snapshot) {
 	old := g.snap.Swap(s)
+	select {
+	case g.swapped <- struct{}{}:
+	default: // it has not heard of the last one yet, and will see this
+	}
 	g.metrics.info.Reset()
 	g.metrics.info.WithLabelValues(s.id).Set(1)
 	g.metrics.reloaded.Set(1)

@@ -415,7 +415,11 @@ func TestConfigurationFaultsSayWhatToDo(t *testing.T) {
 		{"upstreams[0].host", "rewrite", func(c *Config, _ *RouteOptions) { c.Upstreams[0].Host = "x" }},
 		{"upstreams[0].router", "express", func(c *Config, _ *RouteOptions) { c.Upstreams[0].Router = "rails" }},
 		{"upstreams[0].transport", "standard", func(c *Config, _ *RouteOptions) { c.Upstreams[0].Transport = "fast" }},
-		{"upstreams[0].health", later, func(c *Config, _ *RouteOptions) { c.Upstreams[0].Health.Path = "/healthz" }},
+		{"upstreams[0].health.path", "is missing", func(c *Config, _ *RouteOptions) { c.Upstreams[0].Health.Interval = 1 }},
+		{"upstreams[0].health.path", "no plain path", func(c *Config, _ *RouteOptions) { c.Upstreams[0].Health.Path = "healthz" }},
+		{"upstreams[0].health.path", "no plain path", func(c *Config, _ *RouteOptions) { c.Upstreams[0].Health.Path = "/../healthz" }},
+		{"upstreams[0].health.path", "no plain path", func(c *Config, _ *RouteOptions) { c.Upstreams[0].Health.Path = "/healthz?a b" }},
+		{"upstreams[0].health", "negative", func(c *Config, _ *RouteOptions) { c.Upstreams[0].Health = Health{Path: "/healthz", Timeout: -1} }},
 		{"upstreams[0].timeouts", "negative", func(c *Config, _ *RouteOptions) { c.Upstreams[0].Timeouts.Dial = -1 }},
 		{"upstreams[0].tls", "belong together", func(c *Config, _ *RouteOptions) { c.Upstreams[0].TLS.KeyFile = "x" }},
 		{"upstreams[0].forward_token", "authorization: pass", func(c *Config, _ *RouteOptions) {

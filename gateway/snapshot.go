@@ -316,25 +316,35 @@ func (s *Snapshot) retire() {
 
 // closeIdle lets go of the connections that no request uses.
 func (s *Snapshot) closeIdle() {
+	s.eachTarget(func(_ *upstream, t *target) { t.transport.closeIdle() })
+}
+
+// closeUnused does so where the snapshot is out of use.
+func (s *Snapshot) closeUnused() {
+	if s != nil && s.retired.Load() && s.requests.Load() == 0 {
+		s.closeIdle()
+	}
+}
+
+// eachTarget visits all targets; the nil snapshot, before the first Swap, has
+// none.
+func (s *Snapshot) eachTarget(visit func(*upstream, *target)) {
+	if s == nil {
+		return
+	}
 	for _, u := range s.upstreams {
 		for _, t := range u.balancer.targets {
-			t.transport.closeIdle()
+			visit(u, t)
 		}
 	}
 }
 
-// target is the one with a label, or nil; also of the nil snapshot, before the
-// first Swap.
-func (s *Snapshot) target(upstream, label string) *target {
-	if s == nil {
-		return nil
-	}
-	for _, u := range s.upstreams {
-		for _, t := range u.balancer.targets {
-			if u.name == upstream && t.label == label {
-				return t
-			}
+// target is the one with a label, or nil.
+func (s *Snapshot) target(name, label string) (found *target) {
+	s.eachTarget(func(u *upstream, t *target) {
+		if u.name == name && t.label == label {
+			found = t
 		}
-	}
-	return nil
+	})
+	return found
 }

@@ -30,6 +30,7 @@ type upstream struct {
 	balancer          balancer
 	budget            *budget // of retries
 	retries           prometheus.Counter
+	checkup           *checkup // nil: no health checks
 	proxy             *httputil.ReverseProxy
 	log               *slog.Logger
 	now               func() time.Time
@@ -49,7 +50,7 @@ func (g *Gateway) newUpstream(s *Snapshot, c *Upstream) (*upstream, error) {
 	u := &upstream{
 		name: c.Name, keepHost: c.Host != "rewrite",
 		passAuthorization: c.Authorization == "pass", forwardToken: c.ForwardToken, keepHeaders: c.KeepHeaders,
-		mint: newMint(c.Name, s.identity, g.auth.Assert), budget: newBudget(g.now()),
+		mint: newMint(c.Name, s.identity, g.auth.Assert), budget: newBudget(g.now()), checkup: newCheckup(c, s.publicURL.Host),
 		retries: g.metrics.retries.WithLabelValues(c.Name), log: g.log, now: g.now,
 	}
 	transports, err := newTransports(c)
@@ -298,7 +299,7 @@ func failure(err error) string {
 		return "timeout"
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return "closed the connection"
-	case errors.Is(err, errStreamEnded) || errors.Is(err, errStreamStopping) || errors.Is(err, errBodyTooLarge) || errors.Is(err, errOddStatus):
+	case errors.Is(err, errUnwell) || errors.Is(err, errStreamEnded) || errors.Is(err, errStreamStopping) || errors.Is(err, errBodyTooLarge) || errors.Is(err, errOddStatus):
 		return err.Error()
 	}
 	return "no answer that could be read; log level debug has the words"

@@ -175,7 +175,7 @@ func (u *Upstream) validate(f *faults, path string) {
 	f.oneOf(path+".host", u.Host, "keep", "rewrite")
 	f.oneOf(path+".router", u.Router, "any", "exact", "express", "spring", "django", "tomcat", "iis")
 	f.oneOf(path+".transport", u.Transport, "lean", "standard")
-	f.refuse(u.Health != Health{}, path+".health")
+	u.Health.validate(f, path+".health")
 	if u.ForwardToken && u.Authorization == "pass" {
 		f.add(path+".forward_token", "goes into Authorization, which authorization: pass leaves to the application")
 	}
@@ -185,6 +185,28 @@ func (u *Upstream) validate(f *faults, path string) {
 	if min(u.Timeouts.Dial, u.Timeouts.ResponseHeader, u.Timeouts.Idle) < 0 {
 		f.add(path+".timeouts", "must not be negative")
 	}
+}
+
+// validate wants a plain path, that may have a query.
+func (h *Health) validate(f *faults, path string) {
+	plain, query, _ := strings.Cut(h.Path, "?")
+	p, err := policy.ParsePath(plain)
+	switch {
+	case *h == Health{}:
+	case h.Path == "":
+		f.add(path+".path", "is missing; write what the application answers with 200 while it is well: /healthz")
+	case err != nil || !p.Plain() || !isPrintable(query):
+		f.add(path+".path", "%q is no plain path; write /healthz", plain)
+	}
+	if min(h.Interval, h.Timeout) < 0 {
+		f.add(path, "must not be negative")
+	}
+}
+
+// isPrintable tells what a request line bears: ASCII without spaces, and no
+// fragment.
+func isPrintable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' })
 }
 
 // validateURLs accepts addresses, each one once. What it says repeats none of

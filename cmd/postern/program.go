@@ -148,6 +148,7 @@ func (p *program) Run(ctx context.Context) error {
 		group.Go(p.admin.Serve)
 	}
 	group.Go(func() error { return untilDone(ctx, p.auth.Follow(ctx)) })
+	group.Go(func() error { return p.gateway.CheckUpstreams(ctx) })
 	changed := make(chan struct{}, 1)
 	group.Go(func() error { return p.reloads(ctx, changed) })
 	group.Go(func() error { return p.watchFile(ctx, changed) })
