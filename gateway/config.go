@@ -99,9 +99,9 @@ type UpstreamTLS struct {
 type RouteOptions struct {
 	CORS        *CORS         `yaml:"cors"`
 	StripPrefix string        `yaml:"strip_prefix"` // cut from the path after the decision
-	Rewrite     string        `yaml:"rewrite"`
-	Timeout     time.Duration `yaml:"timeout"`  // of the whole exchange with the upstream; zero: none
-	MaxBody     auth.Bytes    `yaml:"max_body"` // zero: unlimited
+	Rewrite     string        `yaml:"rewrite"`      // put in place of strip_prefix, or of the route's literal part, after the decision
+	Timeout     time.Duration `yaml:"timeout"`      // of the whole exchange with the upstream; zero: none
+	MaxBody     auth.Bytes    `yaml:"max_body"`     // zero: unlimited
 	RateLimit   *RateLimit    `yaml:"rate_limit"`
 }
 

@@ -29,24 +29,77 @@ func unescapePath(raw string) string {
 	return raw
 }
 
-// upstreamPath is the path to be sent: the one decided on, or with
-// strip_prefix the rest of it, which must be as unambiguous as the whole was.
+// upstreamPath is the path to be sent: the one decided on; with strip_prefix
+// the rest of it; with rewrite that path in place of what was cut. The outcome
+// must be as unambiguous as the whole was. Who may ask was decided before, and
+// on the whole.
 func (x *exchange) upstreamPath() (string, bool) {
-	raw := x.path.String()
-	prefix := x.rt.options.StripPrefix
-	if prefix == "" {
+	raw, o := x.path.String(), &x.rt.options
+	if o.StripPrefix == "" && o.Rewrite == "" {
 		return raw, true
 	}
-	rest, ok := strings.CutPrefix(raw, prefix)
-	if !ok || rest != "" && rest[0] != '/' {
-		return "", false // the prefix in another spelling: not ours to mend
+	rest, ok := x.rt.cut(raw)
+	if !ok {
+		return "", false
 	}
-	if rest == "" {
-		return "/", true
-	}
-	p, err := policy.ParsePath(rest)
-	if err != nil || strings.HasPrefix(rest, "//") {
+	p, err := policy.ParsePath(joinPaths(o.Rewrite, rest))
+	if err != nil || strings.HasPrefix(p.String(), "//") {
 		return "", false
 	}
 	return p.String(), true
+}
+
+// cut takes strip_prefix off a path, or without one the segments that stand
+// literally before the first {name}, * or ** of the route. The rest is empty or
+// begins with a slash.
+func (rt *route) cut(raw string) (rest string, ok bool) {
+	if rt.options.StripPrefix == "" {
+		return cutSegments(raw, rt.literals)
+	}
+	rest, ok = strings.CutPrefix(raw, rt.options.StripPrefix)
+	if !ok || rest != "" && rest[0] != '/' {
+		return "", false // the prefix in another spelling: not ours to mend
+	}
+	return rest, true
+}
+
+// cutSegments takes the first n segments off a path. By number, because those
+// of the route match in every spelling of their letters. An empty one is none.
+func cutSegments(path string, n int) (rest string, ok bool) {
+	for range n {
+		after, found := strings.CutPrefix(path, "/")
+		end := strings.IndexByte(after, '/')
+		if end < 0 {
+			end = len(after)
+		}
+		if !found || end == 0 {
+			return "", false
+		}
+		path = after[end:]
+	}
+	return path, true
+}
+
+// literalSegments counts the segments of a route before its first {name}, * or
+// **. The label of a route is its host, which has no slash, and its path.
+func literalSegments(label string) (n int) {
+	_, path, _ := strings.Cut(label, "/")
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "" || segment[0] == '{' || segment[0] == '*' {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// joinPaths puts a path before a rest, with one slash between them.
+func joinPaths(path, rest string) string {
+	switch {
+	case rest != "":
+		return strings.TrimSuffix(path, "/") + rest
+	case path != "":
+		return path
+	}
+	return "/"
 }

@@ -81,6 +81,7 @@ type route struct {
 	cors     *cors      // nil: the application answers for itself
 	limit    *rateLimit // nil: none
 	options  RouteOptions
+	literals int // segments before the first that is none, for rewrite
 }
 
 // Build makes a Snapshot, or says everything that is wrong with its parts.
@@ -250,7 +251,7 @@ func (s *Snapshot) buildRoutes(p Parts, old *Snapshot) error {
 		if info.Upstream == "" && len(s.upstreams) == 1 {
 			j = 0
 		}
-		rt := route{label: info.Label, place: info.Pos.String()}
+		rt := route{label: info.Label, place: info.Pos.String(), literals: literalSegments(info.Label)}
 		switch {
 		case j >= 0:
 			rt.upstream = s.upstreams[j]

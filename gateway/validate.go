@@ -279,7 +279,6 @@ func validToken(s string) bool {
 
 // validate looks at what a route asks of the gateway.
 func (o *RouteOptions) validate(f *faults, path string) {
-	f.refuse(o.Rewrite != "", path+".rewrite")
 	if o.RateLimit != nil {
 		o.RateLimit.validate(f, path+".rate_limit")
 	}
@@ -294,6 +293,9 @@ func (o *RouteOptions) validate(f *faults, path string) {
 		if err != nil || !p.Plain() || strings.HasSuffix(o.StripPrefix, "/") {
 			f.add(path+".strip_prefix", "%q must begin with / and not end with it, and be plain", o.StripPrefix)
 		}
+	}
+	if p, err := policy.ParsePath(o.Rewrite); o.Rewrite != "" && (err != nil || !p.Plain() || strings.ContainsAny(o.Rewrite, "?#{}*")) {
+		f.add(path+".rewrite", "%q must be a plain path, without {name} and *: what the route leaves over is put behind it; write /v2/", o.Rewrite)
 	}
 	if o.CORS != nil {
 		o.CORS.validate(f, path+".cors")
