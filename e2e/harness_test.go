@@ -35,6 +35,9 @@ type built struct {
 var binary = &built{}
 
 func TestMain(m *testing.M) {
+	if addr := os.Getenv(herdAddress); addr != "" { // this process is an application, see herd_test.go
+		serveHerd(addr)
+	}
 	status := m.Run()
 	os.RemoveAll(binary.dir)
 	os.Exit(status)

@@ -127,7 +127,8 @@ func (b *requestBody) fault() error {
 }
 
 // isCall tells a call of gRPC, whose body may be a stream of messages that lasts
-// as long as the call: it has no pace, and the keep-alives of TCP see to dead clients.
+// as long as the call: it has no pace, and the keep-alives of TCP see to dead
+// clients.
 func isCall(r *http.Request) bool {
 	return r.ProtoMajor >= 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
 }

@@ -85,7 +85,7 @@ func (u *upstream) blame(x *exchange, err error) {
 // note logs that a target is out, or with a nil error back.
 func (u *upstream) note(t *target, changed bool, err error) {
 	switch {
-	case !changed:
+	case !changed || err == nil && !t.health.healthy(): // an answer, but its checks fail
 	case err != nil:
 		u.log.Warn("an address of an upstream is out", "upstream", u.name, "url", t.label, "error", failure(err))
 	default:

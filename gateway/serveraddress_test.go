@@ -205,3 +205,22 @@ func TestAWebSocketToAnH2CApplicationIsHTTP1(t *testing.T) {
 		t.Errorf("%d %s", r.StatusCode, r.body)
 	}
 }
+
+// TestNoWordMakesASlowBodyFine: what calls itself gRPC and goes to a server of
+// HTTP/1 has to keep arriving like any other.
+func TestNoWordMakesASlowBodyFine(t *testing.T) {
+	s := newStack(t, func(c *setup) { c.grace = 100 * time.Millisecond })
+	front, client := s.h2Front()
+	pr, pw := io.Pipe()
+	defer pw.Close()
+	r, err := http.NewRequestWithContext(t.Context(), "POST", front.URL+"/public/pkg.Service/Call", pr)
+	must(t, err)
+	r.Host = "gw.test"
+	r.Header.Set("Content-Type", "application/grpc")
+	res, err := client.Do(r)
+	must(t, err)
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("answered %d", res.StatusCode)
+	}
+}

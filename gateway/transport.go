@@ -38,6 +38,10 @@ func (t *target) roundTrip(r *http.Request, websocket bool) (*http.Response, err
 	return t.transport.usual.RoundTrip(r)
 }
 
+// multiplexes tells whether the target may speak HTTP/2, where a request that
+// takes its time holds a stream and no connection.
+func (t *target) multiplexes() bool { return t.h2c || t.scheme == "https" }
+
 // closeIdle lets go of the connections that no request uses.
 func (t transport) closeIdle() {
 	t.usual.CloseIdleConnections()

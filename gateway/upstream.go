@@ -91,7 +91,7 @@ func (g *Gateway) forward(x *exchange) {
 		x.refuse(problem.Of(problem.TooLarge))
 		return
 	}
-	x.body.limit, x.body.calls = int64(o.MaxBody), isCall(x.r)
+	x.body.limit = int64(o.MaxBody)
 	if !g.aim(x) {
 		x.refuse(problem.Of(problem.BadPath))
 		return
@@ -130,6 +130,7 @@ func (g *Gateway) aim(x *exchange) bool {
 		t.release()
 		return false
 	}
+	x.body.calls = isCall(x.r) && t.multiplexes()
 	u.budget.earn()
 	x.sentPath, x.chosen, x.tried = path, t, tries(0).with(t)
 	return true
