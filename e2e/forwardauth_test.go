@@ -140,6 +140,7 @@ func (f *front) prove() {
 		{"a login leads to the page", (*front).loginLeadsBack},
 		{"who asks is Postern's word", (*front).identityIsOurs},
 		{"a refusal is a refusal", (*front).refusals},
+		{"a WebSocket is of this site", (*front).webSocket},
 		{"no header moves the decision", (*front).noHeaderMoves},
 		{"no spelling of a path gets through", (*front).noPathPasses},
 		{"a stale cookie is refreshed unnoticed", (*front).staleCookie},
@@ -271,6 +272,30 @@ func (f *front) refusals() {
 	token := f.visit(nil).login("alice").AccessToken
 	f.visit(nil).get("/app/home", bearer(token)).want(t, 200, "a program with a token")
 	f.arrived("a program with a token")
+}
+
+// webSocket: front ends cut the upgrade off their question, and yet another
+// site's page opens no WebSocket; and no other upgrade gets past the questions.
+func (f *front) webSocket() {
+	b := f.loggedIn()
+	f.app.take()
+	shake := func(path, protocol, origin string) int {
+		return f.raw("GET " + path + " HTTP/1.1\r\nHost: " + f.site + "\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: " + protocol + "\r\nHTTP2-Settings: AAAA\r\n" +
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: " + origin + "\r\nCookie: postern=" + b.cookie("/", "postern") + "\r\n\r\n")
+	}
+	if status := shake("/app/ws", "websocket", "http://"+f.site); status != http.StatusSwitchingProtocols {
+		f.t.Errorf("the site's own WebSocket is answered %d", status)
+	}
+	f.arrived("the site's own WebSocket")
+	for _, path := range []string{"/app/ws", "/public/ws"} {
+		if status := shake(path, "websocket", "http://evil.test"); status != http.StatusForbidden {
+			f.t.Errorf("another site's WebSocket to %s is answered %d", path, status)
+		}
+	}
+	f.kept("another site's WebSocket")
+	if shake("/app/home", "h2c", "http://"+f.site); len(f.arrived("another upgrade").values("Upgrade")) > 0 {
+		f.t.Error("the application is asked for a tunnel")
+	}
 }
 
 // noHeaderMoves: a client names another request in every header of both
