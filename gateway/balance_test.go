@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // herd is several real servers of one application.
@@ -330,6 +332,95 @@ func (s *stack) rebuild() {
 	snap, err := s.gateway.Build(s.parts)
 	must(s.t, err)
 	s.gateway.Swap(snap)
+}
+
+// TestEveryChoiceIsTheBestThereIs holds the balancer against what its promise
+// says, whatever happens in whatever order.
+func TestEveryChoiceIsTheBestThereIs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b, now := balancerOf(rapid.IntRange(1, 6).Draw(t, "targets")), time.Unix(1000, 0)
+		var underWay []*target
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 1500).Draw(t, "ms")) * time.Millisecond)
+			switch step := rapid.IntRange(0, 9).Draw(t, "step"); {
+			case step < 5:
+				underWay = append(underWay, chosenWell(t, b, now))
+			case step < 7 && len(underWay) > 0:
+				i := rapid.IntRange(0, len(underWay)-1).Draw(t, "ends")
+				underWay[i].release()
+				underWay[i].health.answered(now)
+				underWay = append(underWay[:i], underWay[i+1:]...)
+			case step == 7:
+				b.targets[rapid.IntRange(0, len(b.targets)-1).Draw(t, "away")].health.refused(now)
+			case step == 8:
+				b.targets[rapid.IntRange(0, len(b.targets)-1).Draw(t, "breaks")].health.broke(now)
+			case step == 9:
+				b.targets[rapid.IntRange(0, len(b.targets)-1).Draw(t, "checked")].health.sick.Store(rapid.Bool().Draw(t, "sick"))
+			}
+		}
+		var busy int64
+		for _, c := range b.targets {
+			busy += c.busy.Load()
+		}
+		if busy != int64(len(underWay)) {
+			t.Fatalf("%d requests are under way, %d are counted", len(underWay), busy)
+		}
+	})
+}
+
+// chosenWell chooses, and judges the choice by what there was.
+func chosenWell(t *rapid.T, b *balancer, now time.Time) *target {
+	at, best, oldest := now.UnixNano(), int64(-1), int64(-1)
+	for _, c := range b.targets {
+		if n := c.busy.Load(); c.health.available(at) && (best < 0 || n < best) {
+			best = n
+		}
+		if failed := c.health.failed.Load(); oldest < 0 || failed < oldest {
+			oldest = failed
+		}
+	}
+	was := make([]bool, len(b.targets))
+	for i, c := range b.targets {
+		was[i] = c.health.available(at)
+	}
+	c := b.choose(now, 0)
+	switch {
+	case best >= 0 && (!was[c.index] || c.busy.Load()-1 != best):
+		t.Fatalf("chosen %d with %d under way, available %v; the least is %d", c.index, c.busy.Load()-1, was, best)
+	case best < 0 && c.health.failed.Load() != oldest:
+		t.Fatalf("all are out, and the one chosen failed at %d, the oldest at %d", c.health.failed.Load(), oldest)
+	}
+	return c
+}
+
+// TestManyChooseAtOnce and the counts come out even; of a target that is due
+// one of them finds out whether it is back.
+func TestManyChooseAtOnce(t *testing.T) {
+	b, now := balancerOf(4), time.Unix(1000, 0)
+	b.targets[3].health.refused(now)
+	now = now.Add(outAtFirst)
+	var wg sync.WaitGroup
+	var probes atomic.Int64
+	for range 8 {
+		wg.Go(func() {
+			for range 500 {
+				c := b.choose(now, 0)
+				if c.index == 3 {
+					probes.Add(1)
+				}
+				c.release()
+			}
+		})
+	}
+	wg.Wait()
+	for _, c := range b.targets {
+		if n := c.busy.Load(); n != 0 {
+			t.Errorf("%d are under way at %d", n, c.index)
+		}
+	}
+	if n := probes.Load(); n != 1 {
+		t.Errorf("%d requests tried the one that was out", n)
+	}
 }
 
 func BenchmarkChoose(b *testing.B) {
