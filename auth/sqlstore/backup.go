@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/posternhq/postern/auth"
 )
@@ -89,7 +90,7 @@ func copyStore(ctx context.Context, dsn, to string) (err error) {
 	}
 	found, err := examine(ctx, source(to, busyTimeout, "mode=ro", "_pragma=query_only(1)"))
 	if err == nil {
-		err = found.fit(to)
+		err = found.Usable(to)
 	}
 	return err
 }
@@ -114,7 +115,8 @@ type Examination struct {
 	Damage         []string         // what SQLite's own check says; empty: nothing
 	Accounts       int              // how many there are
 	Keys           []auth.SealedKey // all of them
-	LastWrite      int64            // the newest time of a row, in milliseconds since 1970; 0: no row
+	LastWrite      time.Time        // the newest time in a row; zero: no row
+	Locked         error            // why nothing can be written; nil: it can
 
 	identity identity
 }
@@ -131,7 +133,26 @@ func Examine(ctx context.Context, path string) (e Examination, err error) {
 		return e, err
 	}
 	defer func() { err = errors.Join(err, inUse.release()) }()
-	return examine(ctx, source(path, busyTimeout, "mode=rw", "_pragma=query_only(1)"))
+	e, err = examine(ctx, source(path, busyTimeout, "mode=rw", "_pragma=query_only(1)"))
+	if err == nil && e.Usable(path) == nil {
+		e.Locked = explain(path, tryWrite(ctx, path))
+	}
+	return e, err
+}
+
+// tryWrite begins to write, and takes it back.
+func tryWrite(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", source(path, busyTimeout, "mode=rw", "_txlock=immediate"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE feed SET last = last`)
+	return errors.Join(err, tx.Rollback())
 }
 
 // examine is Examine for a data source name. The rows are read in the schema
@@ -166,19 +187,21 @@ func examine(ctx context.Context, dsn string) (e Examination, err error) {
 	if e.Schema == 0 || len(e.Damage) > 0 {
 		return e, nil
 	}
+	var last int64
 	err = tx.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM accounts), max(
 		(SELECT coalesce(max(updated), 0) FROM accounts), (SELECT coalesce(max(last_seen), 0) FROM sessions),
-		(SELECT coalesce(max(created), 0) FROM keys))`).Scan(&e.Accounts, &e.LastWrite)
+		(SELECT coalesce(max(created), 0) FROM keys))`).Scan(&e.Accounts, &last)
 	if err != nil {
 		return e, err
 	}
+	e.LastWrite = instant(last)
 	rows, err := tx.QueryContext(ctx, `SELECT `+keyColumns+` FROM keys ORDER BY created, generation, id`)
 	e.Keys, err = collect(rows, err, scanKey)
 	return e, err
 }
 
-// fit says why an examined file cannot be used as a store.
-func (e Examination) fit(path string) error {
+// Usable is nil, or why this program cannot work with the store in that file.
+func (e Examination) Usable(path string) error {
 	if err := e.identity.accept(filepath.Base(path)); err != nil {
 		return err
 	}

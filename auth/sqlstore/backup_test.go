@@ -187,7 +187,7 @@ func TestExamineTellsOfAStoreWithoutChangingIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, err := sqlstore.Examine(context.Background(), path)
-	if err != nil || found.Accounts != 1 || len(found.Keys) != 1 || found.Keys[0].ID != "k" || found.LastWrite != 7000 || len(found.Damage) != 0 {
+	if err != nil || found.Accounts != 1 || len(found.Keys) != 1 || found.Keys[0].ID != "k" || !found.LastWrite.Equal(time.UnixMilli(7000)) || found.Locked != nil || len(found.Damage) != 0 {
 		t.Errorf("%+v, %v", found, err)
 	}
 	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {

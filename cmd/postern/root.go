@@ -146,7 +146,7 @@ forwards what it allows with headers that say who is asking.
 	root.AddCommand(
 		serveCommand(sys), demoCommand(sys), initCommand(sys), configCommand(sys),
 		policyCommand(sys), userCommand(sys), sessionCommand(sys), keyCommand(sys), tokenCommand(sys),
-		backupCommand(sys), restoreCommand(sys), healthcheckCommand(sys), versionCommand(sys),
+		backupCommand(sys), restoreCommand(sys), doctorCommand(sys), healthcheckCommand(sys), versionCommand(sys),
 	)
 	return root
 }

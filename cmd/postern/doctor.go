@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/posternhq/postern/gateway/config"
+)
+
+// How a check of the doctor ended.
+const (
+	checkGood    = "ok"
+	checkWarning = "warning"
+	checkError   = "error"
+)
+
+// checkup is one line of the doctor's report.
+type checkup struct {
+	Status string `json:"status"`
+	Check  string `json:"check"`
+	Found  string `json:"found"`
+	Advice string `json:"advice"` // what to do; empty where all is well
+}
+
+// doctor collects what it finds. It changes nothing: where there is no store
+// yet, there is none afterwards.
+type doctor struct {
+	sys    *system
+	now    func() time.Time
+	report []checkup
+}
+
+func doctorCommand(sys *system) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check keys, clock, file modes, the store, the configuration and the upstreams",
+		Long: `Looks at everything that a gateway needs, also while one runs, and changes
+nothing. One line says how each check ended, and what to do about it:
+
+  config     gateway.yaml is read, and its own tests run
+  files      who else may read or write gateway.yaml, the store, the master key
+  store      the file is whole, of a schema that this version knows, and writable
+  keys       the master key opens every key in the store
+  clock      nothing in the store is of the future; the upstreams' clocks agree
+  upstreams  each address takes connections and answers HTTP
+  bypass     an upstream on this machine cannot be reached from outside it
+  gateway    one is running here, and ready
+
+Warnings alone end with 0, an error with 1.
+
+It does not go through the front door yet: whether a proxy before the gateway
+loses the Host, the scheme or a cookie, and which router profile an application
+really follows, it does not tell.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("going through the front door at %q comes with a later version: write 'postern doctor'", args[0])
+			}
+			return nil
+		},
+	}
+	output := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		d := &doctor{sys: sys, now: time.Now}
+		d.examine(cmd.Context(), cmd)
+		err := printList(sys.stdout, *output, d.report, []string{"STATUS", "CHECK", "FOUND"}, func(c checkup) []string {
+			if c.Advice != "" {
+				c.Found += ": " + c.Advice
+			}
+			return []string{c.Status, c.Check, c.Found}
+		})
+		if err == nil && d.failed() {
+			err = errShown
+		}
+		return err
+	}
+	return cmd
+}
+
+// good, warn and fail are how checks end.
+func (d *doctor) good(check, format string, args ...any) {
+	d.report = append(d.report, checkup{Status: checkGood, Check: check, Found: fmt.Sprintf(format, args...)})
+}
+
+func (d *doctor) warn(check, advice, format string, args ...any) {
+	d.report = append(d.report, checkup{checkWarning, check, fmt.Sprintf(format, args...), advice})
+}
+
+func (d *doctor) fail(check, advice, format string, args ...any) {
+	d.report = append(d.report, checkup{checkError, check, fmt.Sprintf(format, args...), advice})
+}
+
+func (d *doctor) failed() bool {
+	for _, c := range d.report {
+		if c.Status == checkError {
+			return true
+		}
+	}
+	return false
+}
+
+// examine runs every check that the configuration allows.
+func (d *doctor) examine(ctx context.Context, cmd *cobra.Command) {
+	path, err := configPath(d.sys, cmd)
+	if err == nil && path == "" {
+		err = fmt.Errorf("there is no %s here", defaultConfigFile)
+	}
+	if err != nil {
+		d.fail("config", "name one with --config, or write one with 'postern init'", "%v", err)
+		return
+	}
+	src, err := source(d.sys, path, nil)
+	if err != nil {
+		d.fail("config", "", "%v", err)
+		return
+	}
+	whole := d.checkConfig(src)
+	file := whole
+	if file == nil { // the store's part of it may be good
+		file, _ = config.CheckAccounts(src)
+	}
+	if file == nil {
+		return
+	}
+	d.checkFiles(file)
+	d.checkStore(ctx, file.Store)
+	if whole != nil {
+		d.checkUpstreams(ctx, whole)
+		d.checkRunning(whole)
+	}
+}
+
+// checkConfig is config check, a line each.
+func (d *doctor) checkConfig(src config.Source) *config.File {
+	file, findings := config.Check(src)
+	for _, f := range findings {
+		if f.Warning {
+			f.Warning = false // it has a column of its own here
+			d.warn("config", "", "%s", f)
+		} else {
+			d.fail("config", "", "%s", f)
+		}
+	}
+	if len(findings) == 0 {
+		d.good("config", "%s: %s", src.Path, count(len(file.Routes), "route"))
+	}
+	return file
+}
