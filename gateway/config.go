@@ -32,7 +32,10 @@ type Admin struct {
 type TLS struct {
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
-	ACME     ACME   `yaml:"acme"`
+	// ClientCAFile has the authorities (PEM) whose certificates prove who a client
+	// is, for the policy's client_cert; empty: no client is asked for one.
+	ClientCAFile string `yaml:"client_ca_file"`
+	ACME         ACME   `yaml:"acme"`
 }
 
 // ACME would obtain certificates by itself. Refused for now.

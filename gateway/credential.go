@@ -227,6 +227,8 @@ func (x *exchange) isOwnOrigin(origin string) bool {
 // caller anonymous to the policy, and the answer one about the credential.
 func (g *Gateway) decide(x *exchange) bool {
 	caller := policy.Caller{Client: x.client, Now: g.now()}
+	x.cert = x.certificate(caller.Now)
+	caller.Cert = x.cert
 	if p := &x.presented; p.Kind != auth.NoCredential && p.Err == nil {
 		caller.Subject = policy.Subject{
 			ID: p.Principal.ID, Username: p.Principal.Username, Email: p.Principal.Email,

@@ -2,9 +2,14 @@ package gateway
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,12 +84,14 @@ func (d *decisionTable) swap() {
 	d.served = true
 }
 
-// ask sends METHOD HOST/PATH WHO[@CLIENT] and names the answer as the file does.
+// ask sends METHOD HOST/PATH WHO[@CLIENT][#SUBJECT] and names the answer as the
+// file does.
 func (d *decisionTable) ask(question string) string {
 	d.t.Helper()
 	words := strings.Fields(question)
 	host, path, _ := strings.Cut(words[1], "/")
-	who, from, _ := strings.Cut(words[2], "@")
+	who, subject, _ := strings.Cut(words[2], "#")
+	who, from, _ := strings.Cut(who, "@")
 	token, known := d.tokens[who]
 	if !known {
 		d.t.Fatalf("nobody is called %s", who)
@@ -97,19 +104,59 @@ func (d *decisionTable) ask(question string) string {
 		lines = append(lines, bearer(token))
 	}
 	if from == "none" { // behind a unix socket nobody has an address
-		return d.answered(d.past(words[0], host, "/"+path, lines))
+		return d.answered(d.past(words[0], host, "/"+path, lines, func(r *http.Request) { r.RemoteAddr = "@" }))
 	}
 	if from == "" {
 		from = "192.0.2.7"
+	}
+	if d.certificates() && subject != "hidden" { // on a connection of the client's own
+		return d.answered(d.past(words[0], host, "/"+path, lines, func(r *http.Request) {
+			r.RemoteAddr, r.TLS = from+":4711", showing(d.t, subject)
+		}))
 	}
 	header := strings.Join(append(lines, "X-Forwarded-For: "+from), "\r\n")
 	return d.answered(d.raw(words[0] + " /" + path + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n" + header + "\r\n\r\n"))
 }
 
-// past hands a request to the gateway as its listener on a unix socket does.
-func (d *decisionTable) past(method, host, path string, lines []string) *reply {
+// certificates tells whether the section's rules ask for any.
+func (d *decisionTable) certificates() bool {
+	return slices.ContainsFunc(d.routes, func(r policy.Route) bool {
+		return slices.ContainsFunc(append(slices.Clip(r.Allow), r.Deny...), func(rule policy.Rule) bool { return rule.ClientCert != nil })
+	})
+}
+
+// showing is a connection whose client has shown a certificate of that subject,
+// and it was verified; of no subject, none.
+func showing(t testing.TB, subject string) *tls.ConnectionState {
+	t.Helper()
+	if subject == "" {
+		return &tls.ConnectionState{}
+	}
+	kinds := map[string]asn1.ObjectIdentifier{"CN": {2, 5, 4, 3}, "C": {2, 5, 4, 6}, "O": {2, 5, 4, 10}}
+	var names pkix.RDNSequence
+	for part := range strings.SplitSeq(strings.ReplaceAll(subject, `\,`, "\x00"), ",") {
+		var set pkix.RelativeDistinguishedNameSET
+		for one := range strings.SplitSeq(part, "+") {
+			kind, value, _ := strings.Cut(one, "=")
+			if kinds[kind] == nil {
+				t.Fatalf("unknown part of a subject: %q", one)
+			}
+			set = append(set, pkix.AttributeTypeAndValue{Type: kinds[kind], Value: strings.ReplaceAll(value, "\x00", ",")})
+		}
+		names = append(pkix.RDNSequence{set}, names...) // the text begins with the last
+	}
+	raw, err := asn1.Marshal(names)
+	must(t, err)
+	leaf := &x509.Certificate{RawSubject: raw, NotAfter: time.Now().AddDate(1, 0, 0)}
+	return &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf}}}
+}
+
+// past hands a request to the gateway as its listener does; change makes it one
+// of a unix socket, or of TLS.
+func (d *decisionTable) past(method, host, path string, lines []string, change func(*http.Request)) *reply {
 	r := httptest.NewRequest(method, "http://"+host+path, nil)
-	r.RequestURI, r.RemoteAddr = path, "@"
+	r.RequestURI = path
+	change(r)
 	for _, line := range lines {
 		name, value, _ := strings.Cut(line, ": ")
 		r.Header.Set(name, value)
@@ -232,6 +279,8 @@ func compactRules(t *testing.T, text string) (rules []policy.Rule) {
 				r.Methods = list
 			case "cidr":
 				r.CIDR = list
+			case "client_cert":
+				r.ClientCert = &policy.ClientCert{Subject: value}
 			case "max_age":
 				age, err := time.ParseDuration(value)
 				must(t, err)

@@ -73,6 +73,8 @@ type exchange struct {
 	presented     auth.Presented
 	foreignBearer bool // Authorization is the application's and goes through
 
+	cert policy.Certificate // of the client; set by decide
+
 	// set by decide, or by whoever refuses
 	decision string
 	reason   string

@@ -18,34 +18,37 @@ import (
 const recordSize = 4096
 
 // What one entry may keep of each text: a request can make its texts long. All
-// entries together take at most 7 MiB.
+// entries together take at most 8 MiB.
 const (
 	RecordedPath  = 512 // a longer path is cut there
 	recordedName  = 128
 	recordedRoles = 256
 	recordedHost  = 253
+
+	recordedSubject = 256
 )
 
 // Decided is one decision as GET /decisions/{id} on the admin listener answers
 // it: what the access log says, and what explaining it again takes. It has no
 // query, no credential and no header.
 type Decided struct {
-	RequestID string    `json:"request_id"`
-	Time      time.Time `json:"time"`
-	Method    string    `json:"method"`
-	Host      string    `json:"host"`
-	Path      string    `json:"path"` // as it was sent; cut when it is longer than what is kept
-	Client    string    `json:"client"`
-	UserID    string    `json:"user_id"` // empty: nobody was proven
-	User      string    `json:"user"`
-	Roles     string    `json:"roles"`     // joined with ","
-	AuthTime  time.Time `json:"auth_time"` // when the password was given; zero: nobody was proven
-	Decision  string    `json:"decision"`
-	Reason    string    `json:"reason"`
-	Route     string    `json:"route"`
-	Rule      string    `json:"rule"` // file:line:column of the rule that decided; empty: none did
-	Status    int       `json:"status"`
-	Snapshot  string    `json:"snapshot"` // the configuration that it was decided by
+	RequestID   string    `json:"request_id"`
+	Time        time.Time `json:"time"`
+	Method      string    `json:"method"`
+	Host        string    `json:"host"`
+	Path        string    `json:"path"` // as it was sent; cut when it is longer than what is kept
+	Client      string    `json:"client"`
+	Certificate string    `json:"certificate"` // the subject of the client's own; empty: it has none, or is not known
+	UserID      string    `json:"user_id"`     // empty: nobody was proven
+	User        string    `json:"user"`
+	Roles       string    `json:"roles"`     // joined with ","
+	AuthTime    time.Time `json:"auth_time"` // when the password was given; zero: nobody was proven
+	Decision    string    `json:"decision"`
+	Reason      string    `json:"reason"`
+	Route       string    `json:"route"`
+	Rule        string    `json:"rule"` // file:line:column of the rule that decided; empty: none did
+	Status      int       `json:"status"`
+	Snapshot    string    `json:"snapshot"` // the configuration that it was decided by
 }
 
 // record keeps the last decisions in a ring. Its slots keep their memory, so
@@ -76,7 +79,7 @@ type slot struct {
 }
 
 // recordedTexts is how many texts an entry copies: see slot.fill.
-const recordedTexts = 7
+const recordedTexts = 8
 
 // add keeps the decision of an exchange that has ended.
 func (c *record) add(x *exchange, status int) {
@@ -105,7 +108,7 @@ func (s *slot) fill(x *exchange) {
 	for i, text := range [...]struct {
 		text string
 		most int
-	}{{x.id, maxRequestID}, {x.r.Method, maxMethod}, {x.r.Host, recordedHost}, {x.loggedPath(), RecordedPath}, {id, recordedName}, {user, recordedName}} {
+	}{{x.id, maxRequestID}, {x.r.Method, maxMethod}, {x.r.Host, recordedHost}, {x.loggedPath(), RecordedPath}, {id, recordedName}, {user, recordedName}, {x.cert.Subject, recordedSubject}} {
 		s.text = append(s.text, text.text[:min(len(text.text), text.most)]...)
 		s.ends[i] = len(s.text)
 	}
@@ -149,7 +152,7 @@ func (c *record) find(id string) (found Decided, ok bool) {
 // decided is the slot as it is answered.
 func (s *slot) decided() Decided {
 	d := Decided{
-		RequestID: s.part(0), Method: s.part(1), Host: s.part(2), Path: s.part(3), UserID: s.part(4), User: s.part(5), Roles: s.part(6),
+		RequestID: s.part(0), Method: s.part(1), Host: s.part(2), Path: s.part(3), UserID: s.part(4), User: s.part(5), Certificate: s.part(6), Roles: s.part(7),
 		Time: s.time, AuthTime: s.authTime, Decision: s.decision, Reason: s.reason, Route: s.route, Status: s.status, Snapshot: s.snapshot,
 	}
 	if s.client.IsValid() {

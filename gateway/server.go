@@ -31,6 +31,7 @@ type Server struct {
 	address           string
 	key               string // of the configuration: listen, or admin.listen
 	certFile, keyFile string
+	clientCAFile      string // empty: clients are asked for no certificate
 	http              *http.Server
 	streams           *streams // nil: none
 	listener          net.Listener
@@ -41,7 +42,7 @@ type Server struct {
 
 // NewServer makes the public server of a Gateway.
 func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
-	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, http: newHTTPServer(g, log), streams: &g.streams,
+	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, clientCAFile: c.TLS.ClientCAFile, http: newHTTPServer(g, log), streams: &g.streams,
 		trusts: g.trusts, connections: c.Limits.Connections}
 	s.http.ConnContext = noteCrowd
 	if s.certFile != "" {
@@ -81,6 +82,11 @@ func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 func (s *Server) Listen() error {
 	if err := s.ReloadCertificate(); err != nil {
 		return err
+	}
+	if s.clientCAFile != "" {
+		if err := askForCertificates(s.http.TLSConfig, s.clientCAFile); err != nil {
+			return err
+		}
 	}
 	network, address := "tcp", s.address
 	if path, ok := strings.CutPrefix(s.address, "unix:"); ok {

@@ -393,6 +393,8 @@ func TestConfigurationFaultsSayWhatToDo(t *testing.T) {
 		{"public_url", "root of its site", func(c *Config, _ *RouteOptions) { c.PublicURL = "https://u:hunter2@gw.test/x" }},
 		{"hosts[0]", "no host name", func(c *Config, _ *RouteOptions) { c.Hosts = []string{"a/b"} }},
 		{"tls", "belong together", func(c *Config, _ *RouteOptions) { c.TLS.CertFile = "x" }},
+		{"tls.client_ca_file", "needs cert_file", func(c *Config, _ *RouteOptions) { c.TLS.ClientCAFile = "x" }},
+		{"limits.connections", "negative", func(c *Config, _ *RouteOptions) { c.Limits.Connections = -1 }},
 		{"tls.acme", later, func(c *Config, _ *RouteOptions) { c.TLS.ACME.Domains = []string{"gw.test"} }},
 		{"log.level", "debug", func(c *Config, _ *RouteOptions) { c.Log.Level = "loud" }},
 		{"log.format", "json", func(c *Config, _ *RouteOptions) { c.Log.Format = "xml" }},

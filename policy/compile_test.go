@@ -54,7 +54,11 @@ func TestFaultsSayWhatToDo(t *testing.T) {
 		{"cidr with host bits", "is 10.0.0.0/8 meant", ruled(Rule{CIDR: []string{"10.1.2.3/8"}})},
 		{"negative max_age", "in the future", ruled(Rule{MaxAge: -time.Minute})},
 		{"mfa", "comes with a later version", ruled(Rule{Role: "user", MFA: true})},
-		{"client_cert", "comes with a later version", ruled(Rule{ClientCert: &ClientCert{Subject: "x"}})},
+		{"a certificate without a subject", "`subject` is empty", ruled(Rule{ClientCert: &ClientCert{}})},
+		{"a subject as openssl shows it", "-nameopt RFC2253", ruled(Rule{ClientCert: &ClientCert{Subject: "O = Example, CN = alice"}})},
+		{"a subject with slashes", "-nameopt RFC2253", ruled(Rule{ClientCert: &ClientCert{Subject: "/O=Example/CN=alice"}})},
+		{"a subject with a space before it", "spaces around it", ruled(Rule{ClientCert: &ClientCert{Subject: " CN=alice"}})},
+		{"anyone with a certificate", "stands alone", ruled(Rule{Anyone: true, ClientCert: &ClientCert{Subject: "alice"}})},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.route.Pos = Pos{"gateway.yaml", 7, 5}

@@ -23,7 +23,7 @@ func (c *compiler) rules(r *route, in *Route, p pattern) {
 	c.unreachable(r.allow, r.at[len(r.deny):])
 	for i := range r.allow {
 		rule := &r.allow[i]
-		if !rule.anyone && !rule.identity && len(rule.networks) == 0 && len(rule.methods) > 0 {
+		if !rule.anyone && !rule.identity && len(rule.networks) == 0 && rule.cert == "" && len(rule.methods) > 0 {
 			c.warn(r.at[len(r.deny)+i], "this rule names only methods, so it lets everyone in for %s; add `role` or another condition if a login is meant", strings.Join(rule.methods, ", "))
 		}
 	}
@@ -56,7 +56,7 @@ func (r *rule) covers(other *rule) bool {
 	if r.anyone {
 		return true
 	}
-	plain := len(r.methods) == 0 && len(r.networks) == 0 && r.maxAge == 0
+	plain := len(r.methods) == 0 && len(r.networks) == 0 && r.cert == "" && r.maxAge == 0
 	return plain && r.onlyAuthenticated() && other.identity || r.text == other.text
 }
 
@@ -79,11 +79,12 @@ func (c *compiler) rule(pos Pos, from *Rule, p pattern) rule {
 	r.self = c.self(pos, from.Self, p)
 	r.field = c.field(pos, from.Field, p)
 	r.networks = c.networks(pos, from.CIDR)
+	r.cert = c.clientCert(pos, from.ClientCert)
 	if r.maxAge < 0 {
 		c.fault(pos, "max_age %s: no password was given in the future", r.maxAge)
 	}
-	r.identity = from.Authenticated || from.MaxAge != 0 || from.MFA || from.ClientCert != nil || from.who()
-	fixed := from.CIDR != nil || from.Methods != nil
+	r.identity = from.Authenticated || from.MaxAge != 0 || from.MFA || from.who()
+	fixed := from.CIDR != nil || from.Methods != nil || from.ClientCert != nil
 	if !r.anyone && !r.identity && !fixed && from.empty() {
 		c.fault(pos, "a rule without any condition; write `anyone` where everyone is meant")
 	}
@@ -110,9 +111,6 @@ func (r *Rule) empty() bool {
 func (c *compiler) later(pos Pos, from *Rule) {
 	if from.MFA {
 		c.fault(pos, "`mfa` comes with a later version of Postern; leave it out")
-	}
-	if from.ClientCert != nil {
-		c.fault(pos, "`client_cert` comes with a later version of Postern; leave it out")
 	}
 }
 

@@ -80,7 +80,8 @@ type FieldRule struct {
 	Equals string `yaml:"equals"` // a value, or {NAME} of the path
 }
 
-// ClientCert holds when the client's certificate has the subject.
+// ClientCert holds when the client showed a certificate of its own that has
+// the subject.
 type ClientCert struct {
-	Subject string `yaml:"subject"`
+	Subject string `yaml:"subject"` // as RFC 4514 writes it, or a common name alone
 }

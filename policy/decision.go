@@ -47,10 +47,11 @@ type Subject struct {
 	AuthTime time.Time // when the password was last given
 }
 
-// Caller is who asks: a subject, at an address, at a time.
+// Caller is who asks: a subject, at an address, with a certificate, at a time.
 type Caller struct {
 	Subject Subject
 	Client  netip.Addr
+	Cert    Certificate
 	Now     time.Time
 }
 

@@ -27,7 +27,7 @@ func callers() map[string]Subject {
 	}
 }
 
-// asked is one line of testdata/decisions.txt: METHOD HOST/PATH WHO -> EXPECT.
+// asked is one line of testdata/decisions.txt: METHOD HOST/PATH WHO[@ADDRESS][#SUBJECT] -> EXPECT.
 func asked(t *testing.T, table *Table, line string) (got, want string) {
 	t.Helper()
 	request, want, ok := strings.Cut(line, " -> ")
@@ -36,12 +36,14 @@ func asked(t *testing.T, table *Table, line string) (got, want string) {
 		t.Fatalf("not a question: %q", line)
 	}
 	host, path, _ := strings.Cut(words[1], "/")
-	who, from, _ := strings.Cut(words[2], "@")
+	who, cert, _ := strings.Cut(words[2], "#")
+	who, from, _ := strings.Cut(who, "@")
 	subject, known := callers()[who]
 	if !known {
 		t.Fatalf("nobody is called %s: %q", who, line)
 	}
 	caller := Caller{Subject: subject, Client: netip.MustParseAddr("192.0.2.7"), Now: noon()}
+	caller.Cert = Certificate{Subject: cert, Hidden: cert == "hidden"}
 	if from != "" {
 		caller.Client, _ = netip.ParseAddr(from)
 	}
@@ -133,6 +135,8 @@ func compactCondition(t *testing.T, r *Rule, name, value string) {
 		r.Methods = strings.Split(value, ",")
 	case "cidr":
 		r.CIDR = strings.Split(value, ",")
+	case "client_cert":
+		r.ClientCert = &ClientCert{value}
 	case "max_age":
 		age, err := time.ParseDuration(value)
 		if err != nil {

@@ -49,6 +49,9 @@ func drawRule(t *rapid.T, path string) Rule {
 	if some("cidr") {
 		r.CIDR = rapid.SampledFrom([][]string{{"10.0.0.0/8"}, {"10.1.0.0/16", "fd00::/8"}, {"0.0.0.0/0"}}).Draw(t, "c")
 	}
+	if some("client_cert") {
+		r.ClientCert = &ClientCert{rapid.SampledFrom([]string{"CN=a,O=x", "CN=a", "a", "b"}).Draw(t, "cert")}
+	}
 	if some("max_age") {
 		r.MaxAge = rapid.SampledFrom([]time.Duration{time.Minute, time.Hour}).Draw(t, "age")
 	}
@@ -85,6 +88,7 @@ func drawPolicy(t *rapid.T, options []string) Config {
 // drawAnyCaller draws a caller over the words of drawRule.
 func drawAnyCaller(t *rapid.T) Caller {
 	c := Caller{Now: noon(), Client: netip.MustParseAddr(rapid.SampledFrom([]string{"192.0.2.7", "10.2.0.1", "10.1.0.1", "fd00::1", "2001:db8::1"}).Draw(t, "client"))}
+	c.Cert.Subject = rapid.SampledFrom([]string{"", "", "CN=a,O=x", "CN=a", "CN=b,O=y", "O=z"}).Draw(t, "certificate")
 	if rapid.IntRange(0, 4).Draw(t, "anonymous") == 0 {
 		return c
 	}
@@ -116,6 +120,8 @@ func (one attribute) trueOf(c *Caller, text string) bool {
 		return slices.Contains(s.Fields[one.name], value)
 	case attrNetwork:
 		return netip.MustParsePrefix(one.name).Contains(c.Client)
+	case attrCert:
+		return certificate(one.name, c.Cert) == holds
 	}
 	return fresh(c, one.age)
 }

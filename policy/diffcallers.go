@@ -26,6 +26,7 @@ const (
 	attrSelf                    // is the one in the path
 	attrField                   // has the field's value
 	attrNetwork                 // asks from inside
+	attrCert                    // has a certificate that is named so
 	attrFresh                   // gave the password no longer ago
 )
 
@@ -154,7 +155,7 @@ func waysIn(side []answer) (list []attributes, ok bool) {
 }
 
 // terms lists the least attributes that meet one of the rules. Where a client asks
-// from, and how old a password is, are asked for by themselves.
+// from, its certificate, and how old a password is, are asked for by themselves.
 func (a answer) terms(rules []rule) (list []attributes) {
 	for i := range rules {
 		r := &rules[i]
@@ -228,6 +229,8 @@ func (f attributes) text(names func(segment int) string) string {
 			who = append(who, fmt.Sprintf("field %s: %s", one.name, value))
 		case attrNetwork:
 			where = append(where, "from "+one.name)
+		case attrCert:
+			where = append(where, "with the certificate "+one.name)
 		case attrFresh:
 			where = append(where, "with a password at most "+age(one.age)+" old")
 		}

@@ -39,6 +39,7 @@ func TestTheLeastThatMeetsARule(t *testing.T) {
 		{"self:id=email+user:bob", "user bob and the email of {1}"},
 		{"field:tenant=acme|field:tenant={id}", "field tenant: acme\nfield tenant: {1}"},
 		{"role:user+max_age:10m", "role user"},
+		{"client_cert:CN=a", "anyone"},
 	} {
 		r := rulesOf(t, "/x/{id}", test.rules)
 		if got := inWords(answer{r, "GET"}.terms(r.allow)); got != test.want {
@@ -85,6 +86,27 @@ func TestAddressesAndAgesThatRulesTellApart(t *testing.T) {
 		"10.0.0.0 1h0m0s anyone from 10.0.0.0/8 with a password at most 1h old",
 		"10.1.0.0 10m0s anyone from 10.0.0.0/8 from 10.1.0.0/16 with a password at most 10m old with a password at most 1h old",
 		"10.1.0.0 1h0m0s anyone from 10.0.0.0/8 from 10.1.0.0/16 with a password at most 1h old",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}
+
+func TestCertificatesThatRulesTellApart(t *testing.T) {
+	r := rulesOf(t, "/x", "client_cert:CN=a,O=x|client_cert:a|client_cert:b+cidr:10.0.0.0/8")
+	var got []string
+	for _, s := range stands([2][]answer{{{r, "GET"}}, nil}) {
+		got = append(got, s.client.String()+" "+s.cert.Subject+" "+s.attributes.text(nil))
+	}
+	want := []string{
+		"192.0.2.1  anyone",
+		"10.0.0.0  anyone from 10.0.0.0/8",
+		"192.0.2.1 CN=a,O=x anyone with the certificate CN=a,O=x with the certificate a",
+		"192.0.2.1 CN=a anyone with the certificate a",
+		"192.0.2.1 CN=b anyone with the certificate b",
+		"10.0.0.0 CN=a,O=x anyone from 10.0.0.0/8 with the certificate CN=a,O=x with the certificate a",
+		"10.0.0.0 CN=a anyone from 10.0.0.0/8 with the certificate a",
+		"10.0.0.0 CN=b anyone from 10.0.0.0/8 with the certificate b",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))

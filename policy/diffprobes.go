@@ -6,9 +6,11 @@ import (
 	"time"
 )
 
-// stand is where, and how long after the password, a caller asks.
+// stand is where, with which certificate, and how long after the password, a
+// caller asks.
 type stand struct {
 	client     netip.Addr
+	cert       Certificate
 	age        time.Duration
 	attributes attributes
 }
@@ -16,7 +18,7 @@ type stand struct {
 // now is the hour of all probes. Policies know ages only.
 func probeTime() time.Time { return time.Unix(1<<32, 0) }
 
-// stands lists every address and age that the rules tell apart: first what no
+// stands lists every address, certificate and age that the rules tell apart: first what no
 // network holds and what is too old for all.
 func stands(sides [2][]answer) (list []stand) {
 	networks, ages := conditions(sides)
@@ -37,15 +39,44 @@ func stands(sides [2][]answer) (list []stand) {
 		if slices.ContainsFunc(list, func(s stand) bool { return slices.Equal(s.attributes, inside) }) {
 			continue
 		}
-		list = append(list, stand{addr, maxDuration, inside})
+		list = append(list, stand{client: addr, age: maxDuration, attributes: inside})
 	}
+	list = withCertificates(list, sides)
 	for _, s := range slices.Clip(list) {
 		for i, age := range ages {
 			all := s.attributes
 			for _, older := range ages[i:] {
 				all = all.with(attribute{kind: attrFresh, age: older, segment: -1})
 			}
-			list = append(list, stand{s.client, age, all})
+			list = append(list, stand{s.client, s.cert, age, all})
+		}
+	}
+	return list
+}
+
+// withCertificates adds each stand with every certificate that the rules tell
+// apart. A certificate is one: it meets what names its subject, and what names
+// the common name in it.
+func withCertificates(list []stand, sides [2][]answer) []stand {
+	var names []string
+	for _, a := range append(slices.Clip(sides[0]), sides[1]...) {
+		for _, r := range append(slices.Clip(a.route.allow), a.route.deny...) {
+			if r.cert != "" {
+				names = append(names, r.cert)
+			}
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	for _, s := range slices.Clip(list) {
+		for _, name := range names {
+			with := stand{s.client, CertificateOf(name), s.age, s.attributes}
+			for _, other := range names {
+				if certificate(other, with.cert) == holds {
+					with.attributes = with.attributes.with(attribute{kind: attrCert, name: other, segment: -1})
+				}
+			}
+			list = append(list, with)
 		}
 	}
 	return list
@@ -83,7 +114,7 @@ func lastOf(n netip.Prefix) netip.Addr {
 // that goes with them: two attributes may need segments to be alike. It fails where
 // the attributes exclude each other.
 func (f attributes) embody(p *probe, at stand) (Caller, *probe, bool) {
-	c := Caller{Client: at.client, Now: probeTime()}
+	c := Caller{Client: at.client, Cert: at.cert, Now: probeTime()}
 	if len(f) == 0 {
 		return c, p, true
 	}

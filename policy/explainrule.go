@@ -43,6 +43,9 @@ func (r *rule) facts(q *question) (list []checked) {
 		v := inside(r.networks, q.caller.Client)
 		add(v == holds, "the client's address is %s", orUnknown(address(q.caller.Client)))
 	}
+	if r.cert != "" {
+		add(certificate(r.cert, q.caller.Cert) == holds, "%s", q.caller.Cert.describe())
+	}
 	if !r.identity {
 		return list
 	}
@@ -90,6 +93,17 @@ func address(a netip.Addr) string {
 		return ""
 	}
 	return a.String()
+}
+
+// describe says what is known of the certificate.
+func (c Certificate) describe() string {
+	switch {
+	case c.Hidden:
+		return "the connection is a proxy's, so the client's certificate is not known"
+	case c.Subject == "":
+		return "the client has no certificate"
+	}
+	return "the client's certificate is " + c.Subject
 }
 
 // values says how the conditions on the path's values, fields and the age of

@@ -22,6 +22,7 @@ type rule struct {
 	field    *fieldCondition
 	methods  []string
 	networks []netip.Prefix
+	cert     string        // of the client, see certificate; empty: none is asked for
 	maxAge   time.Duration // zero: none
 }
 
@@ -65,6 +66,11 @@ func (r *rule) verdict(q *question) verdict {
 	}
 	if len(r.networks) > 0 {
 		if v := inside(r.networks, q.caller.Client); v != holds {
+			return v
+		}
+	}
+	if r.cert != "" {
+		if v := certificate(r.cert, q.caller.Cert); v != holds {
 			return v
 		}
 	}

@@ -16,7 +16,7 @@ type Test struct {
 	Expect  string      `yaml:"expect"`  // allow | unauthenticated | forbidden | no_route | method_not_allowed | bad_path
 }
 
-// TestCaller is who a test asks as. Whatever is named but Client means somebody
+// TestCaller is who a test asks as. Whatever is named but Client and Cert means somebody
 // who is logged in; what of them is not named is their own and equal to nothing
 // in the path or in the policy, so that a test passes by no accident.
 type TestCaller struct {
@@ -25,8 +25,9 @@ type TestCaller struct {
 	Email  string        `yaml:"email"`
 	Roles  []string      `yaml:"roles"` // [] is somebody without a role
 	Fields []TestField   `yaml:"fields"`
-	Client string        `yaml:"client"` // the address; default 192.0.2.1, which stands for anywhere
-	Age    time.Duration `yaml:"age"`    // since the password was given; default: just now
+	Client string        `yaml:"client"`      // the address; default 192.0.2.1, which stands for anywhere
+	Cert   string        `yaml:"client_cert"` // the subject, or the common name, of the client's certificate
+	Age    time.Duration `yaml:"age"`         // since the password was given; default: just now
 }
 
 // TestField is a field of the account. A field with several values is there
@@ -135,7 +136,7 @@ func (c *compiler) test(t *Test) {
 	if t.As == nil {
 		return
 	}
-	if !t.As.loggedIn() && t.As.Client == "" {
+	if !t.As.loggedIn() && t.As.Client == "" && t.As.Cert == "" {
 		c.fault(t.Pos, "`as` is empty; leave it out for nobody, or write { roles: [] } for somebody without a role")
 	}
 	for _, role := range t.As.Roles {
@@ -145,6 +146,9 @@ func (c *compiler) test(t *Test) {
 		if _, err := netip.ParseAddr(t.As.Client); err != nil {
 			c.fault(t.Pos, "client %q is no address such as 10.1.2.3 or fd00::1", t.As.Client)
 		}
+	}
+	if t.As.Cert != "" {
+		c.clientCert(t.Pos, &ClientCert{t.As.Cert})
 	}
 	if t.As.Age < 0 {
 		c.fault(t.Pos, "age %s: nobody gives a password in the future", t.As.Age)
@@ -285,6 +289,7 @@ func (c *TestCaller) caller() (Caller, error) {
 		}
 		asks.Client = addr
 	}
+	asks.Cert = CertificateOf(c.Cert)
 	if !c.loggedIn() {
 		return asks, nil
 	}

@@ -43,6 +43,9 @@ func (r Rule) conditions() string {
 	add("methods", words(r.Methods))
 	add("cidr", words(r.CIDR))
 	add("max_age", age(r.MaxAge))
+	if r.ClientCert != nil {
+		add("client_cert", r.ClientCert.Subject)
+	}
 	return strings.Join(parts, ", ")
 }
 

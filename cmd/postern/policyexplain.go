@@ -22,6 +22,7 @@ type asking struct {
 	user   string
 	roles  []string
 	client string
+	cert   string
 	age    age
 }
 
@@ -74,10 +75,11 @@ The exit status is 0 whatever the decision is.`,
 	cmd.Flags().StringVar(&who.user, "user", "", "ask as this account of the store: its roles, fields and id")
 	cmd.Flags().Var((*roleList)(&who.roles), "role", "ask as somebody with this role; may be given several times")
 	cmd.Flags().StringVar(&who.client, "client", anywhere, "the client's address, for cidr")
+	cmd.Flags().StringVar(&who.cert, "client-cert", "", "the subject, or the common name, of the client's certificate, for client_cert")
 	cmd.Flags().Var(&who.age, "age", "how long ago the password was given, for max_age")
 	cmd.Flags().StringVar(&request, "request", "", "the id of a request that the running gateway has decided")
 	cmd.MarkFlagsMutuallyExclusive("user", "role")
-	for _, flag := range []string{"user", "role", "client", "age"} {
+	for _, flag := range []string{"user", "role", "client", "client-cert", "age"} {
 		cmd.MarkFlagsMutuallyExclusive("request", flag)
 	}
 	output := outputFlag(cmd)
@@ -108,7 +110,7 @@ The exit status is 0 whatever the decision is.`,
 // caller is the one to ask as. An account is looked up: what it may do depends
 // on more than its name.
 func (a asking) caller(sys *system, cmd *cobra.Command, file *config.File) (policy.Caller, error) {
-	caller := policy.Caller{Now: time.Now()}
+	caller := policy.Caller{Now: time.Now(), Cert: policy.CertificateOf(a.cert)}
 	var err error
 	if caller.Client, err = netip.ParseAddr(a.client); err != nil {
 		return caller, usagef("--client %q is no address such as 10.1.2.3", a.client)

@@ -168,3 +168,18 @@ func writeFile(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+func TestACertificateIsExplainedAsTheRuleNamesIt(t *testing.T) {
+	newServed(t).write(t, `routes: [{ path: /m, allow: { client_cert: { subject: "CN=backup,O=Example" } } }, { path: /n, allow: { client_cert: { subject: backup } } }]`)
+	for _, test := range []struct{ path, cert, decision, why string }{
+		{"/m", "CN=backup,O=Example", "decision: allow (rule)", "the client's certificate is CN=backup,O=Example"},
+		{"/m", "backup", "decision: deny (no_rule)", "the client's certificate is CN=backup"},
+		{"/n", "backup", "decision: allow (rule)", "the client's certificate is CN=backup"},
+		{"/n", "", "decision: deny (no_rule)", "the client has no certificate"},
+	} {
+		status, out, stderr := command(t, "", "policy", "explain", "GET", test.path, "--client-cert", test.cert)
+		if status != exitDone || !strings.Contains(out, test.decision) || !strings.Contains(out, test.why) || !strings.Contains(out, "client_cert") {
+			t.Errorf("%s with %q: %d\n%s%s", test.path, test.cert, status, out, stderr)
+		}
+	}
+}

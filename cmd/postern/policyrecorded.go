@@ -59,6 +59,9 @@ func printRecorded(sys *system, d gateway.Decided) {
 	fmt.Fprintf(sys.stdout, "asked     %s %s%s\n", visible(d.Method), visible(d.Host), visible(d.Path))
 	who := describeSubject(policy.Subject{ID: d.UserID, Username: d.User, Roles: splitRoles(d.Roles)})
 	fmt.Fprintf(sys.stdout, "by        %s from %s\n", visible(who), orUnknown(d.Client))
+	if d.Certificate != "" {
+		fmt.Fprintf(sys.stdout, "with      certificate %s\n", visible(d.Certificate))
+	}
 	fmt.Fprintf(sys.stdout, "decided   %s (%s), status %d, by snapshot %s\n", d.Decision, d.Reason, d.Status, d.Snapshot)
 	fmt.Fprintf(sys.stdout, "route     %s\n", d.Route)
 	if d.Rule != "" {
@@ -71,6 +74,7 @@ func printRecorded(sys *system, d gateway.Decided) {
 func callerOf(ctx context.Context, file *config.File, d gateway.Decided) policy.Caller {
 	caller := policy.Caller{Now: d.Time, Subject: policy.Subject{ID: d.UserID, Username: d.User, Roles: splitRoles(d.Roles), AuthTime: d.AuthTime}}
 	caller.Client, _ = netip.ParseAddr(d.Client) // empty: behind a unix socket
+	caller.Cert = policy.Certificate{Subject: d.Certificate}
 	fieldsOf(ctx, file, &caller.Subject)
 	return caller
 }

@@ -96,6 +96,7 @@ func restartOnly(old, next *config.File) []string {
 	differs("listen", old.Listen != next.Listen)
 	differs("admin.listen", old.Admin.Listen != next.Admin.Listen)
 	differs("tls, to other files", old.TLS.CertFile != next.TLS.CertFile || old.TLS.KeyFile != next.TLS.KeyFile)
+	differs("tls.client_ca_file", old.TLS.ClientCAFile != next.TLS.ClientCAFile)
 	differs("limits", old.Limits != next.Limits)
 	differs("store", old.Store != next.Store)
 	differs("log", old.Log != next.Log)

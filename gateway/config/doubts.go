@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/policy"
 )
 
 // checkRoutes warns of what no package sees alone: routes that no request
@@ -23,8 +24,24 @@ func (d *decoder) checkRoutes(file *File) {
 		if prefix != "" && strings.HasPrefix(route.Path+"/", prefix+"/") && !d.blurred("auth.prefix") {
 			d.fault(path+".path", "is never reached: Postern itself answers "+prefix+" and all below it (auth.prefix)", true)
 		}
+		d.checkCertificates(file, i)
 		if !answered(file, route.Host) && !d.blurred("hosts") && !d.blurred("public_url") {
 			d.fault(path+".host", "is never reached: "+route.Host+" is neither the host of public_url nor in hosts, and is answered with 421", true)
+		}
+	}
+}
+
+// checkCertificates refuses rules that no client could meet, because none is
+// asked for a certificate.
+func (d *decoder) checkCertificates(file *File, route int) {
+	if file.TLS.ClientCAFile != "" || d.blurred("tls.client_ca_file") {
+		return
+	}
+	for key, rules := range map[string][]policy.Rule{"allow": file.Routes[route].Allow, "deny": file.Routes[route].Deny} {
+		for i := range rules {
+			if rules[i].ClientCert != nil {
+				d.fault(fmt.Sprintf("routes[%d].%s[%d].client_cert", route, key, i), "needs tls.client_ca_file: without it no client is asked for a certificate", false)
+			}
 		}
 	}
 }

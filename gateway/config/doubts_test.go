@@ -85,3 +85,24 @@ func TestRolesThatCannotBeReadHideNothingElse(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+func TestARuleOnCertificatesNeedsAnAuthority(t *testing.T) {
+	const needs = "needs tls.client_ca_file: without it no client is asked for a certificate"
+	const tls = "tls: { cert_file: c.pem, key_file: k.pem, client_ca_file: ca.pem }\n"
+	rules := func(r string) string { return oneUpstream + "routes:\n  - { path: /**, " + r + " }\n" }
+	for _, test := range []struct{ yaml, want string }{
+		{rules("allow: { client_cert: { subject: backup } }"), "gateway.yaml:3:40: routes[0].allow[0].client_cert: " + needs},
+		{rules("allow: [{ role: user }, { role: admin, client_cert: { subject: backup } }]"), "gateway.yaml:3:70: routes[0].allow[1].client_cert: " + needs},
+		{rules("allow: authenticated, deny: { client_cert: { subject: backup } }"), "gateway.yaml:3:61: routes[0].deny[0].client_cert: " + needs},
+		{tls + rules("allow: { client_cert: { subject: backup } }"), ""},
+		{tls + rules("allow: { client_cert: { subject: 'CN=backup,O=Example' } }"), ""},
+		{tls + rules("allow: { client_cert: backup }"), "gateway.yaml:4:40: routes[0].allow[0].client_cert: must be a mapping of keys"},
+		{tls + rules("allow: { client_cert: {} }"), "gateway.yaml:4:25: client_cert: `subject` is empty"},
+		{tls + rules("allow: { client_cert: { subject: '' } }"), "gateway.yaml:4:51: routes[0].allow[0].client_cert.subject: is empty"},
+		{"tls: { client_ca_file: ca.pem }\n" + rules("allow: authenticated"), "gateway.yaml:1:24: tls.client_ca_file: needs cert_file and key_file"},
+	} {
+		if got := checked(test.yaml); strings.Contains(got, "\n") || !strings.HasPrefix(got, test.want) || (test.want == "") != (got == "") {
+			t.Errorf("%s\ngot  %s\nwant %s", test.yaml, got, test.want)
+		}
+	}
+}
