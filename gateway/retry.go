@@ -70,11 +70,13 @@ func (u *upstream) again(x *exchange, r *http.Request, err error) (*http.Request
 	return r, true
 }
 
-// blame notes at the target that it failed. A client that left, or the route's
-// own time limit, says nothing about it, and neither does a lack of files here.
+// blame notes at the target that it failed. A client that left, a body that
+// broke off, or the route's own time limit, say nothing about it, and neither
+// does a lack of files here: else clients could take an application out.
 func (u *upstream) blame(x *exchange, err error) {
 	switch {
-	case x.r.Context().Err() != nil || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, context.Canceled):
+	case x.r.Context().Err() != nil || x.body.fault() != nil:
+	case errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, context.Canceled):
 	case isConnect(err):
 		u.note(x.chosen, x.chosen.health.refused(u.now()), err)
 	case x.chosen.isBroken(err):

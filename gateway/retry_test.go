@@ -1,12 +1,18 @@
 package gateway
 
 import (
+	"context"
+	"crypto/tls"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -217,6 +223,65 @@ func TestAClientThatIsGoneIsNotRetried(t *testing.T) {
 	for _, u := range h.urls() {
 		if s.healthOf(u) != "1" {
 			t.Error("a target was blamed")
+		}
+	}
+}
+
+// TestClientsCannotTakeATargetOut by bodies that they break off, which over
+// HTTP/2 look like a connection that was lost.
+func TestClientsCannotTakeATargetOut(t *testing.T) {
+	app := newGRPC(t, false)
+	s := newStack(t)
+	for _, url := range []string{s.app.server.URL, strings.Replace(app.URL, "http://", "h2c://", 1)} {
+		s.upstreamURL(url, nil)
+		for range 2 * brokenInARow {
+			conn := s.dial()
+			write(t, conn, "POST /public/x HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 1000000\r\n\r\nx")
+			must(t, conn.(*net.TCPConn).CloseWrite())
+			_, _ = io.Copy(io.Discard, conn)
+			conn.Close()
+			s.raw("POST /public/x HTTP/1.1\r\nHost: gw.test\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n")
+		}
+		if health := &s.gateway.snap.Load().upstreams[0].balancer.targets[0].health; health.broken.Load() != 0 || !health.healthy() {
+			t.Errorf("%s: %d failures are the application's, healthy %v", url, health.broken.Load(), health.healthy())
+		}
+		s.gateway.snap.Load().closeIdle()
+	}
+}
+
+// TestWhatIsHeldAgainstATarget and what is somebody else's fault.
+func TestWhatIsHeldAgainstATarget(t *testing.T) {
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	cut := &net.OpError{Op: "readfrom", Err: io.ErrUnexpectedEOF}
+	for _, test := range []struct {
+		name    string
+		ctx     context.Context
+		body    error // how reading it ended
+		err     error
+		broken  int64
+		healthy bool
+	}{
+		{"nobody listens", t.Context(), nil, dial, 0, false},
+		{"nobody listens, says a wrapped error", t.Context(), nil, fmt.Errorf("ask: %w", dial), 0, false},
+		{"its certificate is another's", t.Context(), nil, &tls.CertificateVerificationError{}, 0, false},
+		{"the connection ended", t.Context(), nil, io.EOF, 1, true},
+		{"the connection was reset", t.Context(), nil, &net.OpError{Op: "read", Err: syscall.ECONNRESET}, 1, true},
+		{"the answer broke off", t.Context(), nil, io.ErrUnexpectedEOF, 0, true},
+		{"the answer took too long", t.Context(), nil, context.DeadlineExceeded, 0, true},
+		{"the client's body broke off", t.Context(), io.ErrUnexpectedEOF, cut, 0, true},
+		{"the client sent too much", t.Context(), errBodyTooLarge, io.EOF, 0, true},
+		{"the client is gone", gone, nil, dial, 0, true},
+		{"no more files can be opened here", t.Context(), nil, &net.OpError{Op: "dial", Err: syscall.EMFILE}, 0, true},
+	} {
+		b := balancerOf(1)
+		u := &upstream{log: slog.New(slog.DiscardHandler), now: time.Now}
+		x := &exchange{r: httptest.NewRequestWithContext(test.ctx, "POST", "/", nil), chosen: b.targets[0]}
+		x.body.err = test.body
+		u.blame(x, test.err)
+		if h := &b.targets[0].health; h.broken.Load() != test.broken || h.healthy() != test.healthy {
+			t.Errorf("%s: %d broken, healthy %v", test.name, h.broken.Load(), h.healthy())
 		}
 	}
 }
