@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -47,7 +48,7 @@ func claim(path string) (usage, error) { return hold(path, syscall.LOCK_EX) }
 
 func hold(path string, how int) (usage, error) {
 	name := resolve(path) + "-lock"
-	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := openLock(name, ownerOf(path))
 	if err != nil {
 		return usage{}, err
 	}
@@ -66,12 +67,55 @@ func hold(path string, how int) (usage, error) {
 	}
 }
 
+// openLock opens the lock file, or makes it. No link is followed, and what was
+// there keeps its owner: the folder is the gateway's, who must not be able to
+// have root give it another file.
+func openLock(name string, o owner) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return os.OpenFile(name, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	}
+	if err == nil && os.Geteuid() == 0 {
+		if err := file.Chown(o.user, o.group); err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
+	}
+	return file, err
+}
+
 // release lets go. A usage that holds nothing does nothing.
 func (u usage) release() error {
 	if u.file == nil {
 		return nil
 	}
 	return u.file.Close()
+}
+
+// owner is whose a file is.
+type owner struct{ user, group int }
+
+// ownerOf is the owner of the store at path, or of its folder where there is
+// none yet.
+func ownerOf(path string) owner {
+	info, err := os.Stat(path)
+	if err != nil {
+		info, err = os.Stat(filepath.Dir(path))
+	}
+	if err == nil {
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			return owner{int(stat.Uid), int(stat.Gid)}
+		}
+	}
+	return owner{os.Geteuid(), os.Getegid()}
+}
+
+// giveTo makes a file the owner's, when root made it: the gateway, which runs
+// as somebody else, could not open what an administrator's command left.
+func giveTo(o owner, file string) error {
+	if os.Geteuid() != 0 || ownerOf(file) == o {
+		return nil
+	}
+	return os.Lchown(file, o.user, o.group)
 }
 
 // resolve follows links, as SQLite does before it names the files beside a

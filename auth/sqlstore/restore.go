@@ -50,6 +50,9 @@ func restore(ctx context.Context, path, from string, prepare func(context.Contex
 	if err := stage(ctx, from, staged, prepare); err != nil {
 		return "", err
 	}
+	if err := giveTo(ownerOf(path), staged); err != nil {
+		return "", fault("restore the store", err)
+	}
 	kept, err = exchange(ctx, path, staged, time.Now())
 	return kept, fault("restore the store", err)
 }

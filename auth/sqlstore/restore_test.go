@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -277,5 +278,48 @@ func TestEndSessionsEndsThoseOfEverybodyOnce(t *testing.T) {
 	row, err := s.Session(context.Background(), "a1")
 	if err != nil || row.RevokedFor != auth.RevokedForReuse {
 		t.Errorf("the reason of one that had ended is %q, %v", row.RevokedFor, err)
+	}
+}
+
+// TestWhatRootLeavesBelongsToTheStoresOwner: commands are often run as root, and
+// the gateway, which is not, must be able to open what they leave.
+func TestWhatRootLeavesBelongsToTheStoresOwner(t *testing.T) {
+	path, from := stored(t, "1", "2"), backUp(t, stored(t, "1"))
+	if err := os.Remove(path + "-lock"); err != nil { // as a version before had none
+		t.Fatal(err)
+	}
+	want := os.Geteuid()
+	if want == 0 {
+		want = 65534
+		if err := os.Chown(path, want, want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := sqlstore.Restore(context.Background(), path, from, asItIs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, path + "-lock", kept} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := int(info.Sys().(*syscall.Stat_t).Uid); got != want {
+			t.Errorf("%s belongs to user %d, want %d", filepath.Base(name), got, want)
+		}
+	}
+}
+
+func TestALockFileThatIsALinkIsNotFollowed(t *testing.T) {
+	path, other := file(t), filepath.Join(t.TempDir(), "another")
+	if err := os.Symlink(other, path+"-lock"); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := sqlstore.Open(context.Background(), path); err == nil {
+		s.Close()
+		t.Error("it was opened")
+	}
+	if _, err := os.Lstat(other); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("something was made behind the link: %v", err)
 	}
 }
