@@ -6,6 +6,7 @@
 #   django, gunicorn          a legacy application in Python
 #   passlib, php, htpasswd, mkpasswd, openssl  whose password hashes are read
 #   nginx, java, tomcat, spring  whose routers the profiles are held against
+#   systemd-analyze           deploy/postern.service
 #   nginx, caddy, haproxy     front ends that ask about requests (forward-auth)
 # Made for Debian 12. On another system it names what is missing.
 set -euo pipefail
@@ -31,6 +32,7 @@ need htpasswd apache2-utils
 need mkpasswd whois
 need openssl openssl
 need java default-jre-headless
+need systemd-analyze systemd
 [ -e /usr/share/tomcat10/bin/bootstrap.jar ] || missing+=(tomcat10-common)
 [ -e /usr/share/java/tomcat9-catalina.jar ] || missing+=(libtomcat9-java)
 [ -e /usr/share/java/spring3-web.servlet.jar ] || missing+=(libspring-web-servlet-java)
