@@ -223,7 +223,10 @@ func (st *state) migrated(n NewAccount, typed string) (a Account, left []string,
 	if email != "" && emailFault(email) != "" {
 		email, left = "", append(left, "email")
 	}
-	a = Account{ID: n.ID, Username: n.Username, Email: email, EmailVerified: email != "" && m.EmailVerified, Roles: st.migratedRoles(n.Roles)}
+	// An address that the user typed is no word of the application's: some look
+	// no further than what stands before the @.
+	verified := m.EmailVerified && email != "" && email == n.Email
+	a = Account{ID: n.ID, Username: n.Username, Email: email, EmailVerified: verified, Roles: st.migratedRoles(n.Roles)}
 	if a.Username == "" && strings.Contains(typed, "@") {
 		a.Username = email
 	}

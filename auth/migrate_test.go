@@ -167,6 +167,9 @@ func TestWhatTheOldApplicationSaysBecomesTheAccount(t *testing.T) {
 		{"nothing, for an address", "carol@example.com", auth.NewAccount{}, false, auth.Account{Username: "carol@example.com", Email: "carol@example.com", Roles: []string{"user"}}, "user"},
 		{"everything", "bob", auth.NewAccount{ID: "42", Username: "Bobby", Email: "b@example.com", Name: "Bob", Roles: []string{"ROLE_ADMIN", "wheel", "admin"}, Fields: map[string][]string{"phone": {"1"}}}, true,
 			auth.Account{ID: "42", Username: "Bobby", Email: "b@example.com", EmailVerified: true, Name: "Bob", Roles: []string{"admin"}, Fields: map[string][]string{"phone": {"1"}}}, "admin"},
+		// Programs are known to look no further than the name before the @.
+		{"nothing, for an address that nobody verified", "carol@example.com", auth.NewAccount{}, true, auth.Account{Username: "carol@example.com", Email: "carol@example.com", Roles: []string{"user"}}, "user"},
+		{"the address that was typed", "carol@example.com", auth.NewAccount{Email: "Carol@example.com"}, true, auth.Account{Username: "Carol@example.com", Email: "Carol@example.com", EmailVerified: true, Roles: []string{"user"}}, "user"},
 		{"a username for an address", "carol@example.com", auth.NewAccount{Username: "carol"}, false, auth.Account{Username: "carol", Email: "carol@example.com", Roles: []string{"user"}}, "user"},
 		{"another address", "carol@example.com", auth.NewAccount{Email: "c@example.com"}, false, auth.Account{Username: "c@example.com", Email: "c@example.com", Roles: []string{"user"}}, "user"},
 		{"roles that are none", "bob", auth.NewAccount{Roles: []string{"wheel", "root"}}, false, auth.Account{Username: "bob", Roles: []string{"user"}}, "user"},
