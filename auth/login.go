@@ -38,6 +38,9 @@ func (s *Service) Login(ctx context.Context, cr Credentials, c Client) (Grant, e
 	}
 	defer try.cancelled()
 	a, why, err := s.prove(ctx, st, a, cr, c)
+	if errors.Is(err, errUnanswered) {
+		return Grant{}, cmp.Or(try.unanswered(ctx), err)
+	}
 	if err != nil {
 		return Grant{}, err
 	}

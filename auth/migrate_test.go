@@ -134,6 +134,29 @@ func TestGuessesAtTheOldApplicationEndInALock(t *testing.T) {
 	}
 }
 
+// No open relay either while the answers say nothing: an application that meets
+// a wrong password with a 500 would be guessed at without end, and one that is
+// down would get all the requests that a stranger cares to send.
+func TestQuestionsThatAreNotAnsweredAreCountedAgainstWhoAsks(t *testing.T) {
+	r, old := newMigratingRig(t)
+	old.away = errors.New("the old application answered 500")
+	var err error
+	for range 60 {
+		if err = r.try("bob", "guess", "192.0.2.1"); locked(err) {
+			break
+		}
+	}
+	if !locked(err) || old.times() != 50 { // ten times lockout.attempts: the limit of an address
+		t.Errorf("%v after %d questions, want a lock after 50", err, old.times())
+	}
+	if err := r.try("carol@example.com", "guess", "192.0.2.1"); !locked(err) {
+		t.Errorf("another name: %v", err)
+	}
+	old.away = nil
+	wantError(t, r.try("bob", "bobs old password", "192.0.2.2"), nil) // the name is not shut out elsewhere
+	wantError(t, r.tryAlice(password), nil)
+}
+
 // Who cannot be asked about may be real: that is no failed login, locks nobody
 // and makes nobody.
 func TestAnOldApplicationThatIsAwayIsNoWrongPassword(t *testing.T) {
