@@ -61,3 +61,9 @@ func SignAccessAsAssertion(s *Service, access string) (string, error) {
 	}
 	return s.current.Load().ring.assert.sign(typeAccess, payload)
 }
+
+// Poll reads the feed and the keys as Follow does twice a second.
+func Poll(ctx context.Context, s *Service) error { return s.poll(ctx) }
+
+// Prune has the store forget as Follow does once an hour.
+func Prune(ctx context.Context, s *Service) { s.prune(ctx) }

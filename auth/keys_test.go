@@ -254,7 +254,6 @@ func TestKeysThatNothingLivingNeedsArePruned(t *testing.T) {
 		r := newRig(t, func(c *auth.Config) {
 			c.AccessToken.TTL, c.RefreshToken.TTL, c.RefreshToken.SessionTTL = time.Minute, 5*time.Minute, 10*time.Minute
 		})
-		follow(t, r.svc)
 		left := func(want int) {
 			t.Helper()
 			keys, err := r.store.Keys(t.Context())
@@ -264,10 +263,15 @@ func TestKeysThatNothingLivingNeedsArePruned(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		r.rotate()
-		time.Sleep(9 * time.Minute)
-		left(4)
-		time.Sleep(time.Hour)
-		left(2)
+		for _, wait := range []struct {
+			time.Duration
+			left int
+		}{{time.Minute, 4}, {9*time.Minute + 900*time.Millisecond, 4}, {2 * time.Second, 2}, {time.Hour, 2}} {
+			time.Sleep(wait.Duration)
+			poll(t, r.svc)
+			auth.Prune(t.Context(), r.svc)
+			left(wait.left)
+		}
 		r.verify(r.begin().AccessToken, nil)
 		r.svc = r.restart() // and the generations count on
 		r.rotate()
