@@ -339,3 +339,27 @@ func TestAPresetBeforeAnApplicationThatChecksItsOwnTokens(t *testing.T) {
 		}
 	}
 }
+
+// The application still has its old login, which locks nobody out and knows
+// nothing of disabled accounts. A wide open route leads there in no spelling
+// that the application takes for the alias's.
+func TestTheOldLoginIsNotReachedPastItsAlias(t *testing.T) {
+	app := newRecorder(t)
+	open := strings.Replace(aliasConfig, "/api/test/all", "/api/**", 1)
+	g := prepare(t, strings.NewReplacer("{ALIAS}", "{ preset: bezkoder }", "{UPSTREAM}", app.addr).Replace(open))
+	g.addUser("alice", "user")
+	g.start()
+	c := g.client()
+	body := map[string]string{"username": "alice", "password": "wrong-password"}
+	for path, status := range map[string]int{
+		"/api/auth/signin": 401, "/api/auth/%73ignin": 401, "/api/auth/signin/": 404, "/api/auth/SignIn": 404, "/api/AUTH/signin/": 404,
+		"/api/auth/signin%20": 404, "/api/auth/signin.": 404, "/api/auth/SIGNUP": 404,
+	} {
+		c.postJSON(path, body).want(t, status, path)
+	}
+	if seen := app.take(); len(seen) != 0 {
+		t.Errorf("the application got %+v", seen)
+	}
+	c.postJSON("/api/auth/signin2", body).want(t, 200, "another path")
+	c.get("/api/auth/signin/").want(t, 200, "another method")
+}
