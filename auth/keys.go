@@ -16,7 +16,7 @@ import (
 // not among them. It is more than followEvery, so that strangers with invented
 // names of keys cause no reading while the store is followed in time; and less
 // than keyActivation, so that a key which signs already is in what was read.
-const keysFresh = 750 * time.Millisecond
+const keysFresh = 600 * time.Millisecond
 
 // KeyInfo is a key as lists show it. Nothing in it is secret.
 type KeyInfo struct {
@@ -32,7 +32,7 @@ type KeyInfo struct {
 
 // What becomes of a key.
 const (
-	KeyNext     = "next"     // published, and used within a second or two
+	KeyNext     = "next"     // published, and used within a second
 	KeyCurrent  = "current"  // makes what is new
 	KeyPrevious = "previous" // what it made is good until it is over
 	KeyRetired  = "retired"  // proves nothing any more
@@ -148,7 +148,7 @@ func randomName(rand io.Reader, n int) (string, error) {
 // RotateKeys makes the next key of the uses (KeySign, KeyRefresh, KeyAssert; none
 // named: of all) and answers them.
 //
-// No token is refused for it, and no session ends: until a second later the key
+// No token is refused for it, and no session ends: for keyActivation the key
 // before makes what is new, so that every instance knows the new one first; and
 // what the old key made is good until it is over.
 func (s *Service) RotateKeys(ctx context.Context, by Actor, kinds ...string) ([]KeyInfo, error) {

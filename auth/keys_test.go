@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -312,6 +313,22 @@ func TestAKeyThatDoesNotOpenChangesNothingAndIsTold(t *testing.T) {
 		}
 		if strings.Contains(string(r.svc.JWKS()), "planted") {
 			t.Error("published")
+		}
+	})
+}
+
+// What the command says takes effect within a second, as a revocation does.
+func TestANewKeySignsWithinASecond(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		follow(t, r.svc)
+		for wait := range 10 {
+			time.Sleep(time.Duration(wait) * 70 * time.Millisecond) // wherever between two polls
+			made := r.rotate()
+			time.Sleep(time.Second)
+			if g := r.begin(); !strings.Contains(header(t, g.AccessToken), made[0].ID) || strings.Split(g.RefreshToken, ".")[2] != strconv.FormatInt(made[1].Generation, 10) {
+				t.Errorf("%d: not by %s: %s %s", wait, made[0].ID, header(t, g.AccessToken), g.RefreshToken)
+			}
 		}
 	})
 }
