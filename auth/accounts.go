@@ -215,7 +215,7 @@ func (s *Service) update(ctx context.Context, st *state, e edit) (Account, error
 	ctx = context.WithoutCancel(ctx) // a change and its revocations are one thing
 	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
-	after, err := s.store.UpdateAccount(ctx, e.id, AccountUpdate{Keep: e.keep, Until: until, Change: func(a *Account) error {
+	after, err := s.store.UpdateAccount(ctx, e.id, AccountUpdate{Keep: e.keep, Until: until, KeepAdmin: e.by.KeepAdmin, Change: func(a *Account) error {
 		before = *a
 		before.Roles, before.Fields = slices.Clone(a.Roles), maps.Clone(a.Fields)
 		return e.change(a)
@@ -286,7 +286,7 @@ func (s *Service) DeleteAccount(ctx context.Context, id string, by Actor) error 
 	until := s.current.Load().until(s.now())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
-	if err := s.store.DeleteAccount(ctx, id, until); err != nil {
+	if err := s.store.DeleteAccount(ctx, id, Removal{Until: until, KeepAdmin: by.KeepAdmin}); err != nil {
 		return unavailable("delete an account", err)
 	}
 	s.view.apply(Revocation{Kind: RevokeAccountTokens, ID: a.ID, Version: a.Version + 1, Until: until})

@@ -138,6 +138,9 @@ type Grant struct {
 type Actor struct {
 	By     string // a username or a program's word for itself; "" for the owner
 	Client Client // zero: nobody's request, such as the command line's
+	// KeepAdmin refuses with ErrLastAdmin what would leave nobody who can
+	// administer. The command line does without it, being the way back in.
+	KeepAdmin bool
 }
 
 // Event is an entry of the audit log.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/posternhq/postern/auth"
 )
@@ -114,17 +113,22 @@ func (s *Store) UpdateAccount(ctx context.Context, id string, u auth.AccountUpda
 }
 
 // DeleteAccount implements auth.Store.
-func (s *Store) DeleteAccount(ctx context.Context, id string, until time.Time) error {
+func (s *Store) DeleteAccount(ctx context.Context, id string, r auth.Removal) error {
 	return fault("delete account", s.write(ctx, func(ctx context.Context, q querier) error {
 		a, err := accountByID(ctx, q, id)
 		if err != nil {
 			return err
 		}
-		if _, err := s.endSessions(ctx, q, id, "", until); err != nil {
+		if r.KeepAdmin && a.Administers() {
+			if err := anotherAdministers(ctx, q, id); err != nil {
+				return err
+			}
+		}
+		if _, err := s.endSessions(ctx, q, id, "", r.Until); err != nil {
 			return err
 		}
 		// One above the last version: everything the account was ever given.
-		if err := s.announce(ctx, q, auth.Revocation{Kind: auth.RevokeAccountTokens, ID: id, Version: a.Version + 1, Until: until}); err != nil {
+		if err := s.announce(ctx, q, auth.Revocation{Kind: auth.RevokeAccountTokens, ID: id, Version: a.Version + 1, Until: r.Until}); err != nil {
 			return err
 		}
 		_, err = q.ExecContext(ctx, `DELETE FROM accounts WHERE id = $1`, id)
@@ -186,6 +190,11 @@ func insertAccount(ctx context.Context, q querier, a auth.Account) error {
 // replaceAccount writes the changed account over the old one, with everything
 // that the change ends.
 func (s *Store) replaceAccount(ctx context.Context, q querier, old auth.Account, a *auth.Account, u auth.AccountUpdate) error {
+	if u.KeepAdmin && old.Administers() && !a.Administers() {
+		if err := anotherAdministers(ctx, q, a.ID); err != nil {
+			return err
+		}
+	}
 	passwordChanged := a.PasswordHash != old.PasswordHash && !u.SamePassword
 	becameDisabled := a.Disabled && !old.Disabled
 	if passwordChanged || a.Disabled != old.Disabled || !slices.Equal(a.Roles, old.Roles) {
@@ -212,6 +221,27 @@ func (s *Store) replaceAccount(ctx context.Context, q querier, old auth.Account,
 		return err
 	}
 	return insertNames(ctx, q, *a)
+}
+
+// anotherAdministers is ErrLastAdmin unless an account besides this one can
+// administer. Of two administrators who remove each other the second sees what
+// the first has done: a write is alone here. (PostgreSQL will have to lock the
+// rows that are read.)
+func anotherAdministers(ctx context.Context, q querier, id string) error {
+	// Few combinations of roles exist. Which of them hold the role is judged in
+	// Go: they are JSON, and LIKE would find it in another role's name.
+	rows, err := q.QueryContext(ctx, `SELECT DISTINCT roles FROM accounts WHERE id <> $1 AND disabled = 0`, id)
+	others, err := collect(rows, err, func(r row) (a auth.Account, err error) {
+		var text string
+		if err := r.Scan(&text); err != nil {
+			return a, err
+		}
+		return a, json.Unmarshal([]byte(text), &a.Roles)
+	})
+	if err == nil && !slices.ContainsFunc(others, auth.Account.Administers) {
+		return auth.ErrLastAdmin
+	}
+	return err
 }
 
 // insertNames claims the account's names. Two of them may be the same (a

@@ -27,7 +27,7 @@ type wrong struct {
 	read     func(context.Context, string) (auth.Account, error)
 	accounts func(context.Context) ([]auth.Account, error)
 	update   func(context.Context, string, auth.AccountUpdate) (auth.Account, error)
-	remove   func(context.Context, string, time.Time) error
+	remove   func(context.Context, string, auth.Removal) error
 	holders  func(context.Context) (map[string]int, error)
 	login    func(context.Context, auth.Session) error
 	sessions func(context.Context, string) ([]auth.Session, error)
@@ -68,8 +68,8 @@ func (w *wrong) Accounts(ctx context.Context) ([]auth.Account, error) {
 func (w *wrong) UpdateAccount(ctx context.Context, id string, u auth.AccountUpdate) (auth.Account, error) {
 	return or(w.update, w.update != nil, w.Store.UpdateAccount)(ctx, id, u)
 }
-func (w *wrong) DeleteAccount(ctx context.Context, id string, until time.Time) error {
-	return or(w.remove, w.remove != nil, w.Store.DeleteAccount)(ctx, id, until)
+func (w *wrong) DeleteAccount(ctx context.Context, id string, r auth.Removal) error {
+	return or(w.remove, w.remove != nil, w.Store.DeleteAccount)(ctx, id, r)
 }
 func (w *wrong) CountRoleHolders(ctx context.Context) (map[string]int, error) {
 	return or(w.holders, w.holders != nil, w.Store.CountRoleHolders)(ctx)
@@ -227,7 +227,22 @@ func accountFaults() []fault {
 			}
 		}},
 		{"keeps a deleted account", "a deleted account takes", func(w *wrong, _ auth.Store) {
-			w.remove = func(context.Context, string, time.Time) error { return nil }
+			w.remove = func(context.Context, string, auth.Removal) error { return nil }
+		}},
+		{"deletes the last administrator", "the last administrator stays", func(w *wrong, real auth.Store) {
+			w.remove = func(ctx context.Context, id string, r auth.Removal) error {
+				r.KeepAdmin = false
+				return real.DeleteAccount(ctx, id, r)
+			}
+		}},
+		{"has the administrators of two instances go", "of administrators who remove each other", func(w *wrong, real auth.Store) {
+			w.remove = func(ctx context.Context, id string, _ auth.Removal) error {
+				return real.DeleteAccount(ctx, id, auth.Removal{Until: time.Now().Add(time.Hour)})
+			}
+			w.update = func(ctx context.Context, id string, u auth.AccountUpdate) (auth.Account, error) {
+				u.KeepAdmin = false
+				return real.UpdateAccount(ctx, id, u)
+			}
 		}},
 		{"revokes one version too few", "a deleted account takes", func(w *wrong, real auth.Store) {
 			w.feed = func(ctx context.Context, after int64) ([]auth.Revocation, error) {
@@ -254,6 +269,7 @@ func updateFaults() []fault {
 		{"takes a rehash for a new password", "roles, password and disabling", with(func(u *auth.AccountUpdate) { u.SamePassword = false })},
 		{"takes a new password for a rehash", "roles, password and disabling", with(func(u *auth.AccountUpdate) { u.SamePassword = true })},
 		{"ends the session to keep", "roles, password and disabling", with(func(u *auth.AccountUpdate) { u.Keep = "" })},
+		{"demotes the last administrator", "the last administrator stays", with(func(u *auth.AccountUpdate) { u.KeepAdmin = false })},
 		{"goes on after an error of the change", "a change that errs", with(func(u *auth.AccountUpdate) {
 			change := u.Change
 			u.Change = func(a *auth.Account) error { _ = change(a); return nil }

@@ -116,7 +116,7 @@ func checkCounts(t testing.TB, s, _ auth.Store) {
 	account(t, s, "carol", func(a *auth.Account) { a.Roles = nil })
 	account(t, s, "dave", func(a *auth.Account) { a.Disabled = true })
 	holders(map[string]int{"user": 3, "admin": 1})
-	must(t, "delete", s.DeleteAccount(context.Background(), a.ID, later()))
+	must(t, "delete", s.DeleteAccount(context.Background(), a.ID, auth.Removal{Until: later()}))
 	holders(map[string]int{"user": 2})
 	n, err := s.CountAccounts(context.Background())
 	must(t, "count accounts", err)
@@ -130,7 +130,7 @@ func checkDelete(t testing.TB, s, _ auth.Store) {
 	session(t, s, a.ID, "hers")
 	session(t, s, b.ID, "his")
 	until := later()
-	must(t, "delete", s.DeleteAccount(context.Background(), a.ID, until))
+	must(t, "delete", s.DeleteAccount(context.Background(), a.ID, auth.Removal{Until: until}))
 
 	_, err := s.Account(context.Background(), a.ID)
 	want(t, "read the deleted account", err, auth.ErrNotFound)

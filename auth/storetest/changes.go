@@ -19,6 +19,8 @@ func changePromises() []Promise {
 		{Name: "a change cannot move id, version or creation", Check: checkChangeKeeps},
 		{Name: "roles, password and disabling outdate the tokens and nothing else does", Check: checkOutdating},
 		{Name: "roles changed in place are still a change", Check: checkInPlace},
+		{Name: "the last administrator stays where that is asked", Check: checkLastAdmin},
+		{Name: "of administrators who remove each other at once one stays", Shared: true, Check: checkAdminRace},
 		{Name: "no change is lost among many at once", Shared: true, Check: checkChangeRace},
 	}
 }

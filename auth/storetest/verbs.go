@@ -37,7 +37,9 @@ func lookups() []verb {
 			}})
 			return err
 		}},
-		{"DeleteAccount", func(ctx context.Context, s auth.Store) error { return s.DeleteAccount(ctx, "nobody", later()) }},
+		{"DeleteAccount", func(ctx context.Context, s auth.Store) error {
+			return s.DeleteAccount(ctx, "nobody", auth.Removal{Until: later()})
+		}},
 		{"CreateSession", func(ctx context.Context, s auth.Store) error {
 			return s.CreateSession(ctx, auth.Session{ID: "s", AccountID: "nobody", Counter: 1, Created: now(), Rotated: now()})
 		}},
