@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/posternhq/postern/auth/legacyhash"
 )
 
 // NewAccount is an account to be made. ID is for imports, "" makes one in the
@@ -301,7 +303,28 @@ func (st *state) accountFaults(a Account) []FieldError {
 		faults = appendFault(faults, "email", emailFault(a.Email))
 	}
 	faults = appendFault(faults, "name", nameFault(a.Name))
+	faults = append(faults, hashFaults(a)...)
 	return append(faults, fieldFaults(a.Fields)...)
+}
+
+// hashFaults finds a password hash where something is shown: an id, a name and
+// fields reach logs, tokens and applications. It stands there when the columns
+// of a list have slipped.
+func hashFaults(a Account) []FieldError {
+	const message = "is a password hash: have the columns slipped?"
+	var faults []FieldError
+	isHash := func(text string) bool { _, err := legacyhash.Parse(text); return err == nil }
+	for _, shown := range []struct{ field, text string }{{"id", a.ID}, {"username", a.Username}, {"name", a.Name}} {
+		if isHash(shown.text) {
+			faults = append(faults, FieldError{shown.field, message})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Fields)) {
+		if slices.ContainsFunc(a.Fields[name], isHash) {
+			faults = append(faults, FieldError{fieldPath(name), message})
+		}
+	}
+	return faults
 }
 
 // maxFaults is how many faults an answer lists. A stranger's body can have
