@@ -72,7 +72,7 @@ func (s *Service) accountOf(st *state, r Applicant) (Account, error) {
 	if a.Username == "" {
 		a.Username = a.Email
 	}
-	for _, f := range append(st.accountFaults(a), lookalikeFaults(a)...) {
+	for _, f := range append(st.accountFaults(a), strangerFaults(a)...) {
 		// What is wrong with an address is said of the address, not again of the
 		// username that it stands in for.
 		if f.Field != "username" || r.Username != "" || r.Email == "" {
@@ -205,24 +205,28 @@ func (as *applicants) makeRoom(window time.Duration, now time.Time) {
 	}
 }
 
-// lookalikeFaults refuses names that a person would take for another's, and that
-// folding does not make one with it. An administrator may give such a name, a
-// stranger may not.
-func lookalikeFaults(a Account) []FieldError {
-	faults := appendFault(nil, "username", lookalikeFault(a.Username))
-	return appendFault(faults, "email", lookalikeFault(a.Email))
+// strangerFaults refuses names that a person would take for another's, though
+// folding does not make one of the two, and names that an application would take
+// for a place. An administrator may give such a name, a stranger may not.
+func strangerFaults(a Account) []FieldError {
+	faults := appendFault(nil, "username", strangerFault(a.Username))
+	return appendFault(faults, "email", strangerFault(a.Email))
 }
 
-// lookalikeFault says why a name would look like another; of one that is refused
-// for its length it says nothing. With a Cyrillic а in it, "аlice" reads as
+// strangerFault says what is wrong with a name that a stranger chose; of one that
+// is refused for its length it says nothing. With a Cyrillic а in it, "аlice" reads as
 // alice; with a filler behind it or two spaces for one, nothing at all is seen.
-func lookalikeFault(name string) string {
+// And of ../alice an application that keeps a directory for each user makes the
+// directory of another.
+func strangerFault(name string) string {
 	folded := foldShort(name)
 	switch {
 	case mixesAlphabets(folded):
 		return "mixes letters of several alphabets, and would look like another name"
 	case strings.ContainsFunc(name, isInvisible) || strings.Contains(folded, "  "):
 		return "has characters that do not show, and would look like another name"
+	case strings.ContainsAny(folded, `/\`) || folded != "" && strings.Trim(folded, ".") == "":
+		return `must not contain / or \, or be dots alone`
 	}
 	return ""
 }

@@ -133,6 +133,8 @@ func TestNobodyRegistersAsAnother(t *testing.T) {
 		{"eve", "аlice@example.com", "invalid"}, {"eve", "alice@еxample.com", "invalid"}, {"alice\u200b", "", "invalid"}, {" alice", "", "invalid"},
 		// A variation selector, a filler, a joiner, a vowel and a pattern that show nothing.
 		{"alice\ufe0f", "", "invalid"}, {"alice\u3164", "", "invalid"}, {"al\u034fice", "", "invalid"}, {"\u17b4alice", "", "invalid"}, {"alice\u2800", "", "invalid"},
+		// Names of places, to an application that keeps a directory for each user.
+		{"..", "", "invalid"}, {"../alice", "", "invalid"}, {"．．／alice", "", "invalid"}, {`..\alice`, "", "invalid"}, {"", "../alice@example.com", "invalid"},
 		{"alice\U000e0100", "", "invalid"}, {"alice\u180b", "", "invalid"}, {"eve", "alice@exam\u034fple.com", "invalid"}, {"ali  ce", "", "invalid"},
 	} {
 		_, err := r.register(auth.Applicant{Username: test.username, Email: test.email, Password: password})
