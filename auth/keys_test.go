@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -331,4 +332,39 @@ func TestANewKeySignsWithinASecond(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Two administrators at once are no accident: whatever either was shown is in
+// the store, one of a generation, and the newest comes into use.
+func TestRotationsAtOnceLoseNoKey(t *testing.T) {
+	r := newRig(t)
+	var wg sync.WaitGroup
+	shown := make([][]auth.KeyInfo, 6)
+	for i := range shown {
+		s := r.restart()
+		wg.Go(func() {
+			made, err := s.RotateKeys(t.Context(), auth.Actor{By: "root"}, auth.KeySign)
+			if err != nil {
+				t.Error(err)
+			}
+			shown[i] = made
+		})
+	}
+	wg.Wait()
+	keys, err := r.svc.Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	generations := map[int64]bool{}
+	for _, k := range keys {
+		if k.Use == auth.KeySign && generations[k.Generation] {
+			t.Errorf("two keys of generation %d", k.Generation)
+		}
+		generations[k.Generation] = generations[k.Generation] || k.Use == auth.KeySign
+	}
+	for _, made := range shown {
+		if len(made) != 1 || !slices.ContainsFunc(keys, func(k auth.KeyInfo) bool { return k.ID == made[0].ID }) {
+			t.Errorf("shown %+v, which is not in the store", made)
+		}
+	}
 }
