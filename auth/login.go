@@ -99,7 +99,7 @@ func provePassword(ctx context.Context, st *state, a Account, password string) (
 	case !same:
 		return "wrong password", nil
 	case a.Disabled:
-		return "disabled", nil
+		return "disabled", st.hasher.spend(ctx, a.PasswordHash, password)
 	}
 	return "", nil
 }
