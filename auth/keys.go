@@ -274,9 +274,11 @@ func (s *Service) takeUpKeys(ctx context.Context) error {
 // catchUp reads the keys when that was not done for a while, and answers the
 // state as it is then. It is for a token that names a key which this instance
 // does not know: the process that signed it may have been faster. However many
-// such tokens come, there is one reading at a time and a pause after it.
+// such tokens come, there is one reading at a time and a pause after it; what was
+// read while one waited will do, however long the reading took.
 func (s *Service) catchUp() *state {
-	stale := func() bool { return s.now().Sub(time.Unix(0, s.keysRead.Load())) >= keysFresh }
+	arrival := s.now()
+	stale := func() bool { return arrival.Sub(time.Unix(0, s.keysRead.Load())) >= keysFresh }
 	if !stale() {
 		return s.current.Load()
 	}

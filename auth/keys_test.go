@@ -217,6 +217,64 @@ func TestInventedNamesOfKeysDoNotKeepTheStoreBusy(t *testing.T) {
 	})
 }
 
+// halting is the real store, whose keys take a second to be read while it is
+// slow, and longer for who reads first.
+type halting struct {
+	counting
+	clock atomic.Int64 // nanoseconds since 1970
+	slow  atomic.Bool
+	begun chan struct{} // closed: the first reading is a second old
+	free  chan struct{} // closed: it may end
+}
+
+func (s *halting) now() time.Time { return time.Unix(0, s.clock.Load()) }
+
+func (s *halting) Keys(ctx context.Context) ([]auth.SealedKey, error) {
+	if s.slow.Load() {
+		s.clock.Add(int64(time.Second))
+		if s.reads.Load() == 0 {
+			close(s.begun)
+			<-s.free
+		}
+	}
+	return s.counting.Keys(ctx)
+}
+
+// While the store is slow, a reading takes longer than keys are fresh for. Those
+// who wait behind one must not do the same again one after the other: the
+// revocations wait in that queue too.
+func TestAStoreThatIsSlowIsNotReadOnceForEachInventedKey(t *testing.T) {
+	r := newRig(t)
+	store := &halting{counting: counting{Store: r.store}, begun: make(chan struct{}), free: make(chan struct{})}
+	store.clock.Store(time.Now().UnixNano())
+	r.opts.Store, r.opts.Now = store, store.now
+	svc := r.restart()
+	part := strings.Split(r.begin().AccessToken, ".")
+	forged := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"invented","typ":"at+jwt"}`)) + "." + part[1] + "." + part[2]
+	store.clock.Add(int64(time.Hour))
+	store.reads.Store(0)
+	store.slow.Store(true)
+	var ready, done sync.WaitGroup
+	stranger := func() {
+		ready.Done()
+		_, err := svc.Verify(forged)
+		wantError(t, err, auth.ErrTokenInvalid)
+	}
+	const strangers = 50
+	ready.Add(1 + strangers)
+	done.Go(stranger)
+	<-store.begun
+	for range strangers {
+		done.Go(stranger)
+	}
+	ready.Wait()
+	close(store.free)
+	done.Wait()
+	if n := store.reads.Load(); n > strangers/5 { // some may have come after the second reading
+		t.Errorf("the keys were read %d times for %d tokens", n, strangers)
+	}
+}
+
 func TestTheKeysAreListedWithWhatBecomesOfThem(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
