@@ -101,6 +101,11 @@ func (s *Store) UpdateAccount(ctx context.Context, id string, u auth.AccountUpda
 			return refused
 		}
 		a.ID, a.Version, a.Created, a.Updated = old.ID, old.Version, old.Created, s.now()
+		if u.KeepAdmin && !a.Administers() {
+			if err := replaceable(ctx, q, old); err != nil {
+				return err
+			}
+		}
 		return s.replaceAccount(ctx, q, old, &a, u)
 	})
 	if refused != nil {
@@ -119,8 +124,8 @@ func (s *Store) DeleteAccount(ctx context.Context, id string, r auth.Removal) er
 		if err != nil {
 			return err
 		}
-		if r.KeepAdmin && a.Administers() {
-			if err := anotherAdministers(ctx, q, id); err != nil {
+		if r.KeepAdmin {
+			if err := replaceable(ctx, q, a); err != nil {
 				return err
 			}
 		}
@@ -190,11 +195,6 @@ func insertAccount(ctx context.Context, q querier, a auth.Account) error {
 // replaceAccount writes the changed account over the old one, with everything
 // that the change ends.
 func (s *Store) replaceAccount(ctx context.Context, q querier, old auth.Account, a *auth.Account, u auth.AccountUpdate) error {
-	if u.KeepAdmin && old.Administers() && !a.Administers() {
-		if err := anotherAdministers(ctx, q, a.ID); err != nil {
-			return err
-		}
-	}
 	passwordChanged := a.PasswordHash != old.PasswordHash && !u.SamePassword
 	becameDisabled := a.Disabled && !old.Disabled
 	if passwordChanged || a.Disabled != old.Disabled || !slices.Equal(a.Roles, old.Roles) {
@@ -223,14 +223,16 @@ func (s *Store) replaceAccount(ctx context.Context, q querier, old auth.Account,
 	return insertNames(ctx, q, *a)
 }
 
-// anotherAdministers is ErrLastAdmin unless an account besides this one can
-// administer. Of two administrators who remove each other the second sees what
-// the first has done: a write is alone here. (PostgreSQL will have to lock the
-// rows that are read.)
-func anotherAdministers(ctx context.Context, q querier, id string) error {
+// replaceable is ErrLastAdmin of the one account that can administer. Of two
+// administrators who remove each other the second sees what the first has done: a
+// write is alone here. (PostgreSQL will have to lock the rows that are read.)
+func replaceable(ctx context.Context, q querier, a auth.Account) error {
+	if !a.Administers() {
+		return nil
+	}
 	// Few combinations of roles exist. Which of them hold the role is judged in
 	// Go: they are JSON, and LIKE would find it in another role's name.
-	rows, err := q.QueryContext(ctx, `SELECT DISTINCT roles FROM accounts WHERE id <> $1 AND disabled = 0`, id)
+	rows, err := q.QueryContext(ctx, `SELECT DISTINCT roles FROM accounts WHERE id <> $1 AND disabled = 0`, a.ID)
 	others, err := collect(rows, err, func(r row) (a auth.Account, err error) {
 		var text string
 		if err := r.Scan(&text); err != nil {
