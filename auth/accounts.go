@@ -135,8 +135,8 @@ func (s *Service) create(ctx context.Context, st *state, a *Account) error {
 }
 
 // SetAccount changes an account, for an administrator. A change of roles,
-// password or disabled outdates its access tokens; a new password and disabling
-// end its sessions too. A username that is the old e-mail address follows it.
+// password or disabled outdates its access tokens, and so does one of all else
+// that a rule may rest on; a new password and disabling end its sessions too. A username that is the old e-mail address follows it.
 func (s *Service) SetAccount(ctx context.Context, id string, ch AccountChange, by Actor) (Account, error) {
 	st := s.current.Load()
 	var roles []string
@@ -161,7 +161,7 @@ func (s *Service) SetAccount(ctx context.Context, id string, ch AccountChange, b
 			return Account{}, err
 		}
 	}
-	return s.update(ctx, st, edit{id: id, by: by, change: func(a *Account) error {
+	return s.update(ctx, st, edit{id: id, by: by, outdates: st.moved, change: func(a *Account) error {
 		ch.apply(a, hash)
 		return invalid(st.accountFaults(*a))
 	}})
@@ -203,10 +203,11 @@ func (ch AccountChange) apply(a *Account, hash string) {
 
 // edit is one change of an account and who makes it.
 type edit struct {
-	id     string
-	keep   string // the session that outlives a change of the password
-	by     Actor
-	change func(*Account) error // may run again
+	id       string
+	keep     string // the session that outlives a change of the password
+	by       Actor
+	change   func(*Account) error             // may run again
+	outdates func(before, after Account) bool // see AccountUpdate
 }
 
 // update runs a change, puts what it revokes into the view at once, and tells
@@ -217,7 +218,7 @@ func (s *Service) update(ctx context.Context, st *state, e edit) (Account, error
 	ctx = context.WithoutCancel(ctx) // a change and its revocations are one thing
 	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
-	after, err := s.store.UpdateAccount(ctx, e.id, AccountUpdate{Keep: e.keep, Until: until, KeepAdmin: e.by.KeepAdmin, Change: func(a *Account) error {
+	after, err := s.store.UpdateAccount(ctx, e.id, AccountUpdate{Keep: e.keep, Until: until, KeepAdmin: e.by.KeepAdmin, Outdates: e.outdates, Change: func(a *Account) error {
 		before = *a
 		before.Roles, before.Fields = slices.Clone(a.Roles), maps.Clone(a.Fields)
 		return e.change(a)
@@ -233,6 +234,23 @@ func (s *Service) update(ctx context.Context, st *state, e edit) (Account, error
 		s.tell(ctx, event)
 	}
 	return after, nil
+}
+
+// moved tells whether an account differs in what a rule may rest on beside its
+// roles: the e-mail address, a username that follows it, and the fields that
+// their owner may not change. A token says what they were.
+func (st *state) moved(before, after Account) bool {
+	if before.Username != after.Username || before.Email != after.Email || before.EmailVerified != after.EmailVerified {
+		return true
+	}
+	for _, fields := range []map[string][]string{before.Fields, after.Fields} {
+		for name := range fields {
+			if f, _ := st.field(name); !f.Editable && !slices.Equal(before.Fields[name], after.Fields[name]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // changes are the events of a change.

@@ -138,6 +138,9 @@ type AccountUpdate struct {
 	// ends for it.
 	SamePassword bool
 	KeepAdmin    bool // it must leave an account that can administer
+	// Outdates tells whether the access tokens are outdated by what differs beside
+	// roles, password and disabled, which outdate them anyway; nil: by nothing.
+	Outdates func(before, after Account) bool
 }
 
 // Removal is the end of an account.

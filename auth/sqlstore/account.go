@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/posternhq/postern/auth"
@@ -96,7 +97,11 @@ func (s *Store) UpdateAccount(ctx context.Context, id string, u auth.AccountUpda
 			return err
 		}
 		a = old
-		a.Roles = slices.Clone(old.Roles) // Change may write into the slice
+		a.Roles = slices.Clone(old.Roles) // Change may write into the slice, and into the fields
+		a.Fields = maps.Clone(old.Fields)
+		for name, values := range old.Fields {
+			a.Fields[name] = slices.Clone(values)
+		}
 		if refused = u.Change(&a); refused != nil {
 			return refused
 		}
@@ -197,7 +202,7 @@ func insertAccount(ctx context.Context, q querier, a auth.Account) error {
 func (s *Store) replaceAccount(ctx context.Context, q querier, old auth.Account, a *auth.Account, u auth.AccountUpdate) error {
 	passwordChanged := a.PasswordHash != old.PasswordHash && !u.SamePassword
 	becameDisabled := a.Disabled && !old.Disabled
-	if passwordChanged || a.Disabled != old.Disabled || !slices.Equal(a.Roles, old.Roles) {
+	if passwordChanged || a.Disabled != old.Disabled || !slices.Equal(a.Roles, old.Roles) || u.Outdates != nil && u.Outdates(old, *a) {
 		a.Version++
 		if err := s.announce(ctx, q, auth.Revocation{Kind: auth.RevokeAccountTokens, ID: a.ID, Version: a.Version, Until: u.Until}); err != nil {
 			return err
