@@ -27,6 +27,9 @@ type Store interface {
 	Account(ctx context.Context, id string) (Account, error)
 	// FindAccount finds an account by id, username or e-mail, folded by Fold.
 	FindAccount(ctx context.Context, name string) (Account, error)
+	// AccountFrom finds the account whose id is this text or comes next after
+	// it, in an order of ids that stays the same. After the last there is none.
+	AccountFrom(ctx context.Context, id string) (Account, error)
 	// Accounts lists all accounts, by folded username.
 	Accounts(ctx context.Context) ([]Account, error)
 	// UpdateAccount changes an account inside one transaction: change gets the

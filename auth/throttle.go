@@ -5,6 +5,9 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -72,6 +75,16 @@ func (t *throttle) digest(name string) string {
 	mac := hmac.New(sha256.New, t.key)
 	mac.Write([]byte(name))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// draw is where to look for the account that a name which is nobody's draws: as
+// hexadecimal and as decimal digits, since ids are either. The key keeps a
+// stranger from knowing which one that is.
+func (t *throttle) draw(name string) [2]string {
+	mac := hmac.New(sha256.New, t.key)
+	mac.Write([]byte("decoy " + name))
+	sum := mac.Sum(nil)
+	return [2]string{hex.EncodeToString(sum[:16]), fmt.Sprintf("%018d", binary.BigEndian.Uint64(sum[16:])%1e18)}
 }
 
 // guess is an attempt at an account, or at a folded name that is nobody's. An

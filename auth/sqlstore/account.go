@@ -63,6 +63,12 @@ func (s *Store) Account(ctx context.Context, id string) (auth.Account, error) {
 	return a, fault("read account", err)
 }
 
+// AccountFrom implements auth.Store.
+func (s *Store) AccountFrom(ctx context.Context, id string) (auth.Account, error) {
+	a, err := scanAccount(s.readers.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id >= $1 ORDER BY id LIMIT 1`, id))
+	return a, fault("read an account from an id on", err)
+}
+
 // FindAccount implements auth.Store.
 func (s *Store) FindAccount(ctx context.Context, name string) (auth.Account, error) {
 	a, err := scanAccount(s.readers.QueryRowContext(ctx, `SELECT `+accountColumns+`

@@ -25,6 +25,7 @@ type wrong struct {
 	list     func(context.Context, []auth.Account) error
 	find     func(context.Context, string) (auth.Account, error)
 	read     func(context.Context, string) (auth.Account, error)
+	from     func(context.Context, string) (auth.Account, error)
 	accounts func(context.Context) ([]auth.Account, error)
 	update   func(context.Context, string, auth.AccountUpdate) (auth.Account, error)
 	remove   func(context.Context, string, auth.Removal) error
@@ -61,6 +62,9 @@ func (w *wrong) FindAccount(ctx context.Context, name string) (auth.Account, err
 }
 func (w *wrong) Account(ctx context.Context, id string) (auth.Account, error) {
 	return or(w.read, w.read != nil, w.Store.Account)(ctx, id)
+}
+func (w *wrong) AccountFrom(ctx context.Context, id string) (auth.Account, error) {
+	return or(w.from, w.from != nil, w.Store.AccountFrom)(ctx, id)
 }
 func (w *wrong) Accounts(ctx context.Context) ([]auth.Account, error) {
 	return or(w.accounts, w.accounts != nil, w.Store.Accounts)(ctx)
@@ -177,6 +181,9 @@ func accountFaults() []fault {
 			}
 		}},
 		{"reads an account by any name", "an account is found by each", func(w *wrong, real auth.Store) { w.read = real.FindAccount }},
+		{"answers the same account from wherever", "going on from id to id", func(w *wrong, real auth.Store) {
+			w.from = func(ctx context.Context, _ string) (auth.Account, error) { return real.AccountFrom(ctx, "") }
+		}},
 		{"names the wrong field", "id, username and e-mail share", func(w *wrong, real auth.Store) {
 			w.create = func(ctx context.Context, a auth.Account) error {
 				var c *auth.ConflictError

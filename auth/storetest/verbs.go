@@ -31,6 +31,7 @@ func lookups() []verb {
 	return []verb{
 		{"Account", func(ctx context.Context, s auth.Store) error { _, err := s.Account(ctx, "nobody"); return err }},
 		{"FindAccount", func(ctx context.Context, s auth.Store) error { _, err := s.FindAccount(ctx, "nobody"); return err }},
+		{"AccountFrom", func(ctx context.Context, s auth.Store) error { _, err := s.AccountFrom(ctx, "nobody"); return err }},
 		{"UpdateAccount", func(ctx context.Context, s auth.Store) error {
 			_, err := s.UpdateAccount(ctx, "nobody", auth.AccountUpdate{Until: later(), Change: func(*auth.Account) error {
 				return errors.New("changed an account that is not there")
