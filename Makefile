@@ -43,7 +43,7 @@ budget:
 # Nothing is skipped: a server or browser that is missing is a failure here.
 unit:
 	go build -C tools -o ../bin/report ./report
-	POSTERN_TEST_REQUIRE=all go test -race -timeout 20m -json $(PACKAGES) | bin/report
+	POSTERN_TEST_REQUIRE=all go test -race -timeout 40m -json $(PACKAGES) | bin/report
 
 # Every fuzz target for $(FUZZTIME). They are found by name, so new ones join.
 # A package's are built once, with the fuzzer's instrumentation.
