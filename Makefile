@@ -6,7 +6,7 @@ SHELL       := /bin/bash
 .DEFAULT_GOAL := build
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-FUZZTIME ?= 5s
+FUZZTIME ?= 3s
 SOAKTIME ?= 5m
 # The runs of one check, so that a fault names itself and not its neighbours.
 PACKAGES := ./...
@@ -43,13 +43,16 @@ budget:
 # Nothing is skipped: a server or browser that is missing is a failure here.
 unit:
 	go build -C tools -o ../bin/report ./report
-	POSTERN_TEST_REQUIRE=all go test -race -timeout 20m -json $(PACKAGES) | bin/report
+	POSTERN_TEST_REQUIRE=all go test -race -timeout 40m -json $(PACKAGES) | bin/report
 
 # Every fuzz target for $(FUZZTIME). They are found by name, so new ones join.
+# A package's are built once, with the fuzzer's instrumentation.
 fuzz:
-	@grep -rlE --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do \
-		for target in $$(grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | sed 's/^func //'); do \
-			said=$$(go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" 2>&1) || { echo "$$said"; exit 1; }; \
+	@mkdir -p bin && grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
+		go test -c -fuzz . -o bin/fuzz.test "$$dir"; \
+		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | sed 's/^func //'); do \
+			said=$$(cd "$$dir" && "$(CURDIR)/bin/fuzz.test" -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) \
+				-test.fuzzcachedir "$$(go env GOCACHE)/fuzz/postern/$$dir" 2>&1) || { echo "$$said"; exit 1; }; \
 			echo "$$target: $$(grep -o 'execs: [0-9]*' <<<"$$said" | tail -1)"; \
 		done; \
 	done

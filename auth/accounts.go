@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/posternhq/postern/auth/legacyhash"
 )
 
 // NewAccount is an account to be made. ID is for imports, "" makes one in the
@@ -133,8 +135,8 @@ func (s *Service) create(ctx context.Context, st *state, a *Account) error {
 }
 
 // SetAccount changes an account, for an administrator. A change of roles,
-// password or disabled outdates its access tokens; a new password and disabling
-// end its sessions too. A username that is the old e-mail address follows it.
+// password or disabled outdates its access tokens, and so does one of all else
+// that a rule may rest on; a new password and disabling end its sessions too. A username that is the old e-mail address follows it.
 func (s *Service) SetAccount(ctx context.Context, id string, ch AccountChange, by Actor) (Account, error) {
 	st := s.current.Load()
 	var roles []string
@@ -159,7 +161,7 @@ func (s *Service) SetAccount(ctx context.Context, id string, ch AccountChange, b
 			return Account{}, err
 		}
 	}
-	return s.update(ctx, st, edit{id: id, by: by, change: func(a *Account) error {
+	return s.update(ctx, st, edit{id: id, by: by, outdates: st.moved, change: func(a *Account) error {
 		ch.apply(a, hash)
 		return invalid(st.accountFaults(*a))
 	}})
@@ -201,10 +203,11 @@ func (ch AccountChange) apply(a *Account, hash string) {
 
 // edit is one change of an account and who makes it.
 type edit struct {
-	id     string
-	keep   string // the session that outlives a change of the password
-	by     Actor
-	change func(*Account) error // may run again
+	id       string
+	keep     string // the session that outlives a change of the password
+	by       Actor
+	change   func(*Account) error             // may run again
+	outdates func(before, after Account) bool // see AccountUpdate
 }
 
 // update runs a change, puts what it revokes into the view at once, and tells
@@ -215,7 +218,7 @@ func (s *Service) update(ctx context.Context, st *state, e edit) (Account, error
 	ctx = context.WithoutCancel(ctx) // a change and its revocations are one thing
 	ctx, cancel := context.WithTimeout(ctx, endTimeout)
 	defer cancel()
-	after, err := s.store.UpdateAccount(ctx, e.id, AccountUpdate{Keep: e.keep, Until: until, Change: func(a *Account) error {
+	after, err := s.store.UpdateAccount(ctx, e.id, AccountUpdate{Keep: e.keep, Until: until, KeepAdmin: e.by.KeepAdmin, Outdates: e.outdates, Change: func(a *Account) error {
 		before = *a
 		before.Roles, before.Fields = slices.Clone(a.Roles), maps.Clone(a.Fields)
 		return e.change(a)
@@ -231,6 +234,23 @@ func (s *Service) update(ctx context.Context, st *state, e edit) (Account, error
 		s.tell(ctx, event)
 	}
 	return after, nil
+}
+
+// moved tells whether an account differs in what a rule may rest on beside its
+// roles: the e-mail address, a username that follows it, and the fields that
+// their owner may not change. A token says what they were.
+func (st *state) moved(before, after Account) bool {
+	if before.Username != after.Username || before.Email != after.Email || before.EmailVerified != after.EmailVerified {
+		return true
+	}
+	for _, fields := range []map[string][]string{before.Fields, after.Fields} {
+		for name := range fields {
+			if f, _ := st.field(name); !f.Editable && !slices.Equal(before.Fields[name], after.Fields[name]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // changes are the events of a change.
@@ -286,7 +306,7 @@ func (s *Service) DeleteAccount(ctx context.Context, id string, by Actor) error 
 	until := s.current.Load().until(s.now())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
-	if err := s.store.DeleteAccount(ctx, id, until); err != nil {
+	if err := s.store.DeleteAccount(ctx, id, Removal{Until: until, KeepAdmin: by.KeepAdmin}); err != nil {
 		return unavailable("delete an account", err)
 	}
 	s.view.apply(Revocation{Kind: RevokeAccountTokens, ID: a.ID, Version: a.Version + 1, Until: until})
@@ -301,7 +321,28 @@ func (st *state) accountFaults(a Account) []FieldError {
 		faults = appendFault(faults, "email", emailFault(a.Email))
 	}
 	faults = appendFault(faults, "name", nameFault(a.Name))
+	faults = append(faults, hashFaults(a)...)
 	return append(faults, fieldFaults(a.Fields)...)
+}
+
+// hashFaults finds a password hash where something is shown: an id, a name and
+// fields reach logs, tokens and applications. It stands there when the columns
+// of a list have slipped.
+func hashFaults(a Account) []FieldError {
+	const message = "is a password hash: have the columns slipped?"
+	var faults []FieldError
+	isHash := func(text string) bool { _, err := legacyhash.Parse(text); return err == nil }
+	for _, shown := range []struct{ field, text string }{{"id", a.ID}, {"username", a.Username}, {"name", a.Name}} {
+		if isHash(shown.text) {
+			faults = append(faults, FieldError{shown.field, message})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Fields)) {
+		if slices.ContainsFunc(a.Fields[name], isHash) {
+			faults = append(faults, FieldError{fieldPath(name), message})
+		}
+	}
+	return faults
 }
 
 // maxFaults is how many faults an answer lists. A stranger's body can have

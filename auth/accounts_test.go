@@ -157,6 +157,37 @@ func TestAnAdministratorChangesAnAccount(t *testing.T) {
 	}
 }
 
+// A rule, a header or an application rests on what a token says. With the
+// tokens of ten days that an alias gives, a moved user would stay for as long.
+func TestWhatAnAdministratorChangesATokenSaysNoLonger(t *testing.T) {
+	name, email, verified := "A. Liddell", "a@example.com", "alice@example.com"
+	for what, c := range map[string]struct {
+		change   auth.AccountChange
+		outdated bool
+	}{
+		"a field":          {auth.AccountChange{Fields: map[string][]string{"tenant": {"acme"}}}, true},
+		"the address":      {auth.AccountChange{Email: &email}, true},
+		"the name":         {auth.AccountChange{Name: &name}, false},
+		"the owner's own":  {auth.AccountChange{Fields: map[string][]string{"phone": {"1"}}}, false},
+		"nothing":          {auth.AccountChange{}, false},
+		"the same address": {auth.AccountChange{Email: &verified}, false},
+	} {
+		r := newRig(t)
+		g := r.login()
+		if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, c.change, auth.Actor{By: "root"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.svc.Verify(g.AccessToken); errors.Is(err, auth.ErrTokenOutdated) != c.outdated || err != nil && !c.outdated {
+			t.Errorf("%s: %v", what, err)
+		}
+		// It costs a refresh, not a login.
+		p := r.verify(r.refresh(g.RefreshToken).AccessToken, nil)
+		if want := c.change.Fields["tenant"]; !slices.Equal(p.Fields["tenant"], want) {
+			t.Errorf("%s: fields %v", what, p.Fields)
+		}
+	}
+}
+
 func TestSE13APasswordChangeEndsTheOtherSessions(t *testing.T) {
 	r := newRig(t)
 	here, there := r.login(), r.login()

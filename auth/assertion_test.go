@@ -200,8 +200,7 @@ func TestAnAssertionOutlivesTheRotationOfItsKey(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, asserting, func(c *auth.Config) { c.AccessToken.TTL = time.Minute })
 		other := r.restart()
-		follow(t, r.svc)
-		follow(t, other)
+		stop := []func(){follow(t, r.svc), follow(t, other)}
 		p := r.verify(r.begin().AccessToken, nil)
 		assert := func() string {
 			raw, err := r.svc.Assert(&p, "app", time.Now().Add(time.Hour))
@@ -226,11 +225,16 @@ func TestAnAssertionOutlivesTheRotationOfItsKey(t *testing.T) {
 		if now := assert(); !strings.Contains(header(t, now), made[0].ID) || strings.Contains(header(t, old), made[0].ID) {
 			t.Errorf("signed with %s, before with %s", header(t, now), header(t, old))
 		}
+		for _, stop := range stop {
+			stop()
+		}
 		time.Sleep(50 * time.Minute)
+		poll(t, other)
 		if _, err := believe(t, other.JWKS(), old, "app", time.Now()); err != nil {
 			t.Errorf("before its end: %v", err)
 		}
 		time.Sleep(time.Hour)
+		poll(t, r.svc)
 		if n := len(published(t, r.svc.JWKS())); n != 2 { // one of each use
 			t.Errorf("an hour later %d keys are published", n)
 		}

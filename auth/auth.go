@@ -39,7 +39,7 @@
 // forged one. RFC 8725 is the list that they follow.
 //
 // A key changes hands in steps, so that a rotation refuses no token anywhere: the
-// new key is in the store and published first, and signs a second later, when
+// new key is in the store and published first, and signs within a second, when
 // every instance has read it with the revocations (twice a second). An instance
 // that was late in that reads the keys when a token names one that it does not
 // know, and only then, so that invented names cost nothing. The old key stays in
@@ -138,6 +138,9 @@ type Grant struct {
 type Actor struct {
 	By     string // a username or a program's word for itself; "" for the owner
 	Client Client // zero: nobody's request, such as the command line's
+	// KeepAdmin refuses with ErrLastAdmin what would leave nobody who can
+	// administer. The command line does without it, being the way back in.
+	KeepAdmin bool
 }
 
 // Event is an entry of the audit log.

@@ -19,6 +19,9 @@ func Begin(ctx context.Context, s *Service, a Account, c Client) (Grant, error) 
 	return s.begin(ctx, s.current.Load(), a, c)
 }
 
+// Decoy is the hash that a password for a name that is nobody's is compared with.
+func Decoy(ctx context.Context, s *Service, name string) (string, error) { return s.decoy(ctx, name) }
+
 // Try is one attempt at a password, without the cost of comparing one.
 type Try struct {
 	attempt *attempt
@@ -61,3 +64,9 @@ func SignAccessAsAssertion(s *Service, access string) (string, error) {
 	}
 	return s.current.Load().ring.assert.sign(typeAccess, payload)
 }
+
+// Poll reads the feed and the keys as Follow does twice a second.
+func Poll(ctx context.Context, s *Service) error { return s.poll(ctx) }
+
+// Prune has the store forget as Follow does once an hour.
+func Prune(ctx context.Context, s *Service) { s.prune(ctx) }

@@ -142,6 +142,29 @@ func TestAnImportWithAFaultChangesNothingAndTellsAll(t *testing.T) {
 	}
 }
 
+// Where columns have slipped, every account would have its neighbour's secret
+// for a name that logs, tokens and applications show.
+func TestAHashInTheColumnOfSomethingShownIsRefused(t *testing.T) {
+	r := newRig(t)
+	const apr = "$apr1$saltsalt$dWdGZb3dLvYYEH9OeUT/W1"
+	list := []auth.Imported{
+		imported(oldHash),
+		imported("bob", func(in *auth.Imported) { in.Name = apr }),
+		imported("carol", func(in *auth.Imported) { in.ID = "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=" }),
+		imported("dave", func(in *auth.Imported) { in.Fields = map[string][]string{"phone": {"1", apr}} }),
+		imported("$2b$04$ is how they begin", func(in *auth.Imported) { in.Name = "A. {B}" }),
+	}
+	got := importFaults(t, r.svc.CheckImport(t.Context(), list))
+	const slipped = "is a password hash: have the columns slipped?"
+	if want := []string{"0 username: " + slipped, "1 name: " + slipped, "2 id: " + slipped, "3 fields.phone: " + slipped}; !slices.Equal(got, want) {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+	// What could be made here could not be brought along from here.
+	if _, err := r.svc.AddAccount(t.Context(), auth.NewAccount{Username: oldHash}, auth.Actor{}); err == nil {
+		t.Error("it can be a name all the same")
+	}
+}
+
 func TestNewIDsMeetNeitherEachOtherNorThoseOfTheList(t *testing.T) {
 	r := newRig(t, func(c *auth.Config) { c.IDFormat = "integer" })
 	list := make([]auth.Imported, 3000)

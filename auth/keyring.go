@@ -15,7 +15,7 @@ import (
 // used keyActivation after it was made: by then every instance has read it.
 // keyLag is how much later than that an instance may still use the one before.
 const (
-	keyActivation = time.Second
+	keyActivation = 750 * time.Millisecond
 	keyLag        = time.Second
 )
 
@@ -110,6 +110,19 @@ func newKeyring(c Config, keys []openedKey, now time.Time) (*keyring, error) {
 	var err error
 	r.jwks, err = jwkSet(r.access, r.assert)
 	return r, err
+}
+
+// waits is how long it is until the next key is used; zero: none waits.
+func (r *keyring) waits(now time.Time) time.Duration {
+	var soonest time.Duration
+	for _, c := range []chain{r.access, r.refresh, r.assert} {
+		for _, k := range c.known {
+			if left := k.begins.Sub(now); left > 0 && k.generation > c.current.generation && (soonest == 0 || left < soonest) {
+				soonest = left
+			}
+		}
+	}
+	return soonest
 }
 
 // alike reports whether both make and prove the same.

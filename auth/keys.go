@@ -16,7 +16,7 @@ import (
 // not among them. It is more than followEvery, so that strangers with invented
 // names of keys cause no reading while the store is followed in time; and less
 // than keyActivation, so that a key which signs already is in what was read.
-const keysFresh = 750 * time.Millisecond
+const keysFresh = 600 * time.Millisecond
 
 // KeyInfo is a key as lists show it. Nothing in it is secret.
 type KeyInfo struct {
@@ -32,7 +32,7 @@ type KeyInfo struct {
 
 // What becomes of a key.
 const (
-	KeyNext     = "next"     // published, and used within a second or two
+	KeyNext     = "next"     // published, and used within a second
 	KeyCurrent  = "current"  // makes what is new
 	KeyPrevious = "previous" // what it made is good until it is over
 	KeyRetired  = "retired"  // proves nothing any more
@@ -148,7 +148,7 @@ func randomName(rand io.Reader, n int) (string, error) {
 // RotateKeys makes the next key of the uses (KeySign, KeyRefresh, KeyAssert; none
 // named: of all) and answers them.
 //
-// No token is refused for it, and no session ends: until a second later the key
+// No token is refused for it, and no session ends: for keyActivation the key
 // before makes what is new, so that every instance knows the new one first; and
 // what the old key made is good until it is over.
 func (s *Service) RotateKeys(ctx context.Context, by Actor, kinds ...string) ([]KeyInfo, error) {
@@ -274,9 +274,11 @@ func (s *Service) takeUpKeys(ctx context.Context) error {
 // catchUp reads the keys when that was not done for a while, and answers the
 // state as it is then. It is for a token that names a key which this instance
 // does not know: the process that signed it may have been faster. However many
-// such tokens come, there is one reading at a time and a pause after it.
+// such tokens come, there is one reading at a time and a pause after it; what was
+// read while one waited will do, however long the reading took.
 func (s *Service) catchUp() *state {
-	stale := func() bool { return s.now().Sub(time.Unix(0, s.keysRead.Load())) >= keysFresh }
+	arrival := s.now()
+	stale := func() bool { return arrival.Sub(time.Unix(0, s.keysRead.Load())) >= keysFresh }
 	if !stale() {
 		return s.current.Load()
 	}

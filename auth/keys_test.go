@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -215,6 +217,64 @@ func TestInventedNamesOfKeysDoNotKeepTheStoreBusy(t *testing.T) {
 	})
 }
 
+// halting is the real store, whose keys take a second to be read while it is
+// slow, and longer for who reads first.
+type halting struct {
+	counting
+	clock atomic.Int64 // nanoseconds since 1970
+	slow  atomic.Bool
+	begun chan struct{} // closed: the first reading is a second old
+	free  chan struct{} // closed: it may end
+}
+
+func (s *halting) now() time.Time { return time.Unix(0, s.clock.Load()) }
+
+func (s *halting) Keys(ctx context.Context) ([]auth.SealedKey, error) {
+	if s.slow.Load() {
+		s.clock.Add(int64(time.Second))
+		if s.reads.Load() == 0 {
+			close(s.begun)
+			<-s.free
+		}
+	}
+	return s.counting.Keys(ctx)
+}
+
+// While the store is slow, a reading takes longer than keys are fresh for. Those
+// who wait behind one must not do the same again one after the other: the
+// revocations wait in that queue too.
+func TestAStoreThatIsSlowIsNotReadOnceForEachInventedKey(t *testing.T) {
+	r := newRig(t)
+	store := &halting{counting: counting{Store: r.store}, begun: make(chan struct{}), free: make(chan struct{})}
+	store.clock.Store(time.Now().UnixNano())
+	r.opts.Store, r.opts.Now = store, store.now
+	svc := r.restart()
+	part := strings.Split(r.begin().AccessToken, ".")
+	forged := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"invented","typ":"at+jwt"}`)) + "." + part[1] + "." + part[2]
+	store.clock.Add(int64(time.Hour))
+	store.reads.Store(0)
+	store.slow.Store(true)
+	var ready, done sync.WaitGroup
+	stranger := func() {
+		ready.Done()
+		_, err := svc.Verify(forged)
+		wantError(t, err, auth.ErrTokenInvalid)
+	}
+	const strangers = 50
+	ready.Add(1 + strangers)
+	done.Go(stranger)
+	<-store.begun
+	for range strangers {
+		done.Go(stranger)
+	}
+	ready.Wait()
+	close(store.free)
+	done.Wait()
+	if n := store.reads.Load(); n > strangers/5 { // some may have come after the second reading
+		t.Errorf("the keys were read %d times for %d tokens", n, strangers)
+	}
+}
+
 func TestTheKeysAreListedWithWhatBecomesOfThem(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t)
@@ -254,7 +314,6 @@ func TestKeysThatNothingLivingNeedsArePruned(t *testing.T) {
 		r := newRig(t, func(c *auth.Config) {
 			c.AccessToken.TTL, c.RefreshToken.TTL, c.RefreshToken.SessionTTL = time.Minute, 5*time.Minute, 10*time.Minute
 		})
-		follow(t, r.svc)
 		left := func(want int) {
 			t.Helper()
 			keys, err := r.store.Keys(t.Context())
@@ -264,10 +323,15 @@ func TestKeysThatNothingLivingNeedsArePruned(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		r.rotate()
-		time.Sleep(9 * time.Minute)
-		left(4)
-		time.Sleep(time.Hour)
-		left(2)
+		for _, wait := range []struct {
+			time.Duration
+			left int
+		}{{time.Minute, 4}, {9*time.Minute + 900*time.Millisecond, 4}, {2 * time.Second, 2}, {time.Hour, 2}} {
+			time.Sleep(wait.Duration)
+			poll(t, r.svc)
+			auth.Prune(t.Context(), r.svc)
+			left(wait.left)
+		}
 		r.verify(r.begin().AccessToken, nil)
 		r.svc = r.restart() // and the generations count on
 		r.rotate()
@@ -310,4 +374,55 @@ func TestAKeyThatDoesNotOpenChangesNothingAndIsTold(t *testing.T) {
 			t.Error("published")
 		}
 	})
+}
+
+// What the command says takes effect within a second, as a revocation does.
+func TestANewKeySignsWithinASecond(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		follow(t, r.svc)
+		for wait := range 10 {
+			time.Sleep(time.Duration(wait) * 70 * time.Millisecond) // wherever between two polls
+			made := r.rotate()
+			time.Sleep(time.Second)
+			if g := r.begin(); !strings.Contains(header(t, g.AccessToken), made[0].ID) || strings.Split(g.RefreshToken, ".")[2] != strconv.FormatInt(made[1].Generation, 10) {
+				t.Errorf("%d: not by %s: %s %s", wait, made[0].ID, header(t, g.AccessToken), g.RefreshToken)
+			}
+		}
+	})
+}
+
+// Two administrators at once are no accident: whatever either was shown is in
+// the store, one of a generation, and the newest comes into use.
+func TestRotationsAtOnceLoseNoKey(t *testing.T) {
+	r := newRig(t)
+	var wg sync.WaitGroup
+	shown := make([][]auth.KeyInfo, 6)
+	for i := range shown {
+		s := r.restart()
+		wg.Go(func() {
+			made, err := s.RotateKeys(t.Context(), auth.Actor{By: "root"}, auth.KeySign)
+			if err != nil {
+				t.Error(err)
+			}
+			shown[i] = made
+		})
+	}
+	wg.Wait()
+	keys, err := r.svc.Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	generations := map[int64]bool{}
+	for _, k := range keys {
+		if k.Use == auth.KeySign && generations[k.Generation] {
+			t.Errorf("two keys of generation %d", k.Generation)
+		}
+		generations[k.Generation] = generations[k.Generation] || k.Use == auth.KeySign
+	}
+	for _, made := range shown {
+		if len(made) != 1 || !slices.ContainsFunc(keys, func(k auth.KeyInfo) bool { return k.ID == made[0].ID }) {
+			t.Errorf("shown %+v, which is not in the store", made)
+		}
+	}
 }

@@ -38,6 +38,9 @@ func (s *Service) Login(ctx context.Context, cr Credentials, c Client) (Grant, e
 	}
 	defer try.cancelled()
 	a, why, err := s.prove(ctx, st, a, cr, c)
+	if errors.Is(err, errUnanswered) {
+		return Grant{}, cmp.Or(try.unanswered(ctx), err)
+	}
 	if err != nil {
 		return Grant{}, err
 	}
@@ -65,14 +68,30 @@ func (s *Service) tellLocked(ctx context.Context, user string, c Client, err err
 	}
 }
 
-// candidate is the account that a folded name claims to be; the zero Account
-// when there is none.
+// candidate is the account that a folded name claims to be. When there is none
+// it has no id, and the hash of some account, which is there to be as slow.
 func (s *Service) candidate(ctx context.Context, name string) (Account, error) {
 	a, err := s.store.FindAccount(ctx, name)
 	if errors.Is(err, ErrNotFound) {
-		return Account{}, nil
+		hash, err := s.decoy(ctx, name)
+		return Account{PasswordHash: hash}, err
 	}
 	return a, unavailable("find an account", err)
+}
+
+// decoy is the hash that a password is compared with for a name that is nobody's:
+// that of an account which the name draws, always the same one. Hashes that an
+// import brought along are up to ten times as slow as the gateway's own, so with
+// one of those for all such names an imported account would be known by its time.
+// Drawn like this, as many names that are nobody's are slow as accounts are.
+func (s *Service) decoy(ctx context.Context, name string) (string, error) {
+	for _, at := range s.throttle.draw(name) {
+		a, err := s.store.AccountFrom(ctx, at)
+		if !errors.Is(err, ErrNotFound) {
+			return a.PasswordHash, unavailable("find an account", err)
+		}
+	}
+	return "", nil
 }
 
 // provePassword says why a password does not prove a candidate, or nothing: for
@@ -85,18 +104,18 @@ func provePassword(ctx context.Context, st *state, a Account, password string) (
 	}
 	same, err := st.hasher.compare(ctx, a.PasswordHash, password)
 	switch {
+	case a.ID == "" && (err == nil || errors.Is(err, errHash)):
+		return whyUnknown, nil // whatever the decoy says
 	case errors.Is(err, errHash):
 		return err.Error(), nil
 	case err != nil:
 		return "", err
-	case a.ID == "":
-		return whyUnknown, nil
 	case a.PasswordHash == "":
 		return "no password", nil
 	case !same:
 		return "wrong password", nil
 	case a.Disabled:
-		return "disabled", nil
+		return "disabled", st.hasher.spend(ctx, a.PasswordHash, password)
 	}
 	return "", nil
 }

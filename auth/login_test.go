@@ -25,6 +25,40 @@ func locked(err error) bool {
 	return errors.As(err, &l) && l.RetryAfter > 0
 }
 
+// An imported hash takes its own time. Names that are nobody's take as often as
+// long, or every account that moved in would be known by it.
+func TestNamesThatAreNobodysAreAsSlowAsAccountsAre(t *testing.T) {
+	r := newRig(t)
+	r.moveIn(movedHash)
+	for i := range 20 {
+		imported := auth.Imported{NewAccount: auth.NewAccount{Username: fmt.Sprint("moved", i)}, PasswordHash: movedHash}
+		if i%2 == 0 {
+			imported.ID = fmt.Sprint(1 + i*i) // an application that counts
+		}
+		if _, err := r.svc.ImportAccounts(t.Context(), []auth.Imported{imported}, auth.Actor{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slow := 0
+	for i := range 100 {
+		name := fmt.Sprint("nobody", i)
+		hash, err := auth.Decoy(t.Context(), r.svc, name)
+		if again, _ := auth.Decoy(t.Context(), r.restart(), name); err != nil || again != hash {
+			t.Fatalf("%s: %v, %q and then %q", name, err, hash, again)
+		}
+		if hash == movedHash {
+			slow++
+		}
+	}
+	if slow < 30 { // 21 of 22 accounts are; where the one that is not has its random id, more names draw it
+		t.Errorf("of 100 names %d are as slow as those that moved in", slow)
+	}
+	// A decoy proves nothing, though its password is right.
+	wantError(t, r.try("nobody1", movedPassword, "192.0.2.1"), auth.ErrInvalidCredentials)
+	wantError(t, r.try("nobody2", movedPassword, "192.0.2.1"), auth.ErrInvalidCredentials)
+	wantError(t, r.tryAlice(movedPassword), nil)
+}
+
 func TestALoginAnswersTokensThatProveTheAccount(t *testing.T) {
 	r := newRig(t)
 	for _, name := range []string{"alice", "ALICE", "alice@example.com", "Ａlice", r.alice.ID} {

@@ -139,13 +139,17 @@ func (s *Service) prove(ctx context.Context, st *state, a Account, cr Credential
 		return Account{}, "unknown; " + reasonOf(err), nil
 	}
 	if err != nil {
-		// Not a failed login: the user may be real, and must not be locked out
-		// for it, nor told that the password is wrong.
+		// Not a failed login: the user may be real, and must not be told that the
+		// password is wrong.
 		s.tell(ctx, Event{Name: EventMigrateFailed, Client: c, Detail: err.Error()})
-		return Account{}, "", fmt.Errorf("ask the old application: %w: %w", &BusyError{RetryAfter: migrateRetry}, err)
+		return Account{}, "", fmt.Errorf("%w: %w: %w", errUnanswered, &BusyError{RetryAfter: migrateRetry}, err)
 	}
 	return s.bringAlong(ctx, st, n, cr, c)
 }
+
+// errUnanswered is a question at the old application of which nobody knows the
+// answer.
+var errUnanswered = errors.New("ask the old application")
 
 // migrateRetry is when to try again while the old application does not answer.
 const migrateRetry = 5 * time.Second
@@ -223,7 +227,10 @@ func (st *state) migrated(n NewAccount, typed string) (a Account, left []string,
 	if email != "" && emailFault(email) != "" {
 		email, left = "", append(left, "email")
 	}
-	a = Account{ID: n.ID, Username: n.Username, Email: email, EmailVerified: email != "" && m.EmailVerified, Roles: st.migratedRoles(n.Roles)}
+	// An address that the user typed is no word of the application's: some look
+	// no further than what stands before the @.
+	verified := m.EmailVerified && email != "" && email == n.Email
+	a = Account{ID: n.ID, Username: n.Username, Email: email, EmailVerified: verified, Roles: st.migratedRoles(n.Roles)}
 	if a.Username == "" && strings.Contains(typed, "@") {
 		a.Username = email
 	}

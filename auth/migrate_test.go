@@ -134,6 +134,29 @@ func TestGuessesAtTheOldApplicationEndInALock(t *testing.T) {
 	}
 }
 
+// No open relay either while the answers say nothing: an application that meets
+// a wrong password with a 500 would be guessed at without end, and one that is
+// down would get all the requests that a stranger cares to send.
+func TestQuestionsThatAreNotAnsweredAreCountedAgainstWhoAsks(t *testing.T) {
+	r, old := newMigratingRig(t)
+	old.away = errors.New("the old application answered 500")
+	var err error
+	for range 60 {
+		if err = r.try("bob", "guess", "192.0.2.1"); locked(err) {
+			break
+		}
+	}
+	if !locked(err) || old.times() != 50 { // ten times lockout.attempts: the limit of an address
+		t.Errorf("%v after %d questions, want a lock after 50", err, old.times())
+	}
+	if err := r.try("carol@example.com", "guess", "192.0.2.1"); !locked(err) {
+		t.Errorf("another name: %v", err)
+	}
+	old.away = nil
+	wantError(t, r.try("bob", "bobs old password", "192.0.2.2"), nil) // the name is not shut out elsewhere
+	wantError(t, r.tryAlice(password), nil)
+}
+
 // Who cannot be asked about may be real: that is no failed login, locks nobody
 // and makes nobody.
 func TestAnOldApplicationThatIsAwayIsNoWrongPassword(t *testing.T) {
@@ -167,6 +190,9 @@ func TestWhatTheOldApplicationSaysBecomesTheAccount(t *testing.T) {
 		{"nothing, for an address", "carol@example.com", auth.NewAccount{}, false, auth.Account{Username: "carol@example.com", Email: "carol@example.com", Roles: []string{"user"}}, "user"},
 		{"everything", "bob", auth.NewAccount{ID: "42", Username: "Bobby", Email: "b@example.com", Name: "Bob", Roles: []string{"ROLE_ADMIN", "wheel", "admin"}, Fields: map[string][]string{"phone": {"1"}}}, true,
 			auth.Account{ID: "42", Username: "Bobby", Email: "b@example.com", EmailVerified: true, Name: "Bob", Roles: []string{"admin"}, Fields: map[string][]string{"phone": {"1"}}}, "admin"},
+		// Programs are known to look no further than the name before the @.
+		{"nothing, for an address that nobody verified", "carol@example.com", auth.NewAccount{}, true, auth.Account{Username: "carol@example.com", Email: "carol@example.com", Roles: []string{"user"}}, "user"},
+		{"the address that was typed", "carol@example.com", auth.NewAccount{Email: "Carol@example.com"}, true, auth.Account{Username: "Carol@example.com", Email: "Carol@example.com", EmailVerified: true, Roles: []string{"user"}}, "user"},
 		{"a username for an address", "carol@example.com", auth.NewAccount{Username: "carol"}, false, auth.Account{Username: "carol", Email: "carol@example.com", Roles: []string{"user"}}, "user"},
 		{"another address", "carol@example.com", auth.NewAccount{Email: "c@example.com"}, false, auth.Account{Username: "c@example.com", Email: "c@example.com", Roles: []string{"user"}}, "user"},
 		{"roles that are none", "bob", auth.NewAccount{Roles: []string{"wheel", "root"}}, false, auth.Account{Username: "bob", Roles: []string{"user"}}, "user"},

@@ -47,6 +47,7 @@ func TestUsernamesAreNeverSomethingElse(t *testing.T) {
 		{"alice＠example.com", "", "@"}, // fullwidth
 		{"42", "", "id"},
 		{"４２", "", "id"}, // fullwidth
+		{"٤٢", "", "id"}, // Arabic, which Python's int reads
 		{"6fa459ea-ee8a-3ca4-894e-db77e160355e", "", "id"},
 		{"6FA459EA-EE8A-3CA4-894E-DB77E160355E", "", "id"},
 		{"6fa459eaee8a3ca4894edb77e160355e", "", "id"},

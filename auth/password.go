@@ -76,7 +76,8 @@ func newHasher(conf Password, rand io.Reader) (*hasher, error) {
 //
 // A hash of another system may be as cheap as a SHA-1. A wrong password for it
 // then costs one of our own as well: no account may answer faster than a name
-// that is nobody's. (The right one costs that too, since it is kept anew.)
+// that is nobody's. (The right one costs that too, since it is kept anew, or
+// else by spend.) One that is dearer than ours shows until its first login.
 func (h *hasher) compare(ctx context.Context, hash, password string) (bool, error) {
 	stored, bad := h.dummy, error(nil)
 	if hash != "" {
@@ -95,6 +96,21 @@ func (h *hasher) compare(ctx context.Context, hash, password string) (bool, erro
 		h.dummy.Matches(password)
 	}
 	return same && hash != "" && bad == nil, bad
+}
+
+// spend costs what keeping a password anew does, where it is right and the hash
+// another system's but nothing is kept.
+func (h *hasher) spend(ctx context.Context, hash, password string) error {
+	if stored, err := legacyhash.Parse(hash); err != nil || h.own(stored) {
+		return nil
+	}
+	leave, err := h.gate.enter(ctx, h.dummy.Memory())
+	if err != nil {
+		return err
+	}
+	defer leave()
+	h.dummy.Matches(password)
+	return nil
 }
 
 // hash makes the hash of a new password, which must be acceptable. An error is

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"runtime"
 	"strings"
@@ -177,5 +179,25 @@ func TestAStoredHashWeighsItsMemory(t *testing.T) {
 	}
 	if _, err := h.compare(t.Context(), "{SSHA}QTt9HekJ1EXMeVyL4ljR77ZN2wrlRf1J", "x"); err != nil {
 		t.Errorf("a light one did not: %v", err)
+	}
+}
+
+// Of a disabled account nothing is kept anew: its right password must not be
+// answered before a wrong one is. What argon2id takes of memory shows that it ran.
+func TestACheapHashOfADisabledAccountCostsAsMuchForTheRightPassword(t *testing.T) {
+	h := newTestHasher(t, nil)
+	sum := sha1.Sum([]byte("right" + "salt"))
+	cheap := "{SSHA}" + base64.StdEncoding.EncodeToString(append(sum[:], "salt"...))
+	for _, password := range []string{"right", "wrong"} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		why, err := provePassword(t.Context(), &state{hasher: h}, Account{ID: "1", PasswordHash: cheap, Disabled: true}, password)
+		runtime.ReadMemStats(&after)
+		if want := map[string]string{"right": "disabled", "wrong": "wrong password"}[password]; why != want || err != nil {
+			t.Errorf("%s: %q, %v", password, why, err)
+		}
+		if after.TotalAlloc-before.TotalAlloc < argonMemory<<10 {
+			t.Errorf("%s: no hash of our own was computed", password)
+		}
 	}
 }

@@ -72,7 +72,7 @@ func (s *Service) accountOf(st *state, r Applicant) (Account, error) {
 	if a.Username == "" {
 		a.Username = a.Email
 	}
-	for _, f := range append(st.accountFaults(a), alphabetFaults(a)...) {
+	for _, f := range append(st.accountFaults(a), strangerFaults(a)...) {
 		// What is wrong with an address is said of the address, not again of the
 		// username that it stands in for.
 		if f.Field != "username" || r.Username != "" || r.Email == "" {
@@ -205,27 +205,46 @@ func (as *applicants) makeRoom(window time.Duration, now time.Time) {
 	}
 }
 
-// alphabetFaults refuses names in which letters of several alphabets stand side
-// by side: with a Cyrillic а in it, "аlice" reads as alice, and folding does not
-// make them one. An administrator may give such a name, a stranger may not.
-func alphabetFaults(a Account) []FieldError {
-	const mixed = "mixes letters of several alphabets, and would look like another name"
-	var faults []FieldError
-	if mixesAlphabets(a.Username) {
-		faults = append(faults, FieldError{"username", mixed})
+// strangerFaults refuses names that a person would take for another's, though
+// folding does not make one of the two, and names that an application would take
+// for a place. An administrator may give such a name, a stranger may not.
+func strangerFaults(a Account) []FieldError {
+	faults := appendFault(nil, "username", strangerFault(a.Username))
+	return appendFault(faults, "email", strangerFault(a.Email))
+}
+
+// strangerFault says what is wrong with a name that a stranger chose; of one that
+// is refused for its length it says nothing. With a Cyrillic а in it, "аlice" reads as
+// alice; with a filler behind it or two spaces for one, nothing at all is seen.
+// And of ../alice an application that keeps a directory for each user makes the
+// directory of another.
+func strangerFault(name string) string {
+	folded := foldShort(name)
+	switch {
+	case mixesAlphabets(folded):
+		return "mixes letters of several alphabets, and would look like another name"
+	case strings.ContainsFunc(name, isInvisible) || strings.Contains(folded, "  "):
+		return "has characters that do not show, and would look like another name"
+	case strings.ContainsAny(folded, `/\`) || folded != "" && strings.Trim(folded, ".") == "":
+		return `must not contain / or \, or be dots alone`
 	}
-	if mixesAlphabets(a.Email) {
-		faults = append(faults, FieldError{"email", mixed})
-	}
-	return faults
+	return ""
+}
+
+// isInvisible finds letters and marks that show nothing: what Unicode has a
+// reader ignore (the rest of that is Cf, which no name holds), and the Braille
+// pattern without dots.
+func isInvisible(r rune) bool {
+	const noDots = '\u2800'
+	return r == noDots || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 // mixesAlphabets reports letters of more than one of the alphabets that look
-// alike, in a name or in one part of an address: its sides and the labels of its
+// alike, in a folded name or in one part of an address: its sides and the labels of its
 // domain may differ, as in иван@example.com. Scripts that share no shapes with
 // Latin stand beside it in many a name.
-func mixesAlphabets(name string) bool {
-	local, domain, _ := strings.Cut(Fold(name), "@")
+func mixesAlphabets(folded string) bool {
+	local, domain, _ := strings.Cut(folded, "@")
 	for _, part := range append(strings.Split(domain, "."), local) {
 		alphabets := 0
 		for _, table := range []*unicode.RangeTable{unicode.Latin, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee, unicode.Coptic, unicode.Lisu} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -130,6 +131,11 @@ func TestNobodyRegistersAsAnother(t *testing.T) {
 		{"alice@example.com", "eve@example.com", "invalid"}, {"alice@example.com", "", "invalid"}, {"alice@example.com", "alice@example.com", "username"},
 		{"42", "", "invalid"}, {"00000000-0000-4000-8000-000000000000", "", "invalid"}, {"аlice", "", "invalid"}, {"αlice", "", "invalid"},
 		{"eve", "аlice@example.com", "invalid"}, {"eve", "alice@еxample.com", "invalid"}, {"alice\u200b", "", "invalid"}, {" alice", "", "invalid"},
+		// A variation selector, a filler, a joiner, a vowel and a pattern that show nothing.
+		{"alice\ufe0f", "", "invalid"}, {"alice\u3164", "", "invalid"}, {"al\u034fice", "", "invalid"}, {"\u17b4alice", "", "invalid"}, {"alice\u2800", "", "invalid"},
+		// Names of places, to an application that keeps a directory for each user.
+		{"..", "", "invalid"}, {"../alice", "", "invalid"}, {"．．／alice", "", "invalid"}, {`..\alice`, "", "invalid"}, {"", "../alice@example.com", "invalid"},
+		{"alice\U000e0100", "", "invalid"}, {"alice\u180b", "", "invalid"}, {"eve", "alice@exam\u034fple.com", "invalid"}, {"ali  ce", "", "invalid"},
 	} {
 		_, err := r.register(auth.Applicant{Username: test.username, Email: test.email, Password: password})
 		var invalid *auth.InvalidError
@@ -143,6 +149,32 @@ func TestNobodyRegistersAsAnother(t *testing.T) {
 		fine.Password = password
 		if _, err := r.register(fine); err != nil {
 			t.Errorf("%q: %v", fine.Username, err)
+		}
+	}
+}
+
+// A stranger's body holds a name of 64 KiB. Folding it again and again takes
+// seconds, and nothing else bounds how many such bodies come: no hash is
+// computed for them, and none is counted.
+func TestANameThatIsTooLongIsRefusedWithoutFoldingIt(t *testing.T) {
+	r := newRig(t, open)
+	long := strings.Repeat("\ufdfa", 10_000) // one character that folds to eighteen
+	for what, a := range map[string]auth.Applicant{
+		"username": {Username: long, Password: password},
+		"email":    {Username: "eve", Email: long + "@example.com", Password: password},
+		"domain":   {Email: "eve@" + long, Password: password},
+		"both":     {Username: long, Email: long, Password: password},
+		"name":     {Username: "eve", Name: long, Password: password},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := r.register(a)
+		runtime.ReadMemStats(&after)
+		if invalid := (*auth.InvalidError)(nil); !errors.As(err, &invalid) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if spent := after.TotalAlloc - before.TotalAlloc; spent > 200<<10 { // folding it once takes more
+			t.Errorf("%s: %d bytes were spent on a name of %d", what, spent, len(long))
 		}
 	}
 }

@@ -127,10 +127,20 @@ func (s *Service) Follow(ctx context.Context) error {
 			return ctx.Err()
 		case <-poll.C:
 			s.poll(ctx)
+			poll.Reset(s.pace())
 		case <-prune.C:
 			s.prune(ctx)
 		}
 	}
+}
+
+// pace is how long to wait with the next poll: until a new key's time has come, so
+// that all instances take to it at once.
+func (s *Service) pace() time.Duration {
+	if wait := s.current.Load().ring.waits(s.now()); wait > 0 {
+		return min(wait, followEvery)
+	}
+	return followEvery
 }
 
 // poll reads the feed on from where it was left, and the keys.

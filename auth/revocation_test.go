@@ -12,18 +12,30 @@ import (
 	"github.com/posternhq/postern/auth"
 )
 
-// follow runs a Service's Follow until the test ends.
-func follow(t *testing.T, s *auth.Service) {
+// follow runs a Service's Follow until the test ends, or stop is called. Two polls
+// for each second that a test sleeps take their time: who sleeps for hours stops
+// first, and polls once afterwards.
+func follow(t *testing.T, s *auth.Service) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Follow(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("Follow ended with %v", err)
 		}
 	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// poll has a Service read what became of the store, once.
+func poll(t *testing.T, s *auth.Service) {
+	t.Helper()
+	if err := auth.Poll(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestARevocationIsHeardOnEveryInstanceWithinASecond(t *testing.T) {

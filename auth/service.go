@@ -43,7 +43,6 @@ type Service struct {
 	applicants *applicants
 	started    time.Time
 
-	demotion    sync.Mutex            // one change that an administrator may not survive at a time
 	reconfigure sync.Mutex            // one change of current at a time
 	current     atomic.Pointer[state] // replaced whole, never changed
 	keysRead    atomic.Int64          // when the keys were read last, in nanoseconds since 1970
@@ -136,7 +135,7 @@ func unavailable(doing string, err error) error {
 	var conflict *ConflictError
 	var invalid *InvalidError
 	switch {
-	case err == nil || errors.Is(err, ErrNotFound) || errors.As(err, &conflict) || errors.As(err, &invalid):
+	case err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrLastAdmin) || errors.As(err, &conflict) || errors.As(err, &invalid):
 		return err
 	case errors.Is(err, ErrUnavailable) || errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", doing, err) // a client that hung up is no fault

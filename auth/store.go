@@ -27,6 +27,9 @@ type Store interface {
 	Account(ctx context.Context, id string) (Account, error)
 	// FindAccount finds an account by id, username or e-mail, folded by Fold.
 	FindAccount(ctx context.Context, name string) (Account, error)
+	// AccountFrom finds the account whose id is this text or comes next after
+	// it, in an order of ids that stays the same. After the last there is none.
+	AccountFrom(ctx context.Context, id string) (Account, error)
 	// Accounts lists all accounts, by folded username.
 	Accounts(ctx context.Context) ([]Account, error)
 	// UpdateAccount changes an account inside one transaction: change gets the
@@ -35,12 +38,14 @@ type Store interface {
 	// differ afterwards the version is raised and a revocation of the older
 	// access tokens is recorded until the given time; when the password changed
 	// or the account became disabled, its sessions but `keep` are revoked too.
-	// With SamePassword a new hash is no change: nothing is outdated by it.
+	// With SamePassword a new hash is no change: nothing is outdated by it. With
+	// KeepAdmin a change after which no account that is not disabled has
+	// AdminRole, and before which this one had it so, is ErrLastAdmin and undone.
 	UpdateAccount(ctx context.Context, id string, u AccountUpdate) (Account, error)
 	// DeleteAccount removes the account and its sessions, and records a
 	// revocation of everything it held: of its tokens up to and with its last
-	// version.
-	DeleteAccount(ctx context.Context, id string, until time.Time) error
+	// version. KeepAdmin is UpdateAccount's.
+	DeleteAccount(ctx context.Context, id string, r Removal) error
 	// CountAccounts says how many accounts there are.
 	CountAccounts(ctx context.Context) (int, error)
 	// CountRoleHolders says how many accounts hold each role.
@@ -135,6 +140,16 @@ type AccountUpdate struct {
 	// another way (a rehash at login): no version, no revocation, no session
 	// ends for it.
 	SamePassword bool
+	KeepAdmin    bool // it must leave an account that can administer
+	// Outdates tells whether the access tokens are outdated by what differs beside
+	// roles, password and disabled, which outdate them anyway; nil: by nothing.
+	Outdates func(before, after Account) bool
+}
+
+// Removal is the end of an account.
+type Removal struct {
+	Until     time.Time // when its last access token has expired
+	KeepAdmin bool      // it must leave an account that can administer
 }
 
 // Rotation asks for a refresh counter to be spent.

@@ -39,8 +39,9 @@ func (st *state) weakness(password string, a Account) (string, error) {
 // good, and people build theirs around words.
 func isOwnName(password string, a Account) bool {
 	folded := strings.TrimSpace(Fold(password))
-	local, domain, _ := strings.Cut(Fold(a.Email), "@")
-	for _, name := range []string{Fold(a.ID), Fold(a.Username), Fold(a.Name), Fold(a.Email), local, domain} {
+	local, domain, _ := strings.Cut(foldShort(a.Email), "@")
+	// What is too long for a name is refused for that.
+	for _, name := range []string{foldShort(a.ID), foldShort(a.Username), foldShort(a.Name), foldShort(a.Email), local, domain} {
 		if name != "" && folded == strings.TrimSpace(name) {
 			return true
 		}

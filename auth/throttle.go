@@ -5,6 +5,9 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -72,6 +75,16 @@ func (t *throttle) digest(name string) string {
 	mac := hmac.New(sha256.New, t.key)
 	mac.Write([]byte(name))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// draw is where to look for the account that a name which is nobody's draws: as
+// hexadecimal and as decimal digits, since ids are either. The key keeps a
+// stranger from knowing which one that is.
+func (t *throttle) draw(name string) [2]string {
+	mac := hmac.New(sha256.New, t.key)
+	mac.Write([]byte("decoy " + name))
+	sum := mac.Sum(nil)
+	return [2]string{hex.EncodeToString(sum[:16]), fmt.Sprintf("%018d", binary.BigEndian.Uint64(sum[16:])%1e18)}
 }
 
 // guess is an attempt at an account, or at a folded name that is nobody's. An
@@ -174,14 +187,30 @@ func (a *attempt) limits() FailureLimits {
 // and the caller must not be told that the password was wrong: guessing would be
 // without limit for as long as the store takes no writes.
 func (a *attempt) failed(ctx context.Context) error {
-	if a.throttle == nil {
-		return nil
-	}
-	defer a.land() // after the store: see begin
 	limits := a.limits()
 	if a.guess.Network != UnknownNetwork {
 		limits.Network = a.conf.Attempts * networkFactor // also where it does not hold back
 	}
+	return a.count(ctx, limits)
+}
+
+// unanswered counts an attempt of which nobody knows whether it was right. Who
+// made it may be real, and is not shut out for a few of them: they do not count
+// against the two together. But they count against the network and the name
+// alone, or an application that answers wrong passwords with an error would be
+// guessed at, and one that is down be flooded, without end.
+func (a *attempt) unanswered(ctx context.Context) error {
+	limits := a.limits()
+	limits.Pair = 0
+	return a.count(ctx, limits)
+}
+
+// count ends the attempt, and counts it against what has a limit.
+func (a *attempt) count(ctx context.Context, limits FailureLimits) error {
+	if a.throttle == nil {
+		return nil
+	}
+	defer a.land() // after the store: see begin
 	// Who hangs up in time must not get a guess for nothing.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()

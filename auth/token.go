@@ -219,7 +219,8 @@ func (c claims) check(issuer string, audiences []string, now time.Time) error {
 	positive := min(c.Expires, c.Issued, c.AuthTime, c.Version) > 0
 	begun := max(c.Issued, c.Before) <= now.Unix() // one clock, no leeway
 	complete := c.Subject != "" && c.Session != "" && c.Username != "" && c.Roles != nil
-	if issuer == "" || c.Issuer != issuer || !ours || !positive || !begun || !complete {
+	named := !slices.Contains(c.Roles, "") // null in a list is read so
+	if issuer == "" || c.Issuer != issuer || !ours || !positive || !begun || !complete || !named {
 		return ErrTokenInvalid
 	}
 	for _, s := range append([]string{c.Subject, c.Session, c.Username, c.Name, c.Email}, c.Roles...) {

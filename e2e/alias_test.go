@@ -339,3 +339,58 @@ func TestAPresetBeforeAnApplicationThatChecksItsOwnTokens(t *testing.T) {
 		}
 	}
 }
+
+// The application still has its old login, which locks nobody out and knows
+// nothing of disabled accounts. A wide open route leads there in no spelling
+// that the application takes for the alias's.
+func TestTheOldLoginIsNotReachedPastItsAlias(t *testing.T) {
+	app := newRecorder(t)
+	open := strings.Replace(aliasConfig, "/api/test/all", "/api/**", 1)
+	g := prepare(t, strings.NewReplacer("{ALIAS}", "{ preset: bezkoder }", "{UPSTREAM}", app.addr).Replace(open))
+	g.addUser("alice", "user")
+	g.start()
+	c := g.client()
+	body := map[string]string{"username": "alice", "password": "wrong-password"}
+	for path, status := range map[string]int{
+		"/api/auth/signin": 401, "/api/auth/%73ignin": 401, "/api/auth/signin/": 404, "/api/auth/SignIn": 404, "/api/AUTH/signin/": 404,
+		"/api/auth/signin%20": 404, "/api/auth/signin.": 404, "/api/auth/SIGNUP": 404,
+	} {
+		c.postJSON(path, body).want(t, status, path)
+	}
+	if seen := app.take(); len(seen) != 0 {
+		t.Errorf("the application got %+v", seen)
+	}
+	c.postJSON("/api/auth/signin2", body).want(t, 200, "another path")
+	c.get("/api/auth/signin/").want(t, 200, "another method")
+}
+
+// TestAliasesComeAndGoWithAReload: the next request is answered as the file then
+// says, a mistake changes nothing, and sessions go on.
+func TestAliasesComeAndGoWithAReload(t *testing.T) {
+	g, _ := startAliased(t, "{ preset: drf-simplejwt }")
+	c := g.client()
+	in := map[string]string{"username": "alice", "password": passwordOf("alice")}
+	r := c.postJSON("/api/token/", in).want(t, 200, "a login")
+	var first struct{ Access, Refresh string }
+	if err := json.Unmarshal([]byte(r.body), &first); err != nil {
+		t.Fatal(err)
+	}
+	g.amend("{ preset: drf-simplejwt }", "{ preset: bezkoder, access_ttl: 2h }")
+	c.postJSON("/api/token/", in).want(t, 404, "the login that has gone")
+	r = c.postJSON("/api/auth/signin", in).want(t, 200, "the login that has come")
+	var second struct{ AccessToken string }
+	if err := json.Unmarshal([]byte(r.body), &second); err != nil {
+		t.Fatal(err)
+	}
+	c.get("/api/test/user", "x-access-token: "+second.AccessToken).want(t, 200, "with the header that has come")
+	c.get("/api/test/user", bearer(first.Access)).want(t, 200, "with the token of before")
+	if got := c.tokens(c.refresh(first.Refresh).want(t, 200, "the refresh token of before")); got.RefreshToken != first.Refresh {
+		t.Error("a session that was begun with a token that stays rotates")
+	}
+	g.edit("preset: bezkoder", "preset: bezcoder")
+	g.reload("reload_refused")
+	c.postJSON("/api/auth/signin", in).want(t, 200, "after a mistake")
+	if check := run(t, g.dir, "", "config", "check", "--config", "gateway.yaml"); check.status != 2 || !strings.Contains(check.stdout+check.stderr, `unknown preset "bezcoder"`) {
+		t.Errorf("config check: %d %s%s", check.status, check.stdout, check.stderr)
+	}
+}

@@ -183,6 +183,20 @@ func (c *client) cookie(path, name string) string {
 	return ""
 }
 
+// cookies is the field that the client would send to a path.
+func (c *client) cookies(path string) string {
+	c.t.Helper()
+	u, err := url.Parse(c.base + path)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var pairs []string
+	for _, cookie := range c.http.Jar.Cookies(u) {
+		pairs = append(pairs, cookie.Name+"="+cookie.Value)
+	}
+	return "Cookie: " + strings.Join(pairs, "; ")
+}
+
 // want fails unless the answer has the status.
 func (r reply) want(t testing.TB, status int, what string) reply {
 	t.Helper()

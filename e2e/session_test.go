@@ -76,8 +76,13 @@ func TestABrowserWhoseTokenWasStolenIsSentToTheLogin(t *testing.T) {
 	if r := g.client().refresh(stolen).want(t, 401, "the thief"); r.code() != "refresh_reused" {
 		t.Errorf("the thief is told %q", r.code())
 	}
+	script := g.client().bare() // of a page that refreshes by itself
+	r := script.do("POST", "/auth/refresh", "", b.cookies("/auth/refresh"))
+	if r.want(t, 401, "the owner's script").code() != "refresh_reused" {
+		t.Errorf("the owner's script is told %q", r.code())
+	}
 	to := b.get("/app/home").want(t, 303, "the page").location()
-	r := b.get(to).want(t, 303, to)
+	r = b.get(to).want(t, 303, to)
 	if r.location() != "/auth/login?rd=%2Fapp%2Fhome" {
 		t.Errorf("sent to %s", r.location())
 	}

@@ -266,6 +266,7 @@ func (c *compiler) build() {
 			t.openers = addOpener(t.openers, p)
 		}
 	}
+	t.taken = t.takenBy(c.config.Taken)
 }
 
 // foldable tells for each folding whether it changes no literal at all.

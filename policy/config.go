@@ -19,6 +19,7 @@ type Config struct {
 	Roles     []string // the roles that exist
 	Upstreams []Upstream
 	Fields    []Field // the profile fields that exist
+	Taken     []Place // what the gateway answers by itself
 }
 
 // Upstream is what the policy has to know of an application behind the

@@ -328,7 +328,7 @@ func (x *explainer) why() string {
 		return "the path is none, or has what no route admits in path_options: " + strings.Join(x.path.doubts.names(), ", ")
 	case ReasonNoRoute:
 		if x.match.route != nil {
-			return "the application may read the path in a way for which there is no route"
+			return "the application may read the path in a way for which there is no route, or that is an alias's"
 		}
 		return "no route has this host and path"
 	case ReasonMethodNotAllowed:

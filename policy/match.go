@@ -41,6 +41,9 @@ func (t *Table) Match(method, host string, p Path) Match {
 	switch {
 	case ok:
 		m.refusal = m.complete(t, s, p, first)
+		if m.refusal == ReasonNone && m.takes(t, p) {
+			m.refusal = ReasonNoRoute
+		}
 	case p.doubts != 0:
 		m.refusal = ReasonBadPath // no route admits them
 	}

@@ -23,6 +23,8 @@ type Table struct {
 	fixed    [foldCount]bool      // folding changes no literal of this table
 	slashes  bool                 // some pattern ends in a slash
 	ordinary bool                 // neither: every profile reads an ordinary path alike
+
+	taken *taken // nil: nothing is
 }
 
 // site is what one host answers: a tree for each folding. A folding that

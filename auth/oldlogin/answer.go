@@ -2,6 +2,7 @@ package oldlogin
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/posternhq/postern/auth"
@@ -38,6 +39,63 @@ func isYes(value any) bool {
 		return len(v) > 0
 	}
 	return false
+}
+
+// refusalIn says how an answer says no although its status says yes; empty: it
+// does not.
+func refusalIn(answer map[string]any) string {
+	for name, value := range answer {
+		switch known := plain(name); known {
+		case "success", "ok", "authenticated", "isauthenticated", "auth", "loggedin", "isloggedin", "valid",
+			"token", "accesstoken", "authtoken", "idtoken", "jwt":
+			if !isYes(value) {
+				return "the answer says that it is no " + known
+			}
+		case "error", "errors", "err", "errormessage", "errordescription", "exception":
+			if isYes(value) {
+				return "the answer tells of an error"
+			}
+		case "status", "statuscode", "code", "result":
+			if saysFailure(value) {
+				return "the answer's " + known + " is one of a failure"
+			}
+		}
+	}
+	return ""
+}
+
+// plain is a name as it is compared: programs write it as accessToken,
+// access_token and AccessToken.
+func plain(name string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
+}
+
+// saysFailure tells whether a status is a word for a failure, or a number that
+// is one in HTTP.
+func saysFailure(status any) bool {
+	for _, text := range texts(status) {
+		switch strings.ToLower(text) {
+		case "error", "fail", "failed", "failure", "ko", "nok", "denied", "unauthorized", "forbidden", "invalid", "false":
+			return true
+		}
+		if n, err := strconv.Atoi(text); err == nil && 400 <= n && n <= 599 {
+			return true
+		}
+	}
+	return status == false
+}
+
+// saysOnlyWords tells whether an answer has a message for a person and nothing
+// for the program: that could be "Welcome" as well as "Wrong password".
+func saysOnlyWords(answer map[string]any) bool {
+	for name := range answer {
+		switch plain(name) {
+		case "message", "msg", "detail", "reason", "info", "title", "description":
+		default:
+			return false
+		}
+	}
+	return len(answer) > 0
 }
 
 // account is what an answer says of the account. A part that is absent, or of a

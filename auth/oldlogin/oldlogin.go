@@ -14,7 +14,10 @@
 // A status of 2xx alone is not enough: applications with pages answer 200 and
 // their form again, and some programs answer 200 with an error inside. So a yes
 // is a 2xx with a JSON object that does not say otherwise, with a bare token (a
-// JWT, as some answer), or with nothing at all. A page never is.
+// JWT, as some answer), or with nothing at all. A page never is. What is taken
+// for a yes by mistake lets everybody in as everybody who has not come along, so
+// a no is looked for under all the names that such programs have for it, and
+// success_field is there for the rest.
 //
 // A no is every other answer but those that say "not now": 408, 429 and 5xx,
 // and an answer too long to be read, leave it open whether the user is real.
@@ -24,6 +27,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -105,7 +109,10 @@ func (c *Client) Login(ctx context.Context, from auth.MigrateFrom, cr auth.Crede
 	if err != nil {
 		return auth.NewAccount{}, err
 	}
-	if from.SuccessField != "" && !says(answer, from.SuccessField) {
+	switch {
+	case from.SuccessField == "" && saysOnlyWords(answer):
+		return auth.NewAccount{}, no("the answer has nothing but a message")
+	case from.SuccessField != "" && !says(answer, from.SuccessField):
 		return auth.NewAccount{}, no("the answer lacks " + from.SuccessField)
 	}
 	return account(answer, from.Fields)
@@ -167,8 +174,22 @@ func judge(status int) error {
 	return no(fmt.Sprintf("the old application answered %d", status))
 }
 
-// bareToken is a JWT in the compact form, as the whole of an answer.
-var bareToken = regexp.MustCompile(`^"?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"?$`)
+// bareToken is what a JWT in the compact form looks like, as the whole of an answer.
+var bareToken = regexp.MustCompile(`^"?([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"?$`)
+
+// isToken tells a JWT, whose header names an algorithm, from the name of a
+// message: error.login.invalid.
+func isToken(text []byte) bool {
+	parts := bareToken.FindSubmatch(text)
+	if parts == nil {
+		return false
+	}
+	header, err := base64.RawURLEncoding.DecodeString(string(parts[1]))
+	var h struct {
+		Alg string `json:"alg"`
+	}
+	return err == nil && json.Unmarshal(header, &h) == nil && h.Alg != ""
+}
 
 // read reads the body of a 2xx. The type of a bare token is not looked at:
 // Express says text/html of every text.
@@ -176,7 +197,7 @@ func read(contentType string, body []byte) (map[string]any, error) {
 	text := bytes.TrimSpace(body)
 	media, _, _ := mime.ParseMediaType(contentType) // what is none is no page either
 	switch {
-	case len(text) == 0 || bareToken.Match(text):
+	case len(text) == 0 || isToken(text):
 		return nil, nil
 	case strings.Contains(media, "html"):
 		return nil, no("the old application answered a page")
@@ -190,15 +211,8 @@ func read(contentType string, body []byte) (map[string]any, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, no("the old application answered more than one JSON object")
 	}
-	for _, name := range []string{"success", "ok", "authenticated"} {
-		if value, there := answer[name]; there && !isYes(value) {
-			return nil, no("the answer says that it is no " + name)
-		}
-	}
-	for _, name := range []string{"error", "errors"} {
-		if isYes(answer[name]) {
-			return nil, no("the answer tells of an error")
-		}
+	if reason := refusalIn(answer); reason != "" {
+		return nil, no(reason)
 	}
 	return answer, nil
 }

@@ -19,7 +19,8 @@ func (l *List) readCSV(in *bufio.Reader, columns map[string]string) error {
 	// A short file ends within what is looked at; its error comes again below.
 	start, _ := in.Peek(peeked)
 	header, _, _ := strings.Cut(strings.TrimLeft(string(start), "\r\n"), "\n")
-	r := csv.NewReader(in)
+	records := &perRecord{r: in, left: peeked}
+	r := csv.NewReader(records)
 	r.Comma = separator(header)
 	r.FieldsPerRecord = -1 // a record of another length is a fault of its line, not the end
 	names, err := r.Read()
@@ -31,9 +32,13 @@ func (l *List) readCSV(in *bufio.Reader, columns map[string]string) error {
 		return err
 	}
 	for {
+		records.left = maxLine
 		record, err := r.Read()
 		if errors.Is(err, io.EOF) {
 			return nil
+		}
+		if errors.Is(err, errLongRecord) {
+			return fmt.Errorf("what follows line %d is longer than %d KiB: is there a quote too many?", l.lastLine(), maxLine>>10)
 		}
 		var bad *csv.ParseError
 		if err != nil && !errors.As(err, &bad) {
@@ -53,6 +58,32 @@ func (l *List) readCSV(in *bufio.Reader, columns map[string]string) error {
 			return err
 		}
 	}
+}
+
+// lastLine is where the last record began that was read; the header is the first.
+func (l *List) lastLine() int {
+	if len(l.Entries) == 0 {
+		return 1
+	}
+	return l.Entries[len(l.Entries)-1].Line
+}
+
+// perRecord bounds what is read for one record. A cell costs a hundred times the
+// comma that it is made of, and one missing quote makes one cell of all the rest.
+type perRecord struct {
+	r    io.Reader
+	left int // for this record, and what is read ahead of the next
+}
+
+var errLongRecord = errors.New("is too long")
+
+func (p *perRecord) Read(b []byte) (int, error) {
+	if p.left <= 0 {
+		return 0, errLongRecord
+	}
+	n, err := p.r.Read(b[:min(len(b), p.left)])
+	p.left -= n
+	return n, err
 }
 
 // plain is a fault of CSV without the place in it: what it stands for has one.

@@ -116,6 +116,9 @@ func TestWhatCannotBeReadAtAllSaysWhy(t *testing.T) {
 		{"columns of an htpasswd", "a:b", "no columns", roster.Options{Columns: map[string]string{"x": "name"}}},
 		{"an unknown format", "a:b", "unknown format", roster.Options{Format: "xml"}},
 		{"a long line", "a:" + strings.Repeat("b", 1<<20), "line 1 is longer than 1024 KiB", roster.Options{}},
+		{"a long header", "username" + strings.Repeat(",", 1<<20), "the header cannot be read: is too long", roster.Options{}},
+		{"a record of commas", "username\nalice\n" + strings.Repeat(",", 2<<20), "what follows line 2 is longer than 1024 KiB", roster.Options{}},
+		{"a long cell", "username\n\"" + strings.Repeat("a\n", 1<<20) + "\"\n", "what follows line 1 is longer than 1024 KiB", roster.Options{}},
 		{"too many", "username\n" + strings.Repeat("a\n", 100_001), "more than 100000 accounts", roster.Options{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

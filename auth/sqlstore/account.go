@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"time"
 
 	"github.com/posternhq/postern/auth"
 )
@@ -63,6 +63,12 @@ func (s *Store) Account(ctx context.Context, id string) (auth.Account, error) {
 	return a, fault("read account", err)
 }
 
+// AccountFrom implements auth.Store.
+func (s *Store) AccountFrom(ctx context.Context, id string) (auth.Account, error) {
+	a, err := scanAccount(s.readers.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id >= $1 ORDER BY id LIMIT 1`, id))
+	return a, fault("read an account from an id on", err)
+}
+
 // FindAccount implements auth.Store.
 func (s *Store) FindAccount(ctx context.Context, name string) (auth.Account, error) {
 	a, err := scanAccount(s.readers.QueryRowContext(ctx, `SELECT `+accountColumns+`
@@ -97,11 +103,20 @@ func (s *Store) UpdateAccount(ctx context.Context, id string, u auth.AccountUpda
 			return err
 		}
 		a = old
-		a.Roles = slices.Clone(old.Roles) // Change may write into the slice
+		a.Roles = slices.Clone(old.Roles) // Change may write into the slice, and into the fields
+		a.Fields = maps.Clone(old.Fields)
+		for name, values := range old.Fields {
+			a.Fields[name] = slices.Clone(values)
+		}
 		if refused = u.Change(&a); refused != nil {
 			return refused
 		}
 		a.ID, a.Version, a.Created, a.Updated = old.ID, old.Version, old.Created, s.now()
+		if u.KeepAdmin && !a.Administers() {
+			if err := replaceable(ctx, q, old); err != nil {
+				return err
+			}
+		}
 		return s.replaceAccount(ctx, q, old, &a, u)
 	})
 	if refused != nil {
@@ -114,17 +129,22 @@ func (s *Store) UpdateAccount(ctx context.Context, id string, u auth.AccountUpda
 }
 
 // DeleteAccount implements auth.Store.
-func (s *Store) DeleteAccount(ctx context.Context, id string, until time.Time) error {
+func (s *Store) DeleteAccount(ctx context.Context, id string, r auth.Removal) error {
 	return fault("delete account", s.write(ctx, func(ctx context.Context, q querier) error {
 		a, err := accountByID(ctx, q, id)
 		if err != nil {
 			return err
 		}
-		if _, err := s.endSessions(ctx, q, id, "", until); err != nil {
+		if r.KeepAdmin {
+			if err := replaceable(ctx, q, a); err != nil {
+				return err
+			}
+		}
+		if _, err := s.endSessions(ctx, q, id, "", r.Until); err != nil {
 			return err
 		}
 		// One above the last version: everything the account was ever given.
-		if err := s.announce(ctx, q, auth.Revocation{Kind: auth.RevokeAccountTokens, ID: id, Version: a.Version + 1, Until: until}); err != nil {
+		if err := s.announce(ctx, q, auth.Revocation{Kind: auth.RevokeAccountTokens, ID: id, Version: a.Version + 1, Until: r.Until}); err != nil {
 			return err
 		}
 		_, err = q.ExecContext(ctx, `DELETE FROM accounts WHERE id = $1`, id)
@@ -188,7 +208,7 @@ func insertAccount(ctx context.Context, q querier, a auth.Account) error {
 func (s *Store) replaceAccount(ctx context.Context, q querier, old auth.Account, a *auth.Account, u auth.AccountUpdate) error {
 	passwordChanged := a.PasswordHash != old.PasswordHash && !u.SamePassword
 	becameDisabled := a.Disabled && !old.Disabled
-	if passwordChanged || a.Disabled != old.Disabled || !slices.Equal(a.Roles, old.Roles) {
+	if passwordChanged || a.Disabled != old.Disabled || !slices.Equal(a.Roles, old.Roles) || u.Outdates != nil && u.Outdates(old, *a) {
 		a.Version++
 		if err := s.announce(ctx, q, auth.Revocation{Kind: auth.RevokeAccountTokens, ID: a.ID, Version: a.Version, Until: u.Until}); err != nil {
 			return err
@@ -212,6 +232,29 @@ func (s *Store) replaceAccount(ctx context.Context, q querier, old auth.Account,
 		return err
 	}
 	return insertNames(ctx, q, *a)
+}
+
+// replaceable is ErrLastAdmin of the one account that can administer. Of two
+// administrators who remove each other the second sees what the first has done: a
+// write is alone here. (PostgreSQL will have to lock the rows that are read.)
+func replaceable(ctx context.Context, q querier, a auth.Account) error {
+	if !a.Administers() {
+		return nil
+	}
+	// Few combinations of roles exist. Which of them hold the role is judged in
+	// Go: they are JSON, and LIKE would find it in another role's name.
+	rows, err := q.QueryContext(ctx, `SELECT DISTINCT roles FROM accounts WHERE id <> $1 AND disabled = 0`, a.ID)
+	others, err := collect(rows, err, func(r row) (a auth.Account, err error) {
+		var text string
+		if err := r.Scan(&text); err != nil {
+			return a, err
+		}
+		return a, json.Unmarshal([]byte(text), &a.Roles)
+	})
+	if err == nil && !slices.ContainsFunc(others, auth.Account.Administers) {
+		return auth.ErrLastAdmin
+	}
+	return err
 }
 
 // insertNames claims the account's names. Two of them may be the same (a

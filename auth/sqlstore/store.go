@@ -93,7 +93,7 @@ func fault(verb string, err error) error {
 		return nil
 	case errors.Is(err, sql.ErrNoRows):
 		return auth.ErrNotFound
-	case errors.Is(err, auth.ErrNotFound), errors.Is(err, auth.ErrUnavailable), errors.As(err, &conflict):
+	case errors.Is(err, auth.ErrNotFound), errors.Is(err, auth.ErrUnavailable), errors.Is(err, auth.ErrLastAdmin), errors.As(err, &conflict):
 		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w", verb, err)

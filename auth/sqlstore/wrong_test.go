@@ -25,9 +25,10 @@ type wrong struct {
 	list     func(context.Context, []auth.Account) error
 	find     func(context.Context, string) (auth.Account, error)
 	read     func(context.Context, string) (auth.Account, error)
+	from     func(context.Context, string) (auth.Account, error)
 	accounts func(context.Context) ([]auth.Account, error)
 	update   func(context.Context, string, auth.AccountUpdate) (auth.Account, error)
-	remove   func(context.Context, string, time.Time) error
+	remove   func(context.Context, string, auth.Removal) error
 	holders  func(context.Context) (map[string]int, error)
 	login    func(context.Context, auth.Session) error
 	sessions func(context.Context, string) ([]auth.Session, error)
@@ -62,14 +63,17 @@ func (w *wrong) FindAccount(ctx context.Context, name string) (auth.Account, err
 func (w *wrong) Account(ctx context.Context, id string) (auth.Account, error) {
 	return or(w.read, w.read != nil, w.Store.Account)(ctx, id)
 }
+func (w *wrong) AccountFrom(ctx context.Context, id string) (auth.Account, error) {
+	return or(w.from, w.from != nil, w.Store.AccountFrom)(ctx, id)
+}
 func (w *wrong) Accounts(ctx context.Context) ([]auth.Account, error) {
 	return or(w.accounts, w.accounts != nil, w.Store.Accounts)(ctx)
 }
 func (w *wrong) UpdateAccount(ctx context.Context, id string, u auth.AccountUpdate) (auth.Account, error) {
 	return or(w.update, w.update != nil, w.Store.UpdateAccount)(ctx, id, u)
 }
-func (w *wrong) DeleteAccount(ctx context.Context, id string, until time.Time) error {
-	return or(w.remove, w.remove != nil, w.Store.DeleteAccount)(ctx, id, until)
+func (w *wrong) DeleteAccount(ctx context.Context, id string, r auth.Removal) error {
+	return or(w.remove, w.remove != nil, w.Store.DeleteAccount)(ctx, id, r)
 }
 func (w *wrong) CountRoleHolders(ctx context.Context) (map[string]int, error) {
 	return or(w.holders, w.holders != nil, w.Store.CountRoleHolders)(ctx)
@@ -177,6 +181,9 @@ func accountFaults() []fault {
 			}
 		}},
 		{"reads an account by any name", "an account is found by each", func(w *wrong, real auth.Store) { w.read = real.FindAccount }},
+		{"answers the same account from wherever", "going on from id to id", func(w *wrong, real auth.Store) {
+			w.from = func(ctx context.Context, _ string) (auth.Account, error) { return real.AccountFrom(ctx, "") }
+		}},
 		{"names the wrong field", "id, username and e-mail share", func(w *wrong, real auth.Store) {
 			w.create = func(ctx context.Context, a auth.Account) error {
 				var c *auth.ConflictError
@@ -227,7 +234,22 @@ func accountFaults() []fault {
 			}
 		}},
 		{"keeps a deleted account", "a deleted account takes", func(w *wrong, _ auth.Store) {
-			w.remove = func(context.Context, string, time.Time) error { return nil }
+			w.remove = func(context.Context, string, auth.Removal) error { return nil }
+		}},
+		{"deletes the last administrator", "the last administrator stays", func(w *wrong, real auth.Store) {
+			w.remove = func(ctx context.Context, id string, r auth.Removal) error {
+				r.KeepAdmin = false
+				return real.DeleteAccount(ctx, id, r)
+			}
+		}},
+		{"has the administrators of two instances go", "of administrators who remove each other", func(w *wrong, real auth.Store) {
+			w.remove = func(ctx context.Context, id string, _ auth.Removal) error {
+				return real.DeleteAccount(ctx, id, auth.Removal{Until: time.Now().Add(time.Hour)})
+			}
+			w.update = func(ctx context.Context, id string, u auth.AccountUpdate) (auth.Account, error) {
+				u.KeepAdmin = false
+				return real.UpdateAccount(ctx, id, u)
+			}
 		}},
 		{"revokes one version too few", "a deleted account takes", func(w *wrong, real auth.Store) {
 			w.feed = func(ctx context.Context, after int64) ([]auth.Revocation, error) {
@@ -254,6 +276,7 @@ func updateFaults() []fault {
 		{"takes a rehash for a new password", "roles, password and disabling", with(func(u *auth.AccountUpdate) { u.SamePassword = false })},
 		{"takes a new password for a rehash", "roles, password and disabling", with(func(u *auth.AccountUpdate) { u.SamePassword = true })},
 		{"ends the session to keep", "roles, password and disabling", with(func(u *auth.AccountUpdate) { u.Keep = "" })},
+		{"demotes the last administrator", "the last administrator stays", with(func(u *auth.AccountUpdate) { u.KeepAdmin = false })},
 		{"goes on after an error of the change", "a change that errs", with(func(u *auth.AccountUpdate) {
 			change := u.Change
 			u.Change = func(a *auth.Account) error { _ = change(a); return nil }

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ func accountPromises() []Promise {
 		{Name: "an account comes back as it went in", Check: checkAccountRoundTrip},
 		{Name: "times come back in UTC to the millisecond", Check: checkTimes},
 		{Name: "accounts are listed by username", Check: checkAccountOrder},
+		{Name: "going on from id to id meets every account once", Check: checkFrom},
 		{Name: "accounts and the holders of each role are counted", Check: checkCounts},
 		{Name: "a deleted account takes its sessions along and everything it held is revoked", Check: checkDelete},
 	}
@@ -116,7 +118,7 @@ func checkCounts(t testing.TB, s, _ auth.Store) {
 	account(t, s, "carol", func(a *auth.Account) { a.Roles = nil })
 	account(t, s, "dave", func(a *auth.Account) { a.Disabled = true })
 	holders(map[string]int{"user": 3, "admin": 1})
-	must(t, "delete", s.DeleteAccount(context.Background(), a.ID, later()))
+	must(t, "delete", s.DeleteAccount(context.Background(), a.ID, auth.Removal{Until: later()}))
 	holders(map[string]int{"user": 2})
 	n, err := s.CountAccounts(context.Background())
 	must(t, "count accounts", err)
@@ -130,7 +132,7 @@ func checkDelete(t testing.TB, s, _ auth.Store) {
 	session(t, s, a.ID, "hers")
 	session(t, s, b.ID, "his")
 	until := later()
-	must(t, "delete", s.DeleteAccount(context.Background(), a.ID, until))
+	must(t, "delete", s.DeleteAccount(context.Background(), a.ID, auth.Removal{Until: until}))
 
 	_, err := s.Account(context.Background(), a.ID)
 	want(t, "read the deleted account", err, auth.ErrNotFound)
@@ -146,4 +148,29 @@ func checkDelete(t testing.TB, s, _ auth.Store) {
 	for _, r := range entries {
 		same(t, "until", r.Until, until)
 	}
+}
+
+// checkFrom walks over the accounts by their ids, and begins between two of them.
+func checkFrom(t testing.TB, s, _ auth.Store) {
+	for _, name := range []string{"carol", "alice", "bob"} {
+		account(t, s, name)
+	}
+	met := map[string]int{}
+	at := ""
+	for range 4 {
+		a, err := s.AccountFrom(context.Background(), at)
+		if errors.Is(err, auth.ErrNotFound) {
+			break
+		}
+		must(t, "go on from "+at, err)
+		met[a.ID]++
+		at = a.ID + "!" // what comes at once after it
+	}
+	same(t, "accounts that were met", met, map[string]int{"id-alice": 1, "id-bob": 1, "id-carol": 1})
+	a, err := s.AccountFrom(context.Background(), "id-b")
+	must(t, "begin between two", err)
+	same(t, "the next", a.ID, "id-bob")
+	a, err = s.AccountFrom(context.Background(), "id-bob")
+	must(t, "begin at one", err)
+	same(t, "the very one", a.PasswordHash, "$hash$bob")
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -17,8 +18,10 @@ func changePromises() []Promise {
 		{Name: "a change is answered as it is stored", Check: checkChange},
 		{Name: "a change that errs changes nothing and its error comes back as it is", Check: checkChangeErrs},
 		{Name: "a change cannot move id, version or creation", Check: checkChangeKeeps},
-		{Name: "roles, password and disabling outdate the tokens and nothing else does", Check: checkOutdating},
+		{Name: "roles, password and disabling outdate the tokens, what is asked for, and nothing else does", Check: checkOutdating},
 		{Name: "roles changed in place are still a change", Check: checkInPlace},
+		{Name: "the last administrator stays where that is asked", Check: checkLastAdmin},
+		{Name: "of administrators who remove each other at once one stays", Shared: true, Check: checkAdminRace},
 		{Name: "no change is lost among many at once", Shared: true, Check: checkChangeRace},
 	}
 }
@@ -94,10 +97,22 @@ type outdating struct {
 	name      string
 	keep      string
 	rehash    bool
+	outdates  bool // what else differs
 	disabled  bool // before
 	change    func(*auth.Account)
 	raised    bool     // the version, with an entry in the feed
 	surviving []string // sessions
+}
+
+// judge is what is asked for: whatever differs in a profile.
+func (c outdating) judge() func(before, after auth.Account) bool {
+	if !c.outdates {
+		return nil
+	}
+	return func(before, after auth.Account) bool {
+		return before.Name != after.Name || before.Email != after.Email || before.EmailVerified != after.EmailVerified ||
+			!maps.EqualFunc(before.Fields, after.Fields, slices.Equal)
+	}
 }
 
 // checkOutdating goes through what a change can be. Too little revoked leaves a
@@ -107,6 +122,16 @@ func checkOutdating(t testing.TB, s, _ auth.Store) {
 	for i, c := range []outdating{
 		{name: "nothing", change: func(*auth.Account) {}, surviving: both},
 		{name: "name, e-mail and fields", change: func(a *auth.Account) { a.Name, a.Email, a.Fields = "N", "n@example.org", nil }, surviving: both},
+		{name: "name", outdates: true, change: func(a *auth.Account) { a.Name = "N" }, raised: true, surviving: both},
+		{name: "e-mail", outdates: true, change: func(a *auth.Account) { a.Email = "m@example.org" }, raised: true, surviving: both},
+		{name: "verification", outdates: true, change: func(a *auth.Account) { a.EmailVerified = !a.EmailVerified }, raised: true, surviving: both},
+		{name: "field", outdates: true, change: func(a *auth.Account) { a.Fields = map[string][]string{"tenant": {"other"}} }, raised: true, surviving: both},
+		{name: "field, in place", outdates: true, change: func(a *auth.Account) {
+			for _, values := range a.Fields {
+				values[0] = "other"
+			}
+		}, raised: true, surviving: both},
+		{name: "nothing, though it would", outdates: true, change: func(*auth.Account) {}, surviving: both},
 		{name: "roles", change: func(a *auth.Account) { a.Roles = []string{"user", "admin"} }, raised: true, surviving: both},
 		{name: "no role left", change: func(a *auth.Account) { a.Roles = nil }, raised: true, surviving: both},
 		{name: "password", change: func(a *auth.Account) { a.PasswordHash = "$new" }, raised: true},
@@ -125,7 +150,8 @@ func checkOutdating(t testing.TB, s, _ auth.Store) {
 // what came with it.
 func (c outdating) check(t testing.TB, s auth.Store, name string) {
 	t.Helper()
-	old, bystander := account(t, s, name), account(t, s, name+"-bystander")
+	old := account(t, s, name, func(a *auth.Account) { a.Fields = map[string][]string{"tenant": {"acme"}} })
+	bystander := account(t, s, name+"-bystander")
 	session(t, s, bystander.ID, name+"-theirs")
 	for _, id := range []string{"a", "b"} {
 		session(t, s, old.ID, name+id)
@@ -137,7 +163,7 @@ func (c outdating) check(t testing.TB, s auth.Store, name string) {
 		c.keep = name + c.keep
 	}
 	before := len(feed(t, s))
-	got := change(t, s, old.ID, auth.AccountUpdate{Keep: c.keep, Until: later(), SamePassword: c.rehash, Change: func(a *auth.Account) error {
+	got := change(t, s, old.ID, auth.AccountUpdate{Keep: c.keep, Until: later(), SamePassword: c.rehash, Outdates: c.judge(), Change: func(a *auth.Account) error {
 		c.change(a)
 		return nil
 	}})

@@ -189,7 +189,7 @@ func checkRemember(t testing.TB, s, other auth.Store) {
 	unknown := auth.Guess{Name: digestA, Network: auth.UnknownNetwork, Account: a.ID}
 	must(t, "remember no address", s.RememberLogin(context.Background(), unknown))
 	same(t, "no address is known", failures(t, s, unknown).Known.IsZero(), true)
-	must(t, "delete", s.DeleteAccount(context.Background(), a.ID, later()))
+	must(t, "delete", s.DeleteAccount(context.Background(), a.ID, auth.Removal{Until: later()}))
 	same(t, "known to a deleted account", failures(t, s, here).Known.IsZero(), true)
 }
 

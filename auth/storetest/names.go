@@ -184,7 +184,7 @@ func checkRenameConflict(t testing.TB, s, _ auth.Store) {
 // does.
 func checkDeleteFreesNames(t testing.TB, s, _ auth.Store) {
 	a := taken(t, s)
-	must(t, "delete", s.DeleteAccount(context.Background(), a.ID, later()))
+	must(t, "delete", s.DeleteAccount(context.Background(), a.ID, auth.Removal{Until: later()}))
 	for _, name := range []string{a.ID, a.Username, a.Email} {
 		_, err := s.FindAccount(context.Background(), name)
 		want(t, "find "+name, err, auth.ErrNotFound)

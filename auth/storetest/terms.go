@@ -145,7 +145,7 @@ func checkRevokedFor(t testing.TB, s, _ auth.Store) {
 	c, _ := begun("carol")
 	change(t, s, c.ID, auth.AccountUpdate{Until: later(), Change: func(a *auth.Account) error { a.Roles = []string{"admin"}; return nil }})
 	d, _ := begun("dave")
-	must(t, "delete", s.DeleteAccount(context.Background(), d.ID, later()))
+	must(t, "delete", s.DeleteAccount(context.Background(), d.ID, auth.Removal{Until: later()}))
 	entries := feed(t, s)
 	same(t, "entries", len(entries), 5)
 	for _, e := range entries {

@@ -31,13 +31,16 @@ func lookups() []verb {
 	return []verb{
 		{"Account", func(ctx context.Context, s auth.Store) error { _, err := s.Account(ctx, "nobody"); return err }},
 		{"FindAccount", func(ctx context.Context, s auth.Store) error { _, err := s.FindAccount(ctx, "nobody"); return err }},
+		{"AccountFrom", func(ctx context.Context, s auth.Store) error { _, err := s.AccountFrom(ctx, "nobody"); return err }},
 		{"UpdateAccount", func(ctx context.Context, s auth.Store) error {
 			_, err := s.UpdateAccount(ctx, "nobody", auth.AccountUpdate{Until: later(), Change: func(*auth.Account) error {
 				return errors.New("changed an account that is not there")
 			}})
 			return err
 		}},
-		{"DeleteAccount", func(ctx context.Context, s auth.Store) error { return s.DeleteAccount(ctx, "nobody", later()) }},
+		{"DeleteAccount", func(ctx context.Context, s auth.Store) error {
+			return s.DeleteAccount(ctx, "nobody", auth.Removal{Until: later()})
+		}},
 		{"CreateSession", func(ctx context.Context, s auth.Store) error {
 			return s.CreateSession(ctx, auth.Session{ID: "s", AccountID: "nobody", Counter: 1, Created: now(), Rotated: now()})
 		}},

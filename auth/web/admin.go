@@ -56,9 +56,10 @@ func (h *Handler) asAdmin(serve administer) http.HandlerFunc {
 	}
 }
 
-// actor is an administrator as the audit log names them.
+// actor is an administrator as the audit log names them, who may not lock all of
+// them out.
 func actor(r *http.Request, admin auth.Principal) auth.Actor {
-	return auth.Actor{By: admin.Username, Client: client(r)}
+	return auth.Actor{By: admin.Username, Client: client(r), KeepAdmin: true}
 }
 
 // users lists all accounts.
@@ -120,19 +121,7 @@ func (h *Handler) changeUser(w http.ResponseWriter, r *http.Request, admin auth.
 	if err != nil {
 		return err
 	}
-	var a auth.Account
-	id := h.idIn(r)
-	set := func() (err error) {
-		a, err = h.service.SetAccount(r.Context(), id, change, actor(r, admin))
-		return err
-	}
-	demotes := change.Roles != nil && !slices.Contains(*change.Roles, auth.AdminRole)
-	disables := change.Disabled != nil && *change.Disabled
-	if demotes || disables {
-		err = h.service.KeepAnAdmin(r.Context(), id, set)
-	} else {
-		err = set()
-	}
+	a, err := h.service.SetAccount(r.Context(), h.idIn(r), change, actor(r, admin))
 	if err != nil {
 		return err
 	}
@@ -187,11 +176,7 @@ func (in input) adminFields() (map[string][]string, error) {
 
 // deleteUser removes an account and ends its sessions.
 func (h *Handler) deleteUser(w http.ResponseWriter, r *http.Request, admin auth.Principal) error {
-	id := h.idIn(r)
-	err := h.service.KeepAnAdmin(r.Context(), id, func() error {
-		return h.service.DeleteAccount(r.Context(), id, actor(r, admin))
-	})
-	if err != nil {
+	if err := h.service.DeleteAccount(r.Context(), h.idIn(r), actor(r, admin)); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"iter"
 	"time"
 
 	"github.com/posternhq/postern/auth"
@@ -233,4 +234,16 @@ func (c Config) LongestAccess() time.Duration {
 		longest = max(longest, a.AccessTTL)
 	}
 	return longest
+}
+
+// Places are the methods and paths of the aliases, but for paths with an id in
+// them: those show what is public.
+func (c Config) Places() iter.Seq2[string, string] {
+	return func(yield func(method, path string) bool) {
+		for _, a := range c.written() {
+			if a.Endpoint != toUser && !yield(a.Method, a.Path) {
+				return
+			}
+		}
+	}
 }

@@ -45,7 +45,9 @@ func (c Config) validateAliases() []auth.Fault {
 	return f.all
 }
 
-// checkPreset judges what stands beside a preset's name.
+// checkPreset judges what stands beside a preset's name. What a preset is made of
+// cannot be changed there: half a preset would be a backend that never was, and
+// its proofs would be about nothing.
 func (a Alias) checkPreset(f *aliasFaults, key string) {
 	known := presetNamed(a.Preset)
 	if known == nil {
@@ -67,7 +69,10 @@ func (a Alias) checkPreset(f *aliasFaults, key string) {
 	}
 }
 
-// checkOne judges an alias that is written out.
+// checkOne judges an alias that is written out. It may stand in for an endpoint
+// of the gateway, whose clients then have to be those of the alias; not for the
+// administration, for forward-auth or for documents that verifiers look for by
+// name: who speaks to these was not written for another backend.
 func (a Alias) checkOne(f *aliasFaults, key, prefix string) {
 	methods := methodsOf(a.Endpoint)
 	switch {
@@ -93,7 +98,10 @@ func (a Alias) checkOne(f *aliasFaults, key, prefix string) {
 	a.checkTokens(f, key)
 }
 
-// checkFields judges the names of fields in request and answer.
+// checkFields judges the names of fields in request and answer. An answer is made
+// of a closed list of fields, so that no spelling reaches a password hash or
+// another secret of the account; a request may name what it likes, since the
+// endpoint ignores what it does not know.
 func (a Alias) checkFields(f *aliasFaults, key string) {
 	for i, field := range a.Request {
 		where := item(key+".request", i)
@@ -117,7 +125,9 @@ func (a Alias) checkFields(f *aliasFaults, key string) {
 // noBody is the word for an answer without a body.
 const noBody = "none"
 
-// checkResponse judges the shape of an answer.
+// checkResponse judges the shape of an answer, of an endpoint or a refusal: each
+// entry is a field or a constant, at a place of its own. Two that share a place
+// would leave it to the order of the list which one a client sees.
 func checkResponse(f *aliasFaults, key string, list []AliasField, known []string) {
 	for i, field := range list {
 		where := item(key, i)
@@ -148,7 +158,8 @@ func takenBefore(list []AliasField, as string) bool {
 	})
 }
 
-// answerFields lists what an endpoint's answer can be made of.
+// answerFields lists what an endpoint's answer can be made of. A public profile
+// has neither address nor roles to give.
 func answerFields(endpoint string) []string {
 	account := []string{"id", "username", "email", "name", "roles"}
 	switch endpoint {
@@ -190,7 +201,9 @@ func lastName(path string) string {
 	return name
 }
 
-// checkTokens judges where the tokens of an answer go.
+// checkTokens judges where the tokens of an answer go. A field that means
+// something else to browsers or proxies carries none; Authorization may, because
+// a client of Spring's reads it there.
 func (a Alias) checkTokens(f *aliasFaults, key string) {
 	if a.ResponseHeader != "" && !answersTokens(a.Endpoint) {
 		f.add(key+".response_header", "%s answers no access token", a.Endpoint)
@@ -207,7 +220,9 @@ func (a Alias) checkTokens(f *aliasFaults, key string) {
 	}
 }
 
-// checkTerms judges what is said of the sessions that an alias begins.
+// checkTerms judges what is said of the sessions that an alias begins. The bound
+// on access_ttl is the one on access_token.ttl: for so long every revocation is
+// remembered, of all sessions.
 func (a Alias) checkTerms(f *aliasFaults, key string) {
 	if a.Preset == "" && a.hasTerms() && !begins(a.Endpoint) && a.Endpoint != toRefresh {
 		f.add(key, "rotate, access_ttl, session_ttl and claims are settled at the login: say them there")
@@ -241,7 +256,8 @@ func (a Alias) checkClaims(f *aliasFaults, key string) {
 	}
 }
 
-// checkProblems judges how refusals are said.
+// checkProblems judges how refusals are said. A refusal stays one: no status
+// below 400 may be given to it, or a client would take it for a success.
 func (a Alias) checkProblems(f *aliasFaults, key string) {
 	for i, p := range a.Problems {
 		where := item(key+".problems", i)
@@ -258,7 +274,8 @@ func (a Alias) checkProblems(f *aliasFaults, key string) {
 	}
 }
 
-// checkPlaces finds two aliases for one path and method.
+// checkPlaces finds two aliases for one path and method, however they name the
+// variable in it. Which of the two answered would depend on their order.
 func (c Config) checkPlaces(f *aliasFaults) {
 	seen := map[string]string{}
 	for _, a := range c.written() {
@@ -291,7 +308,9 @@ var (
 )
 
 // aliasPathFault demands a path that has one reading: the gateway compares it
-// with what a client asks for, byte by byte.
+// with what a client asks for, byte by byte. No escapes, no dot segments, no
+// empty ones; a slash at the end is a part of the path, as Django has it. The
+// one variable is the account of a public profile.
 func aliasPathFault(path, endpoint string) string {
 	if path == "" {
 		return "is missing"

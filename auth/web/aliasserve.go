@@ -37,7 +37,9 @@ type reply struct {
 	d        delivery
 }
 
-// serve answers one request to an alias.
+// serve answers one request to an alias. A person's form is given to the endpoint
+// itself, which knows of pages and cookies; it gets its fields under the names
+// that it expects.
 func (a *served) serve(w http.ResponseWriter, r *http.Request) {
 	if a.standard != nil && r.Method != http.MethodPost && a.Endpoint == toLogin {
 		a.page(w, r)
@@ -71,7 +73,9 @@ func (a *served) page(w http.ResponseWriter, r *http.Request) {
 }
 
 // read reads the body under the endpoint's names. A GET has none: nothing of a
-// query is ever read.
+// query is ever read, since addresses end up in logs and histories. The mode of
+// an alias counts before one that the body asks for: the operator has decided
+// where this client's tokens are kept.
 func (a *served) read(w http.ResponseWriter, r *http.Request) (input, error) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return input{}, nil
@@ -112,7 +116,9 @@ func (a *served) client(r *http.Request) auth.Client {
 	return c
 }
 
-// perform does the endpoint's deed.
+// perform does the endpoint's deed, through the functions that the endpoint uses
+// itself. Of an error nothing has been written yet but, after a failed refresh by
+// cookie, the order to forget the cookies.
 func (a *served) perform(w http.ResponseWriter, r *http.Request, in input) (reply, error) {
 	switch a.Endpoint {
 	case toLogin:
@@ -163,6 +169,9 @@ func granted(status int, g auth.Grant, d delivery) reply {
 	return reply{status: status, standard: body, tree: grantTree(g, d), grant: &g, d: d}
 }
 
+// login proves a password and begins a session on the alias's terms. loginOf
+// would give a form cookies, as a page's form has nowhere else to keep tokens; a
+// form that comes here is a program's.
 func (a *served) login(r *http.Request, in input) (reply, error) {
 	credentials, _, err := loginOf(in)
 	if err != nil {
@@ -173,6 +182,8 @@ func (a *served) login(r *http.Request, in input) (reply, error) {
 	return granted(http.StatusOK, g, d), err
 }
 
+// register makes an account, with roles from the body only where the
+// configuration gives them away: that is the Service's to judge, not an alias's.
 func (a *served) register(r *http.Request, in input) (reply, error) {
 	applicant, _, err := applicantOf(in)
 	if err != nil {
@@ -242,6 +253,7 @@ func (a *served) logout(w http.ResponseWriter, r *http.Request, in input) (reply
 	return done, err
 }
 
+// absentIsFine takes a session that is gone for what was asked for.
 func absentIsFine(err error) error {
 	if errors.Is(err, auth.ErrNotFound) {
 		return nil
@@ -278,6 +290,8 @@ func (a *served) me(r *http.Request, in input) (reply, error) {
 	return reply{status: http.StatusOK, standard: profileOf(account), tree: accountTree(account)}, gone(err)
 }
 
+// password changes it, and answers tokens as the endpoint does: the caller's are
+// outdated by the change. By cookie they go back into cookies.
 func (a *served) password(r *http.Request, in input) (reply, error) {
 	who, err := caller(r)
 	if err == nil {
@@ -300,8 +314,9 @@ func (a *served) password(r *http.Request, in input) (reply, error) {
 	return granted(http.StatusOK, g, d), gone(err)
 }
 
-// answer gives what came of it the shape of the original. Nothing that the
-// client sent is in it.
+// answer gives what came of it the shape of the original. It is made of the deed
+// alone: nothing that the client sent is in it, and no field that the list does
+// not name. An answer with a token is no-store, as ServeHTTP has said already.
 func (a *served) answer(w http.ResponseWriter, r *http.Request, did reply) {
 	status := did.status
 	if a.Status != 0 {
@@ -333,7 +348,9 @@ func (a *served) answer(w http.ResponseWriter, r *http.Request, did reply) {
 }
 
 // sendHeader puts the access token into the alias's field, where a page
-// elsewhere may read it.
+// elsewhere may read it: CORS hides every field that is not exposed, and the
+// original exposed it to everybody. Whether a page may read the answer at all is
+// auth.cors's to say.
 func (a *served) sendHeader(w http.ResponseWriter, token string) {
 	if a.ResponseHeader == "" {
 		return
@@ -349,7 +366,9 @@ func (a *served) sendHeader(w http.ResponseWriter, token string) {
 	w.Header().Set("Access-Control-Expose-Headers", exposed)
 }
 
-// refuse says no in the original's words, where there are any.
+// refuse says no in the original's words, where there are any. The code decides
+// which: an unknown name and a wrong password have one code, so no preset can
+// tell them apart by mistake.
 func (a *served) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.h.problemOf(r, err)
 	if !a.dialect.Write(w, r, p) {

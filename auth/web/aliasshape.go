@@ -86,7 +86,9 @@ func lookup(tree map[string]any, path string) (any, bool) {
 	return nil, false
 }
 
-// nest puts a value into nested objects. What stands in the way stays.
+// nest puts a value into nested objects. What stands in the way stays: a body
+// that has a text where an object is meant is for the endpoint to refuse. Objects
+// on the way are copied, since the body may hold them under another name too.
 func nest(tree map[string]any, path string, v any) {
 	name, rest, nested := strings.Cut(path, ".")
 	if !nested {
@@ -107,7 +109,8 @@ func nest(tree map[string]any, path string, v any) {
 }
 
 // shaped is an answer made of the fields that are listed. A field without a
-// value is left out, as the endpoint would.
+// value is left out, as the endpoint would: a refresh token that went into a
+// cookie, or that a session does not have, is not there as null either.
 func shaped(list []AliasField, tree map[string]any) map[string]any {
 	out := make(map[string]any, len(list))
 	for _, f := range list {
@@ -128,7 +131,8 @@ func accountTree(a auth.Account) map[string]any {
 	}
 }
 
-// grantTree is a grant as the names of answerFields find it.
+// grantTree is a grant as the names of answerFields find it. A refresh token that
+// goes into a cookie is not in it, so that no list can put it into a body too.
 func grantTree(g auth.Grant, d delivery) map[string]any {
 	user := accountTree(g.Account)
 	// The user of the endpoint's own answer has no fields; they can be had by
@@ -154,7 +158,8 @@ func encoded(v any) []byte {
 	return text
 }
 
-// phrase is a problem of an alias, made ready.
+// phrase is a problem of an alias, made ready. Without a shape of its own it is
+// {"message": ...}, as most of these backends have it.
 func (p AliasProblem) phrase() problem.Phrase {
 	made := problem.Phrase{Code: p.Code, Field: p.Field, Status: p.Status, Message: p.Message, Type: jsonType}
 	if p.Code == anyCode {
@@ -255,7 +260,9 @@ func (c Config) Sources() []string {
 	return all
 }
 
-// textOf is a field of an answer as text, for a body that is nothing else.
+// textOf is a field of an answer as text, for a body that is nothing else: a text
+// as it is, without the quotes that JSON gives it. It is sent as text/plain and
+// nosniff, whatever is in it.
 func textOf(tree map[string]any, field string) string {
 	switch v, _ := lookup(tree, field); v := v.(type) {
 	case nil:

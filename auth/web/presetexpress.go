@@ -8,8 +8,13 @@ import (
 )
 
 // presetBezkoder is bezkoder's Node.js Express API: signup, signin with roles in
-// Spring's spelling, and a refresh token that stays. Expresses routes ignore
-// case, and the original is asked under two spellings.
+// Spring's spelling, and a refresh token that stays for a day. Express' routes
+// ignore case, and the original is asked under two spellings. Its ids are
+// numbers of a SQL table or ObjectIds of MongoDB; what reads as a number is one.
+//
+// The original said 404 "User Not found." of an unknown name; here it is a wrong
+// password like any other. It took every role that existed from a signup; here
+// registration.allow_roles decides.
 func presetBezkoder() []Alias {
 	refreshed := []AliasField{to(accessField, "accessToken"), to(refreshField, "refreshToken")}
 	refresh := Alias{
@@ -58,7 +63,8 @@ func presetBezkoder() []Alias {
 
 // presetXAuthToken is the API whose token travels in x-auth-token, and whose
 // refusals are plain texts. The original's token never expired; this one lives a
-// week.
+// week, and can be revoked. Its registration sends the token in the header alone,
+// its login as the whole body.
 func presetXAuthToken() []Alias {
 	text := func(code string, status int, message string) AliasProblem {
 		return AliasProblem{Code: code, Status: status, Message: message, Body: "message"}
@@ -92,6 +98,10 @@ func presetXAccessToken() []Alias {
 	return append(xAccessAuth(), xAccessUsers()...)
 }
 
+// xAccessAuth is "Securing Node.js RESTful APIs": forms or JSON, a token of a day.
+// Its logout is a GET that ended nothing there; here it ends the session of a
+// token in the header. Where the original said 403 or 500 of a token that is
+// missing or bad, it is 401: clients look at auth, which is false.
 func xAccessAuth() []Alias {
 	no := []AliasField{constant("auth", "false"), {Field: "message"}}
 	answer := []AliasField{constant("auth", "true"), to(accessField, "token")}
@@ -118,6 +128,9 @@ func xAccessAuth() []Alias {
 	})
 }
 
+// xAccessUsers is the API with profiles: a token of ten days, an own profile with
+// the address, and one for everybody without. It is asked with and without a
+// slash at the end. The words of its refusals are not known, their shape is.
 func xAccessUsers() []Alias {
 	no := []AliasField{{Field: "status"}, {Field: "message"}}
 	ok := constant("status", "200")
@@ -143,7 +156,10 @@ func xAccessUsers() []Alias {
 	}.apply(list)
 }
 
-// presetNest is the NestJS API with passport-jwt: a bearer token, three days.
+// presetNest is the NestJS API with passport-jwt: a bearer token, three days. Nest
+// answers 201 to every POST, a login too, and its exceptions have a body of their
+// own: message, error, statusCode. The login stands at the path of the gateway's
+// own; a browser's form there is answered as ever.
 func presetNest() []Alias {
 	body := func(title string) []AliasField {
 		return []AliasField{{Field: "message"}, constant("error", title), {Field: "status", As: "statusCode"}}

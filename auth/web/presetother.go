@@ -8,8 +8,10 @@ import (
 )
 
 // presetSimpleJWT is Django REST framework with SimpleJWT as it comes: two
-// tokens, five minutes and a day, no rotation. A browser that opens the login's
-// address gets a form to try it.
+// tokens, five minutes and a day, no rotation (ROTATE_REFRESH_TOKENS is off by
+// default). Frontends look for code token_not_valid before they refresh, and
+// decode token_type and user_id. A browser that opens the login's address gets a
+// form to try it, as REST framework shows one; a program's GET is 405.
 func presetSimpleJWT() []Alias {
 	detail := []AliasField{to("message", "detail")}
 	notValid := []AliasField{to("message", "detail"), constant("code", "token_not_valid")}
@@ -40,8 +42,10 @@ func presetSimpleJWT() []Alias {
 	})
 }
 
-// presetFastAPI is FastAPI with OAuth2PasswordBearer: the login is a form, the
-// tokens live half an hour and a week.
+// presetFastAPI is FastAPI with OAuth2PasswordBearer: the login is a form (RFC 6749
+// 4.3.2, without a client), the tokens live half an hour and a week. The original
+// tells an expired token, 401, from one that is no good, 403. It had no refresh of
+// its own; the gateway's takes the refresh token, which stays.
 func presetFastAPI() []Alias {
 	detail := []AliasField{to("message", "detail")}
 	account := func(above string) []AliasField {
@@ -66,8 +70,9 @@ func presetFastAPI() []Alias {
 }
 
 // presetFlask is Flask with Flask-JWT-Extended: one bearer token of a quarter of
-// an hour. Its own words for tokens are under msg, the application's under
-// message.
+// an hour, and no other way to a new one than the login. The extension's words
+// for tokens are under msg, the application's under message. Of a bad signature
+// the extension says 422; a challenge is 401 here, as for every other token.
 func presetFlask() []Alias {
 	msg := []AliasField{to("message", "msg")}
 	return common{
@@ -84,7 +89,9 @@ func presetFlask() []Alias {
 }
 
 // presetSpring is Spring Security with a JWT filter: the token is in the
-// answer's Authorization, and nothing in the body.
+// answer's Authorization, with its scheme, and nothing in the body. The filter's
+// address is configurable there, and so it is here. Spring's error page says
+// status, error and message.
 func presetSpring() []Alias {
 	body := []AliasField{{Field: "status"}, to("title", "error"), {Field: "message"}}
 	return common{

@@ -85,7 +85,7 @@ func keyRotateCommand(sys *system) *cobra.Command {
 		Long: `Makes the next key that signs access tokens and the next one that seals refresh
 tokens (and, where identity.assertion is enabled, that signs assertions), also
 while gateways serve from the store, and prints them. Nobody is
-logged out: a new key is published first and used a second later, and what the
+logged out: a new key is published first and used within a second, and what the
 old one made stays good until it is over.`,
 		Args: noArgs,
 	}

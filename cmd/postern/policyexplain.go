@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -182,11 +183,11 @@ type stepRow struct {
 // explainRequest decides a request by the table, and says why.
 func explainRequest(file *config.File, table *policy.Table, r policy.Request, caller policy.Caller) explained {
 	path, bad := policy.ParsePath(r.Path)
-	if bad == nil && isOwn(file, r.Path) {
+	if bad == nil && isOwn(file, r.Method, r.Path) {
 		return explained{
 			Method: r.Method, Host: r.Host, Path: r.Path, As: describeSubject(caller.Subject), Client: addressOf(caller),
 			Readings: []string{r.Path}, Steps: []stepRow{}, Decision: "allow", Reason: ownRoute,
-			Why: "this is an endpoint of the gateway's own (auth.prefix), answered before any route is looked for",
+			Why: "this is an endpoint of the gateway's own (auth.prefix, auth.aliases), answered before any route is looked for",
 		}
 	}
 	x := table.Explain(r.Method, r.Host, path, caller)
@@ -211,9 +212,14 @@ func explainRequest(file *config.File, table *policy.Table, r policy.Request, ca
 	return e
 }
 
-// isOwn tells whether a path is one of the gateway's own endpoints.
-func isOwn(file *config.File, path string) bool {
+// isOwn tells whether a request is for one of the gateway's own endpoints.
+func isOwn(file *config.File, method, path string) bool {
 	prefix := file.WebConfig().Prefix
+	for of, alias := range file.WebConfig().Places() {
+		if path == alias && (method == of || method == http.MethodHead && of == http.MethodGet) {
+			return true
+		}
+	}
 	return path == prefix || strings.HasPrefix(path, prefix+"/") || web.WellKnown(path)
 }
 

@@ -99,5 +99,8 @@ func (f *File) Policy() policy.Config {
 	for _, p := range f.Auth.Accounts.Profile.Fields {
 		c.Fields = append(c.Fields, policy.Field{Name: p.Name, Editable: p.Editable})
 	}
+	for method, path := range f.Auth.Web.Places() {
+		c.Taken = append(c.Taken, policy.Place{Method: method, Path: path})
+	}
 	return c
 }
