@@ -19,7 +19,7 @@ func TestTheTargetArrivesByteForByte(t *testing.T) {
 		"lower-case escapes": "/public/%c3%a9", "needless escapes": "/public/%41%7e", "empty query": "/public/x?",
 		"question marks": "/public/x?a?b??", "plus": "/public/a+b", "quotes": "/public/it's", "trailing slash": "/public/x/",
 		"query in UTF-8": "/public/x?q=\xc3\xa9", "query with a hash's escape": "/public/x?q=%23", "bracket": "/public/x?a[]=1",
-		"PC-107": "/public/x?" + strings.Repeat("a=x&", 10000) + "hidden=y",
+		"PC-107": "/public/x?" + strings.Repeat("&", 10000) + "hidden=y",
 	} {
 		t.Run(id, func(t *testing.T) {
 			if got := s.get(target).saw(t).target; got != target {
