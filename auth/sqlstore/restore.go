@@ -38,7 +38,7 @@ func Restore(ctx context.Context, path, from string, prepare func(context.Contex
 
 // restore is Restore for who has claimed path.
 func restore(ctx context.Context, path, from string, prepare func(context.Context, *Store) error) (kept string, err error) {
-	if err := replaceable(ctx, path, from); err != nil {
+	if err := mayReplace(ctx, path, from); err != nil {
 		return "", fault("restore the store", err)
 	}
 	folder, err := os.MkdirTemp(filepath.Dir(path), ".postern-restore-*") // mode 0700
@@ -57,9 +57,9 @@ func restore(ctx context.Context, path, from string, prepare func(context.Contex
 	return kept, fault("restore the store", err)
 }
 
-// replaceable refuses what must not be replaced, and what cannot replace it. A
+// mayReplace refuses what must not be replaced, and what cannot replace it. A
 // store that is damaged or of a newer version is what people restore for.
-func replaceable(ctx context.Context, path, from string) error {
+func mayReplace(ctx context.Context, path, from string) error {
 	if err := mustBeOurs(ctx, from); err != nil {
 		return explain(from, err)
 	}
