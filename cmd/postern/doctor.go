@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,13 +31,15 @@ type checkup struct {
 type doctor struct {
 	sys    *system
 	now    func() time.Time
+	door   *url.URL // the public one; nil: not to be gone through
+	kids   []string // of the keys in the store
 	report []checkup
 }
 
 func doctorCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "doctor",
-		Short: "Check keys, clock, file modes, the store, the configuration and the upstreams",
+		Use:   "doctor [URL]",
+		Short: "Check keys, clock, file modes, the store, the upstreams, and with the public URL the way in",
 		Long: `Looks at everything that a gateway needs, also while one runs, and changes
 nothing. One line says how each check ended, and what to do about it:
 
@@ -48,24 +51,25 @@ nothing. One line says how each check ended, and what to do about it:
   upstreams  each address takes connections and answers HTTP
   bypass     an upstream on this machine cannot be reached from outside it
   gateway    one is running here, and ready
+  door       with the public URL: it leads to this gateway, and a proxy on the
+             way loses neither the Host (where hosts is set) nor a cookie
 
 Warnings alone end with 0, an error with 1.
 
-It does not go through the front door yet: whether a proxy before the gateway
-loses the Host, the scheme or a cookie, and which router profile an application
-really follows, it does not tell.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("going through the front door at %q comes with a later version: write 'postern doctor'", args[0])
-			}
-			return nil
-		},
+It does not tell yet whether a proxy on the way loses the scheme
+(X-Forwarded-Proto), nor which router profile an application really follows.`,
+		Args: cobra.MaximumNArgs(1),
 	}
 	output := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		d := &doctor{sys: sys, now: time.Now}
+		if len(args) == 1 {
+			if d.door, err = parseDoor(args[0]); err != nil {
+				return err
+			}
+		}
 		d.examine(cmd.Context(), cmd)
-		err := printList(sys.stdout, *output, d.report, []string{"STATUS", "CHECK", "FOUND"}, func(c checkup) []string {
+		err = printList(sys.stdout, *output, d.report, []string{"STATUS", "CHECK", "FOUND"}, func(c checkup) []string {
 			if c.Advice != "" {
 				c.Found += ": " + c.Advice
 			}
@@ -129,6 +133,9 @@ func (d *doctor) examine(ctx context.Context, cmd *cobra.Command) {
 	if whole != nil {
 		d.checkUpstreams(ctx, whole)
 		d.checkRunning(whole)
+		if d.door != nil {
+			d.checkDoor(ctx, whole, d.door)
+		}
 	}
 }
 

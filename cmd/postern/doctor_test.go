@@ -58,7 +58,8 @@ func TestTheDoctorsExitStatusIsThatOfItsWorstFinding(t *testing.T) {
 		want int
 	}{
 		{[]string{"doctor"}, exitFailed}, // there is no file
-		{[]string{"doctor", "http://localhost"}, exitUsage},
+		{[]string{"doctor", "localhost"}, exitUsage},
+		{[]string{"doctor", "http://localhost", "http://localhost"}, exitUsage},
 		{[]string{"doctor", "--output", "xml"}, exitUsage},
 	} {
 		var out, errs transcript

@@ -86,6 +86,9 @@ func (d *doctor) checkStore(ctx context.Context, conf config.StoreConfig) {
 		d.fail("store", "stop the gateway and use 'postern restore' with a backup, or the version of Postern that wrote it", "%v", err)
 		return
 	}
+	for _, k := range found.Keys {
+		d.kids = append(d.kids, k.ID)
+	}
 	switch {
 	case found.Locked != nil:
 		d.fail("store", "", "%v", found.Locked)
