@@ -3,14 +3,88 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/pires/go-proxyproto"
 )
+
+// socket is where a unix socket is, and who may connect to it.
+type socket struct {
+	path string
+	mode fs.FileMode // zero: as the umask says
+}
+
+// parseSocket reads unix:PATH, or unix:PATH|MODE with the mode in octal digits:
+// unix:/run/postern.sock|0660. ok is false for an address that is no socket's.
+func parseSocket(address string) (s socket, ok bool, err error) {
+	rest, ok := strings.CutPrefix(address, "unix:")
+	if !ok {
+		return socket{}, false, nil
+	}
+	path, mode, hasMode := strings.Cut(rest, "|")
+	if path == "" {
+		return socket{}, true, errors.New("names no socket: write unix:/run/postern.sock")
+	}
+	if !hasMode {
+		return socket{path: path}, true, nil
+	}
+	bits, err := strconv.ParseUint(mode, 8, 32)
+	if err != nil || bits == 0 || bits > 0o777 {
+		return socket{}, true, fmt.Errorf("%q is no mode of a socket: write unix:%s|0660", mode, path)
+	}
+	return socket{path, fs.FileMode(bits)}, true, nil
+}
+
+// bind makes the listener of an address.
+func bind(address string) (net.Listener, error) {
+	at, ok, err := parseSocket(address)
+	switch {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return net.Listen("tcp", address)
+	}
+	removeStale(at.path)
+	if at.mode == 0 {
+		return net.Listen("unix", at.path)
+	}
+	conf := net.ListenConfig{Control: beforeBind(at.mode)}
+	l, err := conf.Listen(context.Background(), "unix", at.path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(at.path, at.mode); err != nil { // what the umask took away
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// removeStale removes the socket of a program that was killed. One that is
+// still answered is left alone, and binding fails.
+func removeStale(path string) {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&os.ModeSocket == 0 {
+		return
+	}
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		conn.Close()
+		return
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		_ = os.Remove(path) // else binding says what is wrong
+	}
+}
 
 // front is the public listener: it believes what trusted peers say in PROXY
 // protocol of where a connection comes from, and bounds how many there are.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -254,4 +255,94 @@ func TestATooLongAddressIsSaidToBeOne(t *testing.T) {
 			r.notAsked(t)
 		}
 	}
+}
+
+func TestASocketsAddress(t *testing.T) {
+	for _, test := range []struct {
+		address string
+		want    socket
+		is      bool
+		fault   string
+	}{
+		{"127.0.0.1:80", socket{}, false, ""},
+		{"unix:/run/a.sock", socket{path: "/run/a.sock"}, true, ""},
+		{"unix:a.sock", socket{path: "a.sock"}, true, ""},
+		{"unix:/run/a.sock|0660", socket{"/run/a.sock", 0o660}, true, ""},
+		{"unix:/run/a.sock|600", socket{"/run/a.sock", 0o600}, true, ""},
+		{"unix:", socket{}, true, "names no socket"},
+		{"unix:|0660", socket{}, true, "names no socket"},
+		{"unix:/run/a.sock|", socket{}, true, "write unix:/run/a.sock|0660"},
+		{"unix:/run/a.sock|0", socket{}, true, "is no mode"},
+		{"unix:/run/a.sock|0888", socket{}, true, "is no mode"},
+		{"unix:/run/a.sock|4755", socket{}, true, "is no mode"},
+		{"unix:/run/a.sock|rw", socket{}, true, "is no mode"},
+		{"unix:/run/a.sock|0660|0600", socket{}, true, "is no mode"},
+	} {
+		got, is, err := parseSocket(test.address)
+		if got != test.want || is != test.is || (err == nil) != (test.fault == "") || err != nil && !strings.Contains(err.Error(), test.fault) {
+			t.Errorf("%s: %v %t %v", test.address, got, is, err)
+		}
+		var f faults
+		if validateListen(&f, "listen", test.address, true); (len(f) == 0) != (test.fault == "") {
+			t.Errorf("%s: %v", test.address, f)
+		}
+	}
+	var f faults
+	if validateListen(&f, "admin.listen", "unix:/run/a.sock", false); len(f) != 1 {
+		t.Errorf("admin.listen on a socket: %v", f)
+	}
+}
+
+func FuzzParseSocket(f *testing.F) {
+	for _, seed := range []string{"unix:/a|0660", "unix:", "unix:a|", "unix:|", ":80", "unix:/a|00000000660"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, address string) {
+		s, is, err := parseSocket(address)
+		if err != nil && s != (socket{}) || is && err == nil && s.path == "" || s.mode&^0o777 != 0 || !is && s.path != "" {
+			t.Fatalf("%q: %+v %t %v", address, s, is, err)
+		}
+	})
+}
+
+func TestASocketHasTheModeThatIsAskedFor(t *testing.T) {
+	s := newStack(t)
+	for _, mode := range []string{"0600", "0660", "0666"} {
+		conf := s.parts.Config
+		path := filepath.Join(t.TempDir(), "s.sock")
+		conf.Listen = "unix:" + path + "|" + mode
+		server := NewServer(conf, s.gateway, slog.New(slog.DiscardHandler))
+		must(t, server.Listen())
+		info, err := os.Stat(path)
+		must(t, err)
+		if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != mode {
+			t.Errorf("mode %s, want %s", got, mode)
+		}
+		must(t, server.listener.Close())
+		if _, err := os.Stat(path); err == nil {
+			t.Error("the socket is left behind")
+		}
+	}
+}
+
+func TestAnInheritedListenerIsServedAsIfItWereBound(t *testing.T) {
+	s := newStack(t, func(c *setup) { c.gateway.TrustedProxies = []string{"127.0.0.1"} })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	conf := s.parts.Config
+	conf.Listen = "192.0.2.1:1" // which nobody here can bind
+	server := NewServer(conf, s.gateway, slog.New(slog.DiscardHandler))
+	server.Inherit(l)
+	must(t, server.Listen())
+	served := make(chan error, 1)
+	go func() { served <- server.Serve() }()
+	conn, err := net.Dial("tcp", server.Addr())
+	must(t, err)
+	defer conn.Close()
+	write(t, conn, "PROXY TCP4 192.0.2.1 10.0.0.1 4660 443\r\n"+plainGet)
+	if got := s.read(conn, newReader(conn), plainGet, 0).saw(t).header.Get("X-Forwarded-For"); got != "192.0.2.1" {
+		t.Errorf("X-Forwarded-For %q", got)
+	}
+	must(t, server.Shutdown(t.Context()))
+	must(t, <-served)
 }

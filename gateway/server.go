@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -88,12 +87,11 @@ func (s *Server) Listen() error {
 			return err
 		}
 	}
-	network, address := "tcp", s.address
-	if path, ok := strings.CutPrefix(s.address, "unix:"); ok {
-		network, address = "unix", path
-		removeStale(path)
+	if s.listener != nil { // inherited
+		s.listener = s.wrapped(s.listener)
+		return nil
 	}
-	l, err := net.Listen(network, address)
+	l, err := bind(s.address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("listen on %s: another program has it already; stop that one, or set %s (POSTERN_%s) to another address",
@@ -107,29 +105,16 @@ func (s *Server) Listen() error {
 	return nil
 }
 
+// Inherit has the server take a listener that is bound already, in place of its
+// address. Listen then binds nothing.
+func (s *Server) Inherit(l net.Listener) { s.listener = l }
+
 // wrapped is the public listener as front, and the admin listener as it is.
 func (s *Server) wrapped(l net.Listener) net.Listener {
 	if s.trusts == nil {
 		return l
 	}
 	return &front{Listener: l, trusts: s.trusts, most: s.connections}
-}
-
-// removeStale removes the socket of a program that was killed. One that is
-// still answered is left alone, and binding fails.
-func removeStale(path string) {
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode()&os.ModeSocket == 0 {
-		return
-	}
-	conn, err := net.DialTimeout("unix", path, time.Second)
-	if err == nil {
-		conn.Close()
-		return
-	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		_ = os.Remove(path) // else binding says what is wrong
-	}
 }
 
 // ReloadCertificate reads the certificate's files again; without any it does

@@ -137,7 +137,10 @@ func isSite(u *url.URL) bool {
 
 // validateListen accepts host:port, :port and, where unix is true, unix:path.
 func validateListen(f *faults, path, address string, unix bool) {
-	if socket, ok := strings.CutPrefix(address, "unix:"); ok && unix && socket != "" {
+	if _, ok, err := parseSocket(address); ok && unix {
+		if err != nil {
+			f.add(path, "%v", err)
+		}
 		return
 	}
 	_, port, found := strings.Cut(address[max(0, strings.LastIndexByte(address, ':')):], ":")
@@ -237,8 +240,9 @@ func (u *Upstream) validateURLs(f *faults, path string) {
 
 // validateCircle refuses an application that is the gateway itself.
 func (c *Config) validateCircle(f *faults, path string, urls []string) {
+	own, _, _ := parseSocket(c.Listen)
 	for i, raw := range urls {
-		if raw == c.Listen && strings.HasPrefix(raw, "unix:") {
+		if own.path != "" && raw == "unix:"+own.path {
 			f.add(fmt.Sprintf("%s[%d]", path, i), "is Postern itself (listen): requests would go round in circles")
 			continue
 		}

@@ -25,6 +25,7 @@ need node nodejs
 need npm npm
 need gunicorn gunicorn
 need nginx nginx-light
+need systemd-socket-activate systemd
 need caddy caddy
 need haproxy haproxy
 need php php-cli

@@ -128,8 +128,22 @@ func (p *program) snapshot(file *config.File) (*gateway.Snapshot, error) {
 	})
 }
 
-// Listen binds the addresses, so that a taken port fails the start.
+// Listen binds the addresses, so that a taken port fails the start, or takes
+// what the service manager has bound.
 func (p *program) Listen() error {
+	public, admin, err := inherited(p.sys)
+	if err != nil {
+		return err
+	}
+	if public != nil {
+		p.public.Inherit(public)
+	}
+	switch {
+	case admin != nil && p.admin == nil:
+		return errors.Join(usagef("the service manager handed on a socket called %s, and admin.listen is empty: set it, or take the socket away", adminSocket), admin.Close())
+	case admin != nil:
+		p.admin.Inherit(admin)
+	}
 	if err := p.public.Listen(); err != nil {
 		return err
 	}
@@ -157,6 +171,7 @@ func (p *program) Run(ctx context.Context) error {
 		return p.shutdown()
 	})
 	p.log.Info("serving", "listen", p.public.Addr(), "admin", p.adminAddr(), "public_url", p.file.PublicURL, "config", p.file.Path, "version", thisBuild().Version)
+	p.notify(stateReady)
 	err := errors.Join(group.Wait(), p.store.Close())
 	p.log.Info("stopped")
 	return err
@@ -192,6 +207,7 @@ func untilDone(ctx context.Context, err error) error {
 // shutdown lets requests under way end. The admin listener stays up meanwhile
 // and says that the gateway is draining.
 func (p *program) shutdown() error {
+	p.notify(stateStopping)
 	p.log.Info("draining", "timeout", drainTimeout.String())
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()

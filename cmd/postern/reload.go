@@ -54,6 +54,8 @@ func (p *program) watchFile(ctx context.Context, changed chan<- struct{}) error 
 // reload reads the file again and swaps the snapshot, or keeps the old one.
 // The gateway logs and counts either outcome.
 func (p *program) reload(ctx context.Context) {
+	p.notify(stateReloading())
+	defer p.notify(stateReady) // whatever became of it: the old configuration serves on
 	err := p.gateway.Reload(ctx, func() (*gateway.Snapshot, error) {
 		file, err := p.load()
 		if err != nil {
