@@ -51,7 +51,7 @@ func (d *doctor) checkDoor(ctx context.Context, file *config.File, door *url.URL
 // all that can be compared.
 func (d *doctor) checkLeadsHere(ctx context.Context, client *http.Client, door *url.URL) bool {
 	const keys = "/.well-known/jwks.json"
-	resp, body, err := visit(ctx, client, http.MethodGet, door.String()+keys, "", nil)
+	resp, body, err := visit(ctx, client, door.String()+keys, "", nil)
 	if err != nil {
 		d.fail("door", "", "nobody answers at %s: %s", door, oneLine(err))
 		return false
@@ -91,7 +91,7 @@ func (d *doctor) checkCookies(ctx context.Context, client *http.Client, conf web
 	header := http.Header{
 		"Content-Type": {"application/json"}, "Origin": {public.Scheme + "://" + public.Host}, "Cookie": {name + "=" + doorCookie},
 	}
-	resp, _, err := visit(ctx, client, http.MethodPost, door.String()+conf.Prefix+"/refresh", "{}", header)
+	resp, _, err := visit(ctx, client, door.String()+conf.Prefix+"/refresh", "{}", header)
 	if err != nil {
 		d.fail("door", "", "nobody answers at %s%s/refresh: %s", door, conf.Prefix, oneLine(err))
 		return
@@ -109,8 +109,13 @@ func (d *doctor) checkCookies(ctx context.Context, client *http.Client, conf web
 	}
 }
 
-// visit makes one request and reads the start of the answer.
-func visit(ctx context.Context, client *http.Client, method, where, body string, header http.Header) (*http.Response, []byte, error) {
+// visit makes one request, with the header lines, and reads the start of the
+// answer. A body makes it a POST.
+func visit(ctx context.Context, client *http.Client, where, body string, header http.Header) (*http.Response, []byte, error) {
+	method := http.MethodGet
+	if body != "" {
+		method = http.MethodPost
+	}
 	req, err := http.NewRequestWithContext(ctx, method, where, strings.NewReader(body))
 	if err != nil {
 		return nil, nil, err
