@@ -292,8 +292,10 @@ func TestConnectionsThatBreakTakeATargetOutOnlyInARow(t *testing.T) {
 	var h health
 	now := time.Unix(1000, 0)
 	for range 5 {
-		if h.broke(now) || h.broke(now) {
-			t.Fatal("out after two")
+		for n := range brokenInARow - 1 {
+			if h.broke(now) {
+				t.Fatal("out after ", n+1)
+			}
 		}
 		h.answered(now)
 	}
