@@ -114,6 +114,9 @@ func (x *exchange) become(o original) (problem.Problem, bool) {
 	if p, ok := x.checkMethod(); !ok {
 		return p, false
 	}
+	if len(o.target) > maxTarget {
+		return badRequest("The address of the request is too long."), false
+	}
 	if p, ok := x.admitHost(o.host); !ok {
 		return p, false
 	}

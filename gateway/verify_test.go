@@ -73,6 +73,7 @@ func TestBothFamiliesOfHeadersAreJudgedAsTheRequestWouldBe(t *testing.T) {
 		{"a fragment", "GET", "/admin/x#/public/x", "X: x", 403, "bad_path"},
 		{"a backslash", "GET", `/public\..\admin`, "X: x", 403, "bad_path"},
 		{"another spelling of a stricter route", "GET", "/ADMIN/x", bearer(alice), 403, ""},
+		{"a path that is too long", "GET", "/public/" + strings.Repeat("x", maxTarget), "X: x", 403, "bad_request"},
 		{"a method in the query", "POST", "/app/x?_method=DELETE", bearer(alice), 403, "bad_request"},
 		{"a method in lower case", "get", "/app/x", bearer(alice), 403, "bad_request"},
 		{"an echo", "TRACE", "/app/x", bearer(alice), 403, "method_not_allowed"},
