@@ -70,13 +70,18 @@ func withCertificates(list []stand, sides [2][]answer) []stand {
 	names = slices.Compact(names)
 	for _, s := range slices.Clip(list) {
 		for _, name := range names {
-			with := stand{s.client, CertificateOf(name), s.age, s.attributes}
-			for _, other := range names {
-				if certificate(other, with.cert) == holds {
-					with.attributes = with.attributes.with(attribute{kind: attrCert, name: other, segment: -1})
-				}
-			}
-			list = append(list, with)
+			shown := CertificateOf(name)
+			list = append(list, stand{s.client, shown, s.age, s.attributes.with(met(names, shown)...)})
+		}
+	}
+	return list
+}
+
+// met lists the names that a certificate goes by.
+func met(names []string, c Certificate) (list attributes) {
+	for _, name := range names {
+		if certificate(name, c) == holds {
+			list = append(list, attribute{kind: attrCert, name: name, segment: -1})
 		}
 	}
 	return list
