@@ -58,16 +58,7 @@ func stands(sides [2][]answer) (list []stand) {
 // apart. A certificate is one: it meets what names its subject, and what names
 // the common name in it.
 func withCertificates(list []stand, sides [2][]answer) []stand {
-	var names []string
-	for _, a := range append(slices.Clip(sides[0]), sides[1]...) {
-		for _, r := range append(slices.Clip(a.route.allow), a.route.deny...) {
-			if r.cert != "" {
-				names = append(names, r.cert)
-			}
-		}
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
+	names := subjects(sides)
 	for _, s := range slices.Clip(list) {
 		for _, name := range names {
 			shown := CertificateOf(name)
@@ -85,6 +76,18 @@ func met(names []string, c Certificate) (list attributes) {
 		}
 	}
 	return list
+}
+
+// subjects gathers the certificates that rules name, each once.
+func subjects(sides [2][]answer) []string {
+	var names []string
+	for _, a := range append(slices.Clip(sides[0]), sides[1]...) {
+		for _, r := range append(slices.Clip(a.route.allow), a.route.deny...) {
+			names = append(names, r.cert)
+		}
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
 }
 
 // maxDuration is older than any max_age can be.
