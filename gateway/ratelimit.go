@@ -75,16 +75,28 @@ func (l *rateLimit) inherit(old *Snapshot) *rateLimit {
 // limitRate counts an allowed request, or refuses it. It comes after the
 // decision: what is denied takes nothing from anybody's quota, or a stranger
 // could use up that of an address that others share.
+//
+// It counts for every route that the application may take the request for:
+// else /LOGIN, that a wider route answers, would be the way past the limit of
+// /login.
 func (x *exchange) limitRate(now time.Time) bool {
-	l := x.rt.limit
-	if l == nil {
-		return true
+	for i := range x.match.Routes {
+		if l := x.snap.routes[i].limit; l != nil && !x.take(l, now) {
+			return false
+		}
 	}
+	return true
+}
+
+// take counts a request for one limit, or refuses it. The answer tells of the
+// first limit, or of the one that refuses.
+func (x *exchange) take(l *rateLimit, now time.Time) bool {
 	bucket := l.bucketOf(x, now)
 	granted := bucket.AllowN(now, 1)
 	tokens := max(bucket.TokensAt(now), 0)
-	x.answer.rateLimit = l.field(tokens)
-	x.answer.ratePolicy = l.policy
+	if x.answer.ratePolicy == nil || !granted {
+		x.answer.rateLimit, x.answer.ratePolicy = l.field(tokens), l.policy
+	}
 	if granted {
 		return true
 	}

@@ -321,3 +321,30 @@ func BenchmarkRateLimit(b *testing.B) {
 		}
 	}
 }
+
+// What a wider route answers, and the application may take for the limited one,
+// is no way past the limit: else passwords could be guessed at /API/LOGIN.
+func TestAnotherSpellingOfThePathIsNoWayPastALimit(t *testing.T) {
+	s := newStack(t, func(c *setup) {
+		c.policy.Routes = append(c.policy.Routes, policy.Route{Path: "/api/login", Allow: []policy.Rule{{Anyone: true}}}, policy.Route{Path: "/**", Allow: []policy.Rule{{Anyone: true}}})
+		c.options = make([]RouteOptions, len(c.policy.Routes))
+		c.options[len(c.options)-2] = RouteOptions{RateLimit: &RateLimit{Per: "client", Requests: 2, Window: time.Minute}, MaxBody: 10}
+	})
+	s.get("/api/login").wants(t, 200, "")
+	s.get("/api/LOGIN").wants(t, 200, "")
+	for _, path := range []string{"/api/login", "/api/LOGIN", "/API/login", "/api/login/", "/api/log%69n", "/aPi/log%49n/"} {
+		r := s.get(path)
+		r.wants(t, 429, "rate_limited")
+		r.notAsked(t)
+		if r.Header.Get("RateLimit-Policy") == "" {
+			t.Errorf("%s: refused without a word of the limit", path)
+		}
+	}
+	s.get("/api/logout").wants(t, 200, "")
+	s.later(time.Minute)
+	for _, path := range []string{"/api/login", "/api/LOGIN"} {
+		r := s.raw("POST " + path + " HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 11\r\nConnection: close\r\n\r\n12345678901")
+		r.wants(t, 413, "too_large")
+		r.notAsked(t)
+	}
+}

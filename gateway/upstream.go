@@ -87,11 +87,11 @@ func (g *Gateway) forward(x *exchange) {
 		return
 	}
 	o := &x.rt.options
-	if o.MaxBody > 0 && x.r.ContentLength > int64(o.MaxBody) {
+	x.body.limit = x.maxBody()
+	if x.body.limit > 0 && x.r.ContentLength > x.body.limit {
 		x.refuse(problem.Of(problem.TooLarge))
 		return
 	}
-	x.body.limit = int64(o.MaxBody)
 	if !g.aim(x) {
 		x.refuse(problem.Of(problem.BadPath))
 		return
@@ -115,6 +115,17 @@ func (g *Gateway) forward(x *exchange) {
 	}()
 	x.rt.upstream.proxy.ServeHTTP(&x.answer, x.r.WithContext(ctx))
 	x.snap.cleanTrailers(x.answer.Header())
+}
+
+// maxBody is the least that a route admits which the application may take the
+// request for; zero where none has a limit.
+func (x *exchange) maxBody() (least int64) {
+	for i := range x.match.Routes {
+		if n := int64(x.snap.routes[i].options.MaxBody); n > 0 && (least == 0 || n < least) {
+			least = n
+		}
+	}
+	return least
 }
 
 // aim chooses the target, and makes the URL that it is asked for. It answers

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -223,5 +224,33 @@ func TestDecidingAnOrdinaryPathDoesNotAllocate(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", raw, n)
 		}
+	}
+}
+
+func TestAllRoutesThatTheApplicationMayTakeARequestForAreKnown(t *testing.T) {
+	anyone := []Rule{{Anyone: true}}
+	table, findings := Compile(Config{Upstreams: []Upstream{{Name: "app", MethodOverride: true}}, Routes: []Route{
+		{Path: "/**", Allow: anyone}, {Path: "/login", Methods: []string{"GET"}, Allow: anyone},
+		{Path: "/login", Methods: []string{"POST", "PUT", "PATCH"}, Allow: anyone}, {Path: "/login", Methods: []string{"DELETE"}, Allow: anyone}}})
+	if table == nil {
+		t.Fatal(findings)
+	}
+	for request, want := range map[string]string{
+		"GET /x": "[0]", "GET /login": "[1]", "HEAD /login": "[1]", "GET /LOGIN": "[0 1]", "GET /login/": "[0 1]",
+		"POST /login": "[2 3]", "POST /Login": "[0 2 3]", "GET /x/../y": "[]",
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		p, _ := ParsePath(path)
+		m := table.Match(method, "", p)
+		got := []int{}
+		for i := range m.Routes {
+			got = append(got, i)
+		}
+		if fmt.Sprint(got) != want {
+			t.Errorf("%s: routes %v, want %s", request, got, want)
+		}
+	}
+	for range (&Match{}).Routes {
+		t.Error("no request has a route")
 	}
 }

@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 // Match is the route that answers a request, and every other route that the
 // application behind might think is asked for. It is a value, made by
 // Table.Match; the zero value refuses.
@@ -231,6 +233,28 @@ func (m *Match) Route() int {
 		return -1
 	}
 	return m.route.index
+}
+
+// Routes visits, once each, the indexes of all routes that the application may
+// take the request for, its own first: what a route limits must hold for every
+// spelling of its path.
+func (m *Match) Routes(visit func(index int) bool) {
+	if m.Refusal() != ReasonNone {
+		return
+	}
+	seen := make([]int, 0, 8)
+	for i := range m.hits() {
+		for j := range m.methods() {
+			index := m.hitAt(i).end.choose(m.methodAt(j)).index
+			if slices.Contains(seen, index) {
+				continue
+			}
+			seen = append(seen, index)
+			if !visit(index) {
+				return
+			}
+		}
+	}
 }
 
 // Refusal says why the request is refused whoever asks: bad_path, no_route or
