@@ -29,7 +29,7 @@ core.register_action("postern", { "http-req" }, function(txn, verify)
 			asked[name] = list
 		end
 	end
-	local host = txn.sf:req_hdr("host")
+	local host = txn.sf:req_fhdr("host") -- whole: the application gets it with its commas
 	asked["host"] = { host }
 	asked["x-forwarded-for"] = { txn.sf:src() }
 	asked["x-original-method"] = { txn.sf:method() }
