@@ -98,13 +98,14 @@ func (j cookieJar) mark(w http.ResponseWriter, replaced string) {
 	http.SetCookie(w, c)
 }
 
-// life is the Max-Age of a token's cookie; 0 leaves it out, and the cookie ends
-// with the browser.
+// life is the Max-Age of a token's cookie, a part of a second counted as one: a
+// token that was made a moment ago has its whole life. 0 leaves Max-Age out, and
+// the cookie ends with the browser.
 func (j cookieJar) life(d time.Duration) int {
 	if !j.config.Persistent {
 		return 0
 	}
-	return max(int(d/time.Second), 1)
+	return max(int((d+time.Second-1)/time.Second), 1)
 }
 
 // cookie makes one, out of reach of scripts. Domain is left out unless it was

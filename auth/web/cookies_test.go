@@ -118,3 +118,18 @@ func FuzzClaimedSession(f *testing.F) {
 		}
 	})
 }
+
+func TestACookieOfAFreshTokenLivesForItsWholeLife(t *testing.T) {
+	jar := cookieJar{config: Cookie{Persistent: true}}
+	for _, test := range []struct {
+		life time.Duration
+		want int
+	}{{7*24*time.Hour - time.Millisecond, 604800}, {7 * 24 * time.Hour, 604800}, {1500 * time.Millisecond, 2}, {time.Nanosecond, 1}, {0, 1}, {-time.Hour, 1}} {
+		if got := jar.life(test.life); got != test.want {
+			t.Errorf("%v: Max-Age %d, want %d", test.life, got, test.want)
+		}
+	}
+	if got := (cookieJar{}).life(time.Hour); got != 0 {
+		t.Errorf("a cookie that ends with the browser: Max-Age %d", got)
+	}
+}
