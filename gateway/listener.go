@@ -91,7 +91,8 @@ func removeStale(path string) {
 type front struct {
 	net.Listener
 	trusts func(netip.Addr) bool
-	most   int // of connections; zero: as many as the system gives
+	most   int  // of connections; zero: as many as the system gives
+	plain  bool // there is no TLS, so request lines can be read (plainConn)
 
 	open atomic.Int64
 }
@@ -107,7 +108,7 @@ func (f *front) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if f.most == 0 {
-			return f.proxied(conn), nil
+			return f.readable(f.proxied(conn)), nil
 		}
 		n := int(f.open.Add(1))
 		counted := &countedConn{Conn: conn, open: &f.open, crowded: n > f.most}
@@ -115,8 +116,16 @@ func (f *front) Accept() (net.Conn, error) {
 			_ = counted.Close() // nobody is there yet to be told
 			continue
 		}
-		return f.proxied(counted), nil
+		return f.readable(f.proxied(counted)), nil
 	}
+}
+
+// readable lets request lines be looked at where they can be read.
+func (f *front) readable(conn net.Conn) net.Conn {
+	if !f.plain {
+		return conn
+	}
+	return newPlainConn(conn)
 }
 
 // proxied lets a trusted peer say for whom it has connected. One that says
@@ -205,7 +214,7 @@ type crowdedKey struct{}
 func noteCrowd(ctx context.Context, conn net.Conn) context.Context {
 	for {
 		switch c := conn.(type) {
-		case interface{ NetConn() net.Conn }: // TLS
+		case interface{ NetConn() net.Conn }: // TLS, or plainConn
 			conn = c.NetConn()
 		case *proxiedConn:
 			conn = c.Raw()

@@ -43,7 +43,7 @@ type Server struct {
 func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
 	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, clientCAFile: c.TLS.ClientCAFile, http: newHTTPServer(g, log), streams: &g.streams,
 		trusts: g.trusts, connections: c.Limits.Connections}
-	s.http.ConnContext = noteCrowd
+	s.http.ConnContext, s.http.ConnState = noteCrowd, noteIdle
 	if s.certFile != "" {
 		s.http.TLSConfig = &tls.Config{
 			MinVersion: tls.VersionTLS12,
@@ -114,7 +114,7 @@ func (s *Server) wrapped(l net.Listener) net.Listener {
 	if s.trusts == nil {
 		return l
 	}
-	return &front{Listener: l, trusts: s.trusts, most: s.connections}
+	return &front{Listener: l, trusts: s.trusts, most: s.connections, plain: s.certFile == ""}
 }
 
 // ReloadCertificate reads the certificate's files again; without any it does
