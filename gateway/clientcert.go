@@ -42,17 +42,21 @@ func (x *exchange) certificate(now time.Time) policy.Certificate {
 	if now.After(leaf.NotAfter) { // since the handshake
 		return policy.Certificate{}
 	}
-	return policy.Certificate{Subject: subjectOf(leaf)}
+	subject, err := subjectOf(leaf)
+	return policy.Certificate{Subject: subject, Hidden: err != nil}
 }
 
-// subjectOf writes a certificate's subject as RFC 4514 does, with all its parts
-// in the order in which it has them: pkix.Name would sort them, and so make two
-// subjects one. Empty where it cannot be read.
-func subjectOf(c *x509.Certificate) string {
+// subjectOf writes a certificate's subject as policies compare it, with all its
+// parts in the order in which it has them: pkix.Name would sort them, and so
+// make two subjects one.
+func subjectOf(c *x509.Certificate) (string, error) {
 	var names pkix.RDNSequence
 	rest, err := asn1.Unmarshal(c.RawSubject, &names)
 	if err != nil || len(rest) > 0 {
-		return ""
+		return "", fmt.Errorf("a subject with %d bytes behind it: %w", len(rest), err)
 	}
-	return names.String()
+	if len(names) == 0 {
+		return "", nil
+	}
+	return policy.NormalSubject(names.String())
 }

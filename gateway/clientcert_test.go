@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"io"
 	"log/slog"
@@ -219,7 +220,12 @@ func TestADecisionRemembersTheCertificate(t *testing.T) {
 	if d := s.recorded("with"); d.Certificate != "CN=backup,O=Example" || d.User != "root" || d.Roles != "admin" || d.Decision != "allow" {
 		t.Errorf("recorded %+v", d)
 	}
-	if d := s.recorded("without"); d.Certificate != "" || d.Roles != "" {
+	if d := s.recorded("without"); d.Certificate != "" || d.Roles != "" || d.CertHidden {
+		t.Errorf("recorded %+v", d)
+	}
+	s, trust = machines(t, ca, func(c *setup) { c.gateway.TrustedProxies = []string{"127.0.0.1"} })
+	s.askWith(trust, 1, &backup, "/unless/x", "X-Request-Id: proxied")
+	if d := s.recorded("proxied"); d.Certificate != "" || !d.CertHidden || d.Decision != "deny" { // else explain would say that it is allowed
 		t.Errorf("recorded %+v", d)
 	}
 }
@@ -234,6 +240,54 @@ func TestAnAuthorityThatCannotBeReadFailsTheStart(t *testing.T) {
 		conf.TLS = TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem"), ClientCAFile: filepath.Join(dir, test.file)}
 		if err := NewServer(conf, s.gateway, slog.New(slog.DiscardHandler)).Listen(); err == nil || !strings.Contains(err.Error(), test.words) {
 			t.Errorf("%s: %v", test.file, err)
+		}
+	}
+}
+
+// The authorities of directories write DC and UID, of which crypto/x509 knows
+// no names: a rule that names such a subject as openssl prints it must be met.
+func TestASubjectOfADirectoryMeetsTheRuleThatNamesIt(t *testing.T) {
+	ca := newAuthority(t, "ours")
+	named := &policy.ClientCert{Subject: "CN=backup,DC=corp"}
+	s, trust := machines(t, ca, func(c *setup) {
+		c.policy.Routes = append(c.policy.Routes,
+			policy.Route{Path: "/directory", Allow: []policy.Rule{{ClientCert: named}}},
+			policy.Route{Path: "/outside", Allow: []policy.Rule{{ClientCert: &policy.ClientCert{Subject: "backup"}}}, Deny: []policy.Rule{{ClientCert: named}}})
+	})
+	domain := func(value string) pkix.RDNSequence {
+		return pkix.RDNSequence{{{Type: []int{0, 9, 2342, 19200300, 100, 1, 25}, Value: value}}, {{Type: []int{2, 5, 4, 3}, Value: "backup"}}}
+	}
+	for value, status := range map[string][2]int{"corp": {200, 403}, "other": {403, 200}} {
+		raw, err := asn1.Marshal(domain(value))
+		must(t, err)
+		cert := ca.issue(pkix.Name{}, func(c *x509.Certificate) { c.RawSubject = raw })
+		for i, path := range []string{"/directory", "/outside"} {
+			if got, body := s.askWith(trust, 1, &cert, path); got != status[i] {
+				t.Errorf("DC=%s at %s: %d, want %d: %.200s", value, path, got, status[i], body)
+			}
+		}
+	}
+}
+
+// A name of which two programs take different parts is nobody's for a rule that
+// allows, and somebody's for one that denies; and so is one that cannot be read.
+func TestASubjectOfTwoNamesOrNoneIsUnclear(t *testing.T) {
+	ca := newAuthority(t, "ours")
+	name := &policy.ClientCert{Subject: "backup"}
+	s, trust := machines(t, ca, func(c *setup) {
+		c.policy.Routes = append(c.policy.Routes,
+			policy.Route{Path: "/in", Allow: []policy.Rule{{ClientCert: name}}},
+			policy.Route{Path: "/out", Allow: []policy.Rule{{Anyone: true}}, Deny: []policy.Rule{{ClientCert: name}}})
+	})
+	commonName := func(v string) pkix.RelativeDistinguishedNameSET {
+		return pkix.RelativeDistinguishedNameSET{{Type: []int{2, 5, 4, 3}, Value: v}}
+	}
+	raw, err := asn1.Marshal(pkix.RDNSequence{commonName("backup"), commonName("other")})
+	must(t, err)
+	two := ca.issue(pkix.Name{}, func(c *x509.Certificate) { c.RawSubject = raw })
+	for _, path := range []string{"/in", "/out"} {
+		if got, body := s.askWith(trust, 1, &two, path); got != 403 {
+			t.Errorf("%s: %d: %.200s", path, got, body)
 		}
 	}
 }

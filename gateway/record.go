@@ -38,8 +38,9 @@ type Decided struct {
 	Host        string    `json:"host"`
 	Path        string    `json:"path"` // as it was sent; cut when it is longer than what is kept
 	Client      string    `json:"client"`
-	Certificate string    `json:"certificate"` // the subject of the client's own; empty: it has none, or is not known
-	UserID      string    `json:"user_id"`     // empty: nobody was proven
+	Certificate string    `json:"certificate"`        // the subject of the client's own; empty: it has none, or is not known
+	CertHidden  bool      `json:"certificate_hidden"` // it is not known whether the client has one
+	UserID      string    `json:"user_id"`            // empty: nobody was proven
 	User        string    `json:"user"`
 	Roles       string    `json:"roles"`     // joined with ","
 	AuthTime    time.Time `json:"auth_time"` // when the password was given; zero: nobody was proven
@@ -70,6 +71,7 @@ type slot struct {
 	time     time.Time
 	authTime time.Time
 	client   netip.Addr
+	hidden   bool   // the client's certificate
 	decision string // these are of closed sets, and belong to the program or a snapshot
 	reason   string
 	route    string
@@ -91,7 +93,7 @@ func (c *record) add(x *exchange, status int) {
 		return
 	}
 	s.number, s.status = number, status
-	s.time, s.client = x.start, x.client
+	s.time, s.client, s.hidden = x.start, x.client, x.cert.Hidden
 	s.decision, s.reason, s.route, s.rule, s.snapshot = x.decision, x.reason, x.label, x.rule, x.snap.id
 	s.fill(x)
 }
@@ -153,7 +155,7 @@ func (c *record) find(id string) (found Decided, ok bool) {
 func (s *slot) decided() Decided {
 	d := Decided{
 		RequestID: s.part(0), Method: s.part(1), Host: s.part(2), Path: s.part(3), UserID: s.part(4), User: s.part(5), Certificate: s.part(6), Roles: s.part(7),
-		Time: s.time, AuthTime: s.authTime, Decision: s.decision, Reason: s.reason, Route: s.route, Status: s.status, Snapshot: s.snapshot,
+		Time: s.time, AuthTime: s.authTime, Decision: s.decision, Reason: s.reason, Route: s.route, Status: s.status, Snapshot: s.snapshot, CertHidden: s.hidden,
 	}
 	if s.client.IsValid() {
 		d.Client = s.client.String()

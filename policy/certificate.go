@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"strings"
 	"unicode"
 )
@@ -8,17 +9,17 @@ import (
 // Certificate is what a client's connection proved by a certificate of its
 // own. The zero value is no certificate.
 type Certificate struct {
-	// Subject is the distinguished name as RFC 4514 writes it, of a certificate
-	// that was verified: CN=alice,O=Example.
+	// Subject is the distinguished name as NormalSubject writes it, of a
+	// certificate that was verified: CN=alice,O=Example.
 	Subject string
-	// Hidden says that the connection is not the client's own, but a proxy's:
-	// then it is not known what certificate the client has.
+	// Hidden says that it is not known what certificate the client has: the
+	// connection is a proxy's, or the subject cannot be read.
 	Hidden bool
 }
 
 // certificate tells whether the client's certificate is the one that a rule
 // names: by its whole subject, or, where the rule has no "=", by the one common
-// name in it.
+// name in it. With several it is not clear who that is.
 func certificate(names string, c Certificate) verdict {
 	switch {
 	case c.Hidden:
@@ -26,36 +27,34 @@ func certificate(names string, c Certificate) verdict {
 	case c.Subject == "" || names == "":
 		return never
 	}
-	is := c.Subject
-	if !strings.Contains(names, "=") {
-		is = commonName(is)
+	if strings.Contains(names, "=") {
+		return verdictOf(c.Subject == names)
 	}
-	if is == names {
+	common := commonNames(c.Subject)
+	if len(common) > 1 && contains(common, names) {
+		return unclear // two programs could take different ones
+	}
+	return verdictOf(len(common) == 1 && common[0] == names)
+}
+
+// verdictOf is the verdict of what depends on nobody's login.
+func verdictOf(is bool) verdict {
+	if is {
 		return holds
 	}
 	return never
 }
 
-// commonName finds the common name in a subject; empty where there is none, or
-// more than one, of which two programs could take different ones.
-func commonName(subject string) string {
-	found, start := "", 0
-	for i := 0; i <= len(subject); i++ {
-		switch {
-		case i < len(subject) && subject[i] == '\\':
-			i++ // and what it escapes
-		case i >= len(subject) || subject[i] == ',' || subject[i] == '+':
-			value, ok := strings.CutPrefix(subject[start:i], "CN=")
-			if ok && found != "" {
-				return ""
+// commonNames finds the common names in a subject.
+func commonNames(subject string) (names []string) {
+	for _, rdn := range splitName(subject, ',') {
+		for _, attribute := range splitName(rdn, '+') {
+			if value, ok := strings.CutPrefix(attribute, "CN="); ok {
+				names = append(names, unescapeName(value))
 			}
-			if ok {
-				found = value
-			}
-			start = i + 1
 		}
 	}
-	return unescapeName(found)
+	return names
 }
 
 // unescapeName takes the backslashes out. A subject has them before single
@@ -93,6 +92,9 @@ func CertificateOf(text string) Certificate {
 	if text != "" && !strings.Contains(text, "=") {
 		text = "CN=" + escapeName(text)
 	}
+	if normal, err := NormalSubject(text); err == nil {
+		text = normal
+	}
 	return Certificate{Subject: text}
 }
 
@@ -106,10 +108,25 @@ func (c *compiler) clientCert(pos Pos, from *ClientCert) string {
 	switch {
 	case s == "":
 		c.fault(pos, "client_cert: `subject` is empty; no certificate is nobody's")
-	case strings.HasPrefix(s, "/") || strings.Contains(s, " = ") || strings.Contains(s, ", "):
-		c.fault(pos, "client_cert: %q is not written as RFC 4514 does; write what `openssl x509 -noout -subject -nameopt RFC2253` prints after subject=, or the common name alone", s)
 	case s != strings.TrimSpace(s) || strings.ContainsFunc(s, unicode.IsControl):
 		c.fault(pos, "client_cert: %q has spaces around it or control characters", s)
+	case strings.HasPrefix(s, "/") || strings.Contains(s, " = ") || strings.Contains(s, ", "):
+		c.subjectFault(pos, s, errSubject)
+	case strings.Contains(s, "="):
+		normal, err := NormalSubject(s)
+		if err != nil {
+			c.subjectFault(pos, s, err)
+		}
+		return normal
 	}
 	return s
+}
+
+// subjectFault says how a subject is to be written.
+func (c *compiler) subjectFault(pos Pos, subject string, err error) {
+	if !errors.Is(err, errSubject) {
+		c.fault(pos, "client_cert: %q %s", subject, err)
+		return
+	}
+	c.fault(pos, "client_cert: %q %s; write what `openssl x509 -noout -subject -nameopt RFC2253` prints after subject=, or the common name alone", subject, err)
 }

@@ -196,7 +196,7 @@ func TestEveryConditionSaysWhyItMissed(t *testing.T) {
 		{Rule{ClientCert: &ClientCert{"CN=alice,O=x"}}, Caller{Cert: Certificate{Subject: "CN=alice,O=x"}}, true, "the client's certificate is CN=alice,O=x"},
 		{Rule{ClientCert: &ClientCert{"alice"}}, Caller{Cert: Certificate{Subject: "CN=bob"}}, false, "the client's certificate is CN=bob"},
 		{Rule{ClientCert: &ClientCert{"alice"}}, alice, false, "the client has no certificate"},
-		{Rule{ClientCert: &ClientCert{"alice"}, Role: "user"}, Caller{Cert: Certificate{Subject: "CN=alice", Hidden: true}}, false, "the connection is a proxy's, so the client's certificate is not known"},
+		{Rule{ClientCert: &ClientCert{"alice"}, Role: "user"}, Caller{Cert: Certificate{Subject: "CN=alice", Hidden: true}}, false, "the client's certificate is not known: the connection is a proxy's, or the subject cannot be read"},
 		{Rule{MaxAge: time.Hour}, stale, false, "the password was given 1d ago"},
 		{Rule{MaxAge: time.Hour}, timeless, false, "it is not known when the password was given"},
 		{Rule{MaxAge: time.Hour, Role: "user"}, alice, true, "the caller has the role user and the password was given 30s ago"},

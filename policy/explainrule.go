@@ -99,7 +99,7 @@ func address(a netip.Addr) string {
 func (c Certificate) describe() string {
 	switch {
 	case c.Hidden:
-		return "the connection is a proxy's, so the client's certificate is not known"
+		return "the client's certificate is not known: the connection is a proxy's, or the subject cannot be read"
 	case c.Subject == "":
 		return "the client has no certificate"
 	}

@@ -74,7 +74,7 @@ func printRecorded(sys *system, d gateway.Decided) {
 func callerOf(ctx context.Context, file *config.File, d gateway.Decided) policy.Caller {
 	caller := policy.Caller{Now: d.Time, Subject: policy.Subject{ID: d.UserID, Username: d.User, Roles: splitRoles(d.Roles), AuthTime: d.AuthTime}}
 	caller.Client, _ = netip.ParseAddr(d.Client) // empty: behind a unix socket
-	caller.Cert = policy.Certificate{Subject: d.Certificate}
+	caller.Cert = policy.Certificate{Subject: d.Certificate, Hidden: d.CertHidden}
 	fieldsOf(ctx, file, &caller.Subject)
 	return caller
 }
