@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/posternhq/postern/policy"
 )
 
 // believing is a stack that believes what 127.0.0.1 says.
@@ -53,10 +55,34 @@ func TestATrustedPeerSaysForWhomItConnects(t *testing.T) {
 		r.wants(t, 200, "")
 		got := s.log.entries(t, "request", 1)[0]["client"]
 		chain := strings.Join(values(r.saw(t).header, "X-Forwarded-For"), "|")
-		if got != test.client || !strings.HasPrefix(chain, test.client) || strings.Contains(chain, "198.51.100.1") != (test.client == "198.51.100.1") {
+		client := test.client
+		if client == "0.0.0.0" { // for upstreams, which may take no address for the gateway's; here it is none
+			client = ""
+		}
+		if got != client || !strings.HasPrefix(chain, test.client) || strings.Contains(chain, "198.51.100.1") != (test.client == "198.51.100.1") {
 			t.Errorf("%s: the client is %v, X-Forwarded-For %q, want %s", test.name, got, chain, test.client)
 		}
 	}
+}
+
+// Somebody whom the proxy does not know may be anywhere: no to a rule that
+// allows a network, yes to one that denies it, and no proxy of ours.
+func TestAClientThatTheProxyDoesNotKnowIsNowhere(t *testing.T) {
+	s := believing(t, func(c *setup) {
+		c.gateway.TrustedProxies = []string{"127.0.0.1", "0.0.0.0/0"}
+		any := []policy.Rule{{Anyone: true}}
+		c.policy.Routes = append(c.policy.Routes,
+			policy.Route{Path: "/not-from", Allow: any, Deny: []policy.Rule{{CIDR: []string{"192.0.2.0/24"}}}},
+			policy.Route{Path: "/from", Allow: []policy.Rule{{CIDR: []string{"0.0.0.0/0", "::/0"}}}})
+	})
+	for _, path := range []string{"/not-from", "/from", "/auth/verify"} {
+		request := strings.Replace(plainGet, "/public/x", path, 1)
+		r := s.raw("PROXY UNKNOWN\r\n" + strings.Replace(request, "\r\n\r\n", "\r\nX-Original-Method: GET\r\nX-Original-URL: /public/x\r\n\r\n", 1))
+		r.wants(t, 403, "forbidden")
+		r.notAsked(t)
+	}
+	r := s.raw("PROXY TCP4 198.51.100.1 10.0.0.1 4660 443\r\n" + strings.Replace(plainGet, "/public/x", "/not-from", 1))
+	r.wants(t, 200, "")
 }
 
 func TestAllRequestsOfAProxiedConnectionAreItsClients(t *testing.T) {

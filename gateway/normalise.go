@@ -122,6 +122,12 @@ func (x *exchange) readClient() {
 		x.peer = ap.Addr().Unmap().WithZone("")
 	}
 	x.client = x.peer
+	if x.peer.IsValid() && x.peer.IsUnspecified() {
+		// Whom a proxy does not know (see proxiedConn.RemoteAddr). That is no
+		// address: as one it would be outside of every cidr that a rule denies.
+		x.client, x.forwarded = netip.Addr{}, x.peer.String()
+		return
+	}
 	x.peerTrusted = x.snap.trusts(x.peer)
 	if x.peer.IsValid() {
 		x.forwarded = x.peer.String()
