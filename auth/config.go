@@ -48,6 +48,19 @@ type RefreshToken struct {
 	SessionTTL time.Duration `yaml:"session_ttl"`
 }
 
+// defaultReuseGrace is for a lost answer, or several tabs.
+const defaultReuseGrace = 30 * time.Second
+
+// grace is how long a spent token still gets the current one. The default is cut
+// to half of a token's life where that is no longer: who asks for short tokens
+// need not know of it. Config.Validate refuses any other grace as long as that.
+func (r RefreshToken) grace() time.Duration {
+	if r.ReuseGrace >= r.TTL {
+		return r.TTL / 2
+	}
+	return r.ReuseGrace
+}
+
 // Password says how passwords are kept and what a new one must be.
 type Password struct {
 	Algorithm     string `yaml:"algorithm"`
@@ -97,7 +110,7 @@ func DefaultConfig() Config {
 	return Config{
 		Audience:     []string{"postern"},
 		AccessToken:  AccessToken{TTL: 15 * time.Minute, Algorithm: "ES256"},
-		RefreshToken: RefreshToken{TTL: 7 * 24 * time.Hour, ReuseGrace: 30 * time.Second, SessionTTL: 30 * 24 * time.Hour},
+		RefreshToken: RefreshToken{TTL: 7 * 24 * time.Hour, ReuseGrace: defaultReuseGrace, SessionTTL: 30 * 24 * time.Hour},
 		IDFormat:     "uuid",
 		Password:     Password{Algorithm: "argon2id", MinLength: 8, MaxLength: 256, MemoryBudget: 256 << 20},
 		MigrateFrom: MigrateFrom{
@@ -208,7 +221,7 @@ func (c Config) validateTokens(f *faults) {
 	// Within the grace a stolen token that was already spent still answers, so
 	// it stays a matter of retries, not of minutes without end.
 	f.between("refresh_token.reuse_grace", c.RefreshToken.ReuseGrace, 0, 5*time.Minute)
-	if c.RefreshToken.TTL > 0 && c.RefreshToken.ReuseGrace >= c.RefreshToken.TTL {
+	if g := c.RefreshToken.ReuseGrace; c.RefreshToken.TTL > 0 && g >= c.RefreshToken.TTL && g != defaultReuseGrace {
 		f.add("refresh_token.reuse_grace", "must be shorter than refresh_token.ttl (%s)", c.RefreshToken.TTL)
 	}
 	if c.IDFormat != formatUUID && c.IDFormat != formatInteger && c.IDFormat != formatObjectID {

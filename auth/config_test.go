@@ -101,3 +101,29 @@ func TestAmountsOfMemoryAreReadAsWritten(t *testing.T) {
 		}
 	}
 }
+
+// Who writes `refresh_token: { ttl: 10s }` has not said anything wrong.
+func TestTheDefaultGraceYieldsToShortTokens(t *testing.T) {
+	for _, test := range []struct {
+		ttl, grace, want time.Duration // want below zero: a fault
+	}{
+		{7 * 24 * time.Hour, defaultReuseGrace, defaultReuseGrace},
+		{31 * time.Second, defaultReuseGrace, defaultReuseGrace},
+		{30 * time.Second, defaultReuseGrace, 15 * time.Second},
+		{time.Second, defaultReuseGrace, time.Second / 2},
+		{3 * time.Second, 2 * time.Second, 2 * time.Second},
+		{3 * time.Second, 0, 0},
+		{3 * time.Second, 3 * time.Second, -1},
+		{3 * time.Second, 29 * time.Second, -1},
+	} {
+		c := DefaultConfig()
+		c.RefreshToken.TTL, c.RefreshToken.ReuseGrace = test.ttl, test.grace
+		faults := c.Validate()
+		if (len(faults) > 0) != (test.want < 0) {
+			t.Errorf("%v and %v: %+v", test.ttl, test.grace, faults)
+		}
+		if got := c.RefreshToken.grace(); test.want >= 0 && got != test.want {
+			t.Errorf("%v and %v: the grace is %v, want %v", test.ttl, test.grace, got, test.want)
+		}
+	}
+}

@@ -142,7 +142,7 @@ func (st *state) rotation(session string, counter int64, c Client) Rotation {
 	conf := st.config.RefreshToken
 	return Rotation{
 		Session: session, Presented: counter, Generation: st.ring.refresh.current.generation,
-		Grace: conf.ReuseGrace, IdleLimit: conf.TTL, AgeLimit: conf.SessionTTL, Client: c,
+		Grace: conf.grace(), IdleLimit: conf.TTL, AgeLimit: conf.SessionTTL, Client: c,
 	}
 }
 
@@ -181,9 +181,9 @@ func (s *Service) judgeRefresh(st *state, t refreshToken, found Rotated) refresh
 		return refreshInvalid
 	case behind <= 0:
 		return refreshConfused
-	case t.counter >= row.Floor && now.Sub(row.Rotated).Abs() < conf.ReuseGrace:
+	case t.counter >= row.Floor && now.Sub(row.Rotated).Abs() < conf.grace():
 		return refreshRepeated
-	case behind == 1 && t.counter >= row.Floor && s.now().Sub(s.started) < conf.ReuseGrace:
+	case behind == 1 && t.counter >= row.Floor && s.now().Sub(s.started) < conf.grace():
 		// The answer to the rotation may have died with the last process.
 		return refreshRepeated
 	}

@@ -409,3 +409,21 @@ func TestACancelledRequestDoesNotHalfEndASession(t *testing.T) {
 	r.verify(g.AccessToken, auth.ErrTokenRevoked)
 	r.refuse(g.RefreshToken, auth.ErrRefreshInvalid)
 }
+
+func TestAReplayOfAShortTokenEndsTheSessionWithinItsLife(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, func(c *auth.Config) { c.RefreshToken.TTL = 10 * time.Second })
+		time.Sleep(pastGrace)
+		first := r.login()
+		second := r.refresh(first.RefreshToken)
+		time.Sleep(4 * time.Second)
+		if again := r.refresh(first.RefreshToken); again.RefreshToken != second.RefreshToken {
+			t.Error("a retry within half of the life got another token")
+		}
+		time.Sleep(2 * time.Second)
+		r.refuse(first.RefreshToken, auth.ErrRefreshReused)
+		idle := r.login()
+		time.Sleep(11 * time.Second)
+		r.refuse(idle.RefreshToken, auth.ErrRefreshExpired)
+	})
+}
