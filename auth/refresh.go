@@ -244,5 +244,6 @@ func (s *Service) end(ctx context.Context, st *state, sid string, why RevokeReas
 	return nil
 }
 
-// endTimeout bounds the writes that outlast their request.
-const endTimeout = 5 * time.Second
+// endTimeout bounds the writes that outlast their request. It is longer than the
+// store waits for another process' lock, so that the store's answer comes first.
+const endTimeout = 10 * time.Second

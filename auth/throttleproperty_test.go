@@ -210,7 +210,7 @@ func TestTheThrottleDoesWhatItsRuleSays(t *testing.T) {
 		}
 		// Networks of this series alone, and nothing left under way by one
 		// that was broken off.
-		s.proceed(rapid.IntRange(10, 40).Draw(rt, "steps"), fmt.Sprintf("10.%d.%d.", run>>8, run&0xff))
+		s.proceed(rapid.IntRange(8, 20).Draw(rt, "steps"), fmt.Sprintf("10.%d.%d.", run>>8, run&0xff))
 		for len(s.flying) > 0 {
 			s.end(0, "broken off")
 		}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -28,7 +27,7 @@ type usage struct{ file *os.File }
 // share holds the store at path as one of several. It waits for a restore.
 func share(ctx context.Context, path string, wait time.Duration) (usage, error) {
 	for end := time.Now().Add(wait); ; {
-		held, err := hold(path, syscall.LOCK_SH)
+		held, err := hold(path, false)
 		if !errors.Is(err, errInUse) {
 			return held, err
 		}
@@ -44,36 +43,30 @@ func share(ctx context.Context, path string, wait time.Duration) (usage, error) 
 }
 
 // claim holds the store at path alone, or answers errInUse at once.
-func claim(path string) (usage, error) { return hold(path, syscall.LOCK_EX) }
+func claim(path string) (usage, error) { return hold(path, true) }
 
-func hold(path string, how int) (usage, error) {
+func hold(path string, alone bool) (usage, error) {
 	name := resolve(path) + "-lock"
 	file, err := openLock(name, ownerOf(path))
 	if err != nil {
 		return usage{}, err
 	}
-	for {
-		switch err = syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB); {
-		case err == nil:
-			return usage{file}, nil
-		case errors.Is(err, syscall.EINTR):
-			continue
-		case errors.Is(err, syscall.EWOULDBLOCK):
-			err = errInUse
-		default:
+	if err := tryLock(file, alone); err != nil {
+		if !errors.Is(err, errInUse) {
 			err = fmt.Errorf("lock %s: %w", name, err)
 		}
 		return usage{}, errors.Join(err, file.Close())
 	}
+	return usage{file}, nil
 }
 
 // openLock opens the lock file, or makes it. No link is followed, and what was
 // there keeps its owner: the folder is the gateway's, who must not be able to
 // have root give it another file.
 func openLock(name string, o owner) (*os.File, error) {
-	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|syscall.O_NOFOLLOW, 0o600)
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|noFollow, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return os.OpenFile(name, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+		return os.OpenFile(name, os.O_RDWR|noFollow, 0)
 	}
 	if err == nil && os.Geteuid() == 0 {
 		if err := file.Chown(o.user, o.group); err != nil {
@@ -102,8 +95,8 @@ func ownerOf(path string) owner {
 		info, err = os.Stat(filepath.Dir(path))
 	}
 	if err == nil {
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			return owner{int(stat.Uid), int(stat.Gid)}
+		if found, ok := ownerIn(info); ok {
+			return found
 		}
 	}
 	return owner{os.Geteuid(), os.Getegid()}
