@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -115,6 +116,22 @@ func idempotent(method string) bool {
 		return true
 	}
 	return false
+}
+
+// sendOnce keeps net/http from sending a request twice by itself, past mayRetry
+// and the budget: it takes these names of a client's, as it spells them, for
+// leave to repeat any method without a body. Only the application can tell
+// whether it heeds them; in lower case they say the same to it.
+func sendOnce(method string, h http.Header) {
+	if idempotent(method) {
+		return
+	}
+	for _, name := range [...]string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if values, ok := h[name]; ok {
+			delete(h, name)
+			h[strings.ToLower(name)] = values
+		}
+	}
 }
 
 // isConnect tells a failure to connect from one of an exchange: only the first

@@ -143,6 +143,35 @@ func TestOnlyWhatIsSafeIsSentAgain(t *testing.T) {
 	}
 }
 
+// net/http would send a POST again on a connection that was kept, for a client
+// that calls it idempotent.
+func TestNoHeaderOfAClientHasAPostSentTwice(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	var posts atomic.Int64
+	keys := make(chan string, 10)
+	go (&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "GET" {
+			return // and the connection is kept
+		}
+		posts.Add(1)
+		keys <- r.Header.Get("Idempotency-Key") + r.Header.Get("X-Idempotency-Key")
+		panic(http.ErrAbortHandler) // it breaks after the work was done
+	})}).Serve(l)
+	s := newStack(t, func(c *setup) { c.gateway.Upstreams[0].URLs = []string{"http://" + l.Addr().String()} })
+	for i, name := range []string{"Idempotency-Key", "X-Idempotency-Key", "idempotency-key"} {
+		s.get("/public/x").wants(t, 200, "")
+		s.raw("POST /public/x HTTP/1.1\r\nHost: gw.test\r\n"+name+": k\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").wants(t, 502, "upstream_unavailable")
+		if posts.Load() != int64(i+1) {
+			t.Fatalf("%s: %d POSTs arrived, want %d", name, posts.Load(), i+1)
+		}
+		if key := <-keys; key != "k" {
+			t.Errorf("%s arrived as %q", name, key)
+		}
+	}
+}
+
 func TestARequestThatBreaksASingleTargetIsTriedAgainThereButNotForEver(t *testing.T) {
 	first := newBreaking(t, "")
 	s := newStack(t)

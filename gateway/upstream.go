@@ -182,6 +182,7 @@ func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
 		x.snap.identity.set(h, &x.presented.Principal, x.minted)
 	}
 	u.forwarding(x, h)
+	sendOnce(x.r.Method, h)
 	delete(h, "Expect") // the transport would wait for an answer to it; net/http gives the client its own
 	out.Trailer = nil   // ReverseProxy would announce the client's trailers, identity headers among them
 

@@ -116,6 +116,11 @@ func (a asking) caller(sys *system, cmd *cobra.Command, file *config.File) (poli
 	if caller.Client, err = netip.ParseAddr(a.client); err != nil {
 		return caller, usagef("--client %q is no address such as 10.1.2.3", a.client)
 	}
+	if strings.Contains(a.cert, "=") {
+		if _, err := policy.NormalSubject(a.cert); err != nil {
+			return caller, usagef("--client-cert %q %w", a.cert, err)
+		}
+	}
 	given := caller.Now.Add(-time.Duration(a.age))
 	switch {
 	case a.user != "":

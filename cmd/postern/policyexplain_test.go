@@ -173,6 +173,7 @@ func TestACertificateIsExplainedAsTheRuleNamesIt(t *testing.T) {
 	newServed(t).write(t, `routes: [{ path: /m, allow: { client_cert: { subject: "CN=backup,O=Example" } } }, { path: /n, allow: { client_cert: { subject: backup } } }]`)
 	for _, test := range []struct{ path, cert, decision, why string }{
 		{"/m", "CN=backup,O=Example", "decision: allow (rule)", "the client's certificate is CN=backup,O=Example"},
+		{"/m", "cn=backup,2.5.4.10=#13074578616d706c65", "decision: allow (rule)", "the client's certificate is CN=backup,O=Example"},
 		{"/m", "backup", "decision: deny (no_rule)", "the client's certificate is CN=backup"},
 		{"/n", "backup", "decision: allow (rule)", "the client's certificate is CN=backup"},
 		{"/n", "", "decision: deny (no_rule)", "the client has no certificate"},
@@ -181,5 +182,8 @@ func TestACertificateIsExplainedAsTheRuleNamesIt(t *testing.T) {
 		if status != exitDone || !strings.Contains(out, test.decision) || !strings.Contains(out, test.why) || !strings.Contains(out, "client_cert") {
 			t.Errorf("%s with %q: %d\n%s%s", test.path, test.cert, status, out, stderr)
 		}
+	}
+	if status, _, stderr := command(t, "", "policy", "explain", "GET", "/m", "--client-cert", "CN=backup, O=Example"); status != exitUsage || !strings.Contains(stderr, "RFC 4514") {
+		t.Errorf("another spelling: %d %s", status, stderr)
 	}
 }
