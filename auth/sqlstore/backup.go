@@ -23,7 +23,11 @@ import (
 // The store is copied as it is: it is not brought up to this version's schema,
 // so that a new Postern can back up the store of the one before.
 func Backup(ctx context.Context, path, to string) error {
-	return fault("back up the store", explain(path, backup(ctx, path, to)))
+	err := backup(ctx, path, to)
+	if errors.Is(err, fs.ErrExist) {
+		return err // the caller's mistake: nothing ails the store
+	}
+	return fault("back up the store", explain(path, err))
 }
 
 func backup(ctx context.Context, path, to string) (err error) {
