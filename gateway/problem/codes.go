@@ -100,7 +100,7 @@ var list = map[string]Problem{
 	RefreshReused: {Status: http.StatusUnauthorized, Title: "Please log in again",
 		Detail: "The refresh token was used before, so its session has been ended. Log in again."},
 	Forbidden: {Status: http.StatusForbidden, Title: "Not for this account",
-		Detail: "You are known, but this is not open to you."},
+		Detail: "This is not open to you, or not from where you are."},
 	CrossOrigin: {Status: http.StatusForbidden, Title: "Refused: sent by another site",
 		Detail: "The request was started by another site's page. Go to this site and try again from there."},
 	NoRoute: {Status: http.StatusNotFound, Title: "There is nothing here",

@@ -10,7 +10,7 @@
 //	Cache-Control: no-store
 //
 //	{"type":"about:blank","title":"Forbidden","status":403,
-//	 "detail":"You are known, but this is not open to you.",
+//	 "detail":"This is not open to you, or not from where you are.",
 //	 "code":"forbidden","request_id":"018f..."}
 //
 // and a browser that navigates a page that says the same in words for people,
