@@ -108,6 +108,12 @@ func (s *Service) Reconfigure(ctx context.Context, c Config) error {
 	if s.guest {
 		next.horizon = MaxAccessTTL
 	}
+	if old != nil {
+		// What a longer life has issued is only capped while the life is shorter:
+		// it counts again when that is taken back, and must then still be known
+		// for revoked.
+		next.horizon = max(next.horizon, old.horizon)
+	}
 	if old != nil && old.provesAlike(next) {
 		next.cache = old.cache
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/posternhq/postern/auth"
 )
@@ -149,6 +150,27 @@ func TestAReloadKeepsWhatItMayAndDropsWhatItMust(t *testing.T) {
 	if r.verify(g.AccessToken, nil); g.AccessTTL != before.AccessToken.TTL {
 		t.Error("the bad configuration is in force")
 	}
+}
+
+// A token that was revoked while its life was shortened by a reload does not come
+// back when the reload is taken back.
+func TestARevocationOutlivesAShorterLifeOfTokens(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		g := r.login()
+		live := func(ttl time.Duration) {
+			r.opts.Config.AccessToken.TTL = ttl
+			wantError(t, r.svc.Reconfigure(t.Context(), r.opts.Config), nil)
+		}
+		whole := r.opts.Config.AccessToken.TTL
+		live(time.Minute)
+		wantError(t, r.svc.Logout(t.Context(), g.Session, home()), nil)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		wantError(t, r.svc.Follow(ctx), context.DeadlineExceeded)
+		live(whole)
+		r.verify(g.AccessToken, auth.ErrTokenRevoked)
+	})
 }
 
 func TestWhatARequestPresentedIsHandedOn(t *testing.T) {
