@@ -64,6 +64,7 @@ bench:
 soak: setup
 	$(MAKE) fuzz FUZZTIME=$(SOAKTIME)
 	$(MAKE) bench
+	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -run 'TestTheThrottleDoes|TestRefreshKeeps' ./auth -rapid.checks 1000
 	POSTERN_TEST_REQUIRE=all POSTERN_TEST_SOAK=$(SOAKTIME) go test -race -timeout 60m -count 3 ./e2e/
 
 clean:

@@ -58,7 +58,7 @@ func TestLG10AFloodOfNamesTakesBoundedRoomAndUnlocksNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	flood(t, s, 20_000)
+	flood(t, s, 5_000) // three counters each
 	if n := rows(t, s, "failures"); n > s.maxFailures+3*sweepEvery {
 		t.Errorf("%d counters", n)
 	}
