@@ -213,9 +213,9 @@ func TestAReloadChangesTheAddressesUnderLoad(t *testing.T) {
 	config := strings.Replace(herdConfig, "[URLS] }", lists[0]+", health: { path: /healthz, interval: 50ms, timeout: 20s } }", 1)
 	g := prepare(t, config).start()
 	l := newLoad(g, 8, true)
-	for i := range 8 {
+	for i := range len(lists) {
 		l.more(t, 50)
-		g.amend(lists[i%4], lists[(i+1)%4])
+		g.amend(lists[i], lists[(i+1)%len(lists)])
 	}
 	l.more(t, 50)
 	l.end(t)
