@@ -17,8 +17,8 @@ const (
 func FormatValue(v any, format string) any {
 	switch value := v.(type) {
 	case string:
-		if format == FormatNumber {
-			return number(value)
+		if n, ok := ParseNumber(value); format == FormatNumber && ok {
+			return n
 		}
 	case []string:
 		return formatRoles(value, format)
@@ -40,14 +40,16 @@ func FormatFault(value, format string) string {
 	return "unknown format " + strconv.Quote(format) + "; known are number, role_upper, first"
 }
 
-// number reads the one spelling of a whole number that every JSON parser keeps
-// exact (RFC 8259 section 6).
-func number(text string) any {
+// maxNumber is the greatest integer up to which JavaScript tells each from the
+// next (2^53 - 1; RFC 8259 section 6): past it two users could be one.
+const maxNumber = 1<<53 - 1
+
+// ParseNumber reads a whole number that every JSON parser keeps exact, in its one
+// spelling: 7 and 007 are two accounts. ok is false for every other text.
+func ParseNumber(text string) (n int64, ok bool) {
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n > 1<<53 || n < -1<<53 || strconv.FormatInt(n, 10) != text {
-		return text
-	}
-	return n
+	ok = err == nil && n <= maxNumber && n >= -maxNumber && strconv.FormatInt(n, 10) == text
+	return n, ok
 }
 
 func formatRoles(roles []string, format string) any {

@@ -292,6 +292,7 @@ func TestFormatsOfOtherBackends(t *testing.T) {
 		want   any
 	}{
 		{"42", auth.FormatNumber, int64(42)}, {"042", auth.FormatNumber, "042"}, {"4e1", auth.FormatNumber, "4e1"}, {"", auth.FormatNumber, ""},
+		{"9007199254740991", auth.FormatNumber, int64(9007199254740991)}, {"9007199254740992", auth.FormatNumber, "9007199254740992"},
 		{"9007199254740993", auth.FormatNumber, "9007199254740993"}, {"-3", auth.FormatNumber, int64(-3)}, {"42", "", "42"},
 		{[]string{"user", "admin"}, auth.FormatUpperRole, []string{"ROLE_USER", "ROLE_ADMIN"}}, {[]string{}, auth.FormatUpperRole, []string{}},
 		{[]string{"user", "admin"}, auth.FormatFirst, "user"}, {[]string{}, auth.FormatFirst, ""}, {[]string{"user"}, "", []string{"user"}},

@@ -11,7 +11,6 @@ import (
 	"hash"
 	"net/textproto"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -185,14 +184,10 @@ func boolean(text string) (any, error) {
 	return text == "true", nil
 }
 
-// maxNumber is the greatest integer up to which JavaScript tells each from the
-// next (2^53 - 1): past it two users could be one.
-const maxNumber = 1<<53 - 1
-
-// number reads an integer that has one spelling: 7 and 007 are two accounts.
+// number reads an integer that is one account alone, see auth.ParseNumber.
 func number(text string) (any, error) {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n > maxNumber || n < -maxNumber || strconv.FormatInt(n, 10) != text {
+	n, ok := auth.ParseNumber(text)
+	if !ok {
 		return nil, errNotOfType
 	}
 	return n, nil

@@ -6,7 +6,7 @@
 #   django, gunicorn          a legacy application in Python
 #   passlib, php, htpasswd, mkpasswd, openssl  whose password hashes are read
 #   nginx, java, tomcat, spring  whose routers the profiles are held against
-#   systemd-analyze           deploy/postern.service
+#   systemd                   deploy/postern.service, and sockets handed on
 #   nginx, caddy, haproxy     front ends that ask about requests (forward-auth)
 # Made for Debian 12. On another system it names what is missing.
 set -euo pipefail
@@ -25,7 +25,6 @@ need node nodejs
 need npm npm
 need gunicorn gunicorn
 need nginx nginx-light
-need systemd-socket-activate systemd
 need caddy caddy
 need haproxy haproxy
 need php php-cli
@@ -33,7 +32,7 @@ need htpasswd apache2-utils
 need mkpasswd whois
 need openssl openssl
 need java default-jre-headless
-need systemd-analyze systemd
+need systemd-analyze systemd # and systemd-socket-activate
 [ -e /usr/share/tomcat10/bin/bootstrap.jar ] || missing+=(tomcat10-common)
 [ -e /usr/share/java/tomcat9-catalina.jar ] || missing+=(libtomcat9-java)
 [ -e /usr/share/java/spring3-web.servlet.jar ] || missing+=(libspring-web-servlet-java)
