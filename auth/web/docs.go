@@ -5,9 +5,11 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -29,27 +31,32 @@ var docsScript string
 
 // docs is the description of this gateway's own endpoints, and its page.
 type docs struct {
-	text []byte
-	page problem.Page
+	text string
+	page func() (problem.Page, error) // made when it is first asked for: few ever do, and each reload would
 }
 
-// newDocs fills the prefix and the public URL in and makes the page. An error
-// is a fault of the embedded description, found by its test.
-func newDocs(c Config, publicURL *url.URL) (docs, error) {
+// newDocs fills the prefix and the public URL in.
+func newDocs(c Config, publicURL *url.URL) docs {
 	site := publicURL.Scheme + "://" + publicURL.Host
 	access, _ := CookieNames(c, publicURL)
 	text := strings.NewReplacer("\n  /auth/", "\n  "+c.Prefix+"/", "{prefix}", c.Prefix,
 		"http://localhost:8080", site, "in: cookie, name: postern,", "in: cookie, name: "+access+",").Replace(description)
+	return docs{text, sync.OnceValues(func() (problem.Page, error) { return docsPage(text, c.Prefix, site) })}
+}
+
+// docsPage makes the page. An error is a fault of the embedded description,
+// found by its test.
+func docsPage(text, prefix, site string) (problem.Page, error) {
 	operations, err := parseOperations(text)
 	if err != nil {
-		return docs{}, fmt.Errorf("openapi.yaml: %w", err)
+		return problem.Page{}, fmt.Errorf("openapi.yaml: %w", err)
 	}
 	var content bytes.Buffer
-	err = pages.ExecuteTemplate(&content, "docs.html", map[string]any{"Prefix": c.Prefix, "Site": site, "Operations": operations})
+	err = pages.ExecuteTemplate(&content, "docs.html", map[string]any{"Prefix": prefix, "Site": site, "Operations": operations})
 	if err != nil {
-		return docs{}, fmt.Errorf("docs.html: %w", err)
+		return problem.Page{}, fmt.Errorf("docs.html: %w", err)
 	}
-	return docs{[]byte(text), problem.Page{Title: "The endpoints", Content: template.HTML(content.String()), Script: docsScript}}, nil
+	return problem.Page{Title: "The endpoints", Content: template.HTML(content.String()), Script: docsScript}, nil
 }
 
 // operation is what the page shows of one method of one path.
@@ -167,11 +174,16 @@ func (h *Handler) openAPI(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(h.docs.text) // the client has gone: nobody is left to tell
+		_, _ = io.WriteString(w, h.docs.text) // the client has gone: nobody is left to tell
 	}
 }
 
 // docsPage shows the description, with a form to try each operation.
 func (h *Handler) docsPage(w http.ResponseWriter, r *http.Request) {
-	problem.WritePage(w, r, http.StatusOK, h.docs.page)
+	page, err := h.docs.page()
+	if err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	problem.WritePage(w, r, http.StatusOK, page)
 }

@@ -166,7 +166,10 @@ func TestABrokenDescriptionIsAnError(t *testing.T) {
 			t.Errorf("%q gives %v", text, all)
 		}
 	}
-	if _, err := newDocs(DefaultConfig(), &url.URL{Scheme: "http", Host: "gw.test"}); err != nil {
+	if page, err := docsPage("paths: [", "/auth", "http://gw.test"); err == nil {
+		t.Errorf("a page of a broken description: %v", page)
+	}
+	if _, err := newDocs(DefaultConfig(), &url.URL{Scheme: "http", Host: "gw.test"}).page(); err != nil {
 		t.Error(err)
 	}
 	if strings.Contains(docsScript, "innerHTML") {

@@ -111,6 +111,7 @@ func New(o Options) (*Handler, error) {
 		service:  o.Service,
 		config:   o.Config,
 		cookies:  newCookieJar(o.Config, o.PublicURL),
+		docs:     newDocs(o.Config, o.PublicURL),
 		metadata: newMetadata(o.Config, o.PublicURL),
 		rd:       newReturner(o.Config, o.PublicURL, o.Hosts),
 		log:      o.Log,
@@ -121,10 +122,6 @@ func New(o Options) (*Handler, error) {
 	}
 	if h.now == nil {
 		h.now = time.Now
-	}
-	var err error
-	if h.docs, err = newDocs(o.Config, o.PublicURL); err != nil {
-		return nil, err
 	}
 	h.endpoints = map[string]endpoint{
 		"/login":                     {http.MethodGet: h.loginPage, http.MethodPost: h.login},
