@@ -32,9 +32,11 @@ func (d *decoder) checkRoutes(file *File) {
 }
 
 // checkCertificates refuses rules that no client could meet, because none is
-// asked for a certificate.
+// asked for a certificate, and warns of refusals that a client evades by
+// showing none.
 func (d *decoder) checkCertificates(file *File, route int) {
 	if file.TLS.ClientCAFile != "" || d.blurred("tls.client_ca_file") {
+		d.checkEvaded(&file.Routes[route], route)
 		return
 	}
 	for key, rules := range map[string][]policy.Rule{"allow": file.Routes[route].Allow, "deny": file.Routes[route].Deny} {
@@ -42,6 +44,20 @@ func (d *decoder) checkCertificates(file *File, route int) {
 			if rules[i].ClientCert != nil {
 				d.fault(fmt.Sprintf("routes[%d].%s[%d].client_cert", route, key, i), "needs tls.client_ca_file: without it no client is asked for a certificate", false)
 			}
+		}
+	}
+}
+
+// checkEvaded warns of a deny by certificate on a route that lets somebody in
+// without one.
+func (d *decoder) checkEvaded(route *Route, at int) {
+	if !slices.ContainsFunc(route.Allow, func(r policy.Rule) bool { return r.ClientCert == nil }) {
+		return
+	}
+	for i := range route.Deny {
+		if route.Deny[i].ClientCert != nil {
+			d.fault(fmt.Sprintf("routes[%d].deny[%d].client_cert", at, i),
+				"is evaded by showing no certificate: `allow` of this route has a rule that asks for none; add client_cert there, or deny by user", true)
 		}
 	}
 }

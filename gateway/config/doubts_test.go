@@ -99,6 +99,9 @@ func TestARuleOnCertificatesNeedsAnAuthority(t *testing.T) {
 		{tls + rules("allow: { client_cert: backup }"), "gateway.yaml:4:40: routes[0].allow[0].client_cert: must be a mapping of keys"},
 		{tls + rules("allow: { client_cert: {} }"), "gateway.yaml:4:25: client_cert: `subject` is empty"},
 		{tls + rules("allow: { client_cert: { subject: '' } }"), "gateway.yaml:4:51: routes[0].allow[0].client_cert.subject: is empty"},
+		{tls + rules("allow: authenticated, deny: { client_cert: { subject: stolen } }"), "gateway.yaml:4:61: warning: routes[0].deny[0].client_cert: is evaded by showing no certificate"},
+		{tls + rules("allow: [{ client_cert: { subject: backup } }, { role: admin }], deny: [{ user: bob }, { client_cert: { subject: stolen } }]"), "gateway.yaml:4:119: warning: routes[0].deny[1].client_cert: is evaded"},
+		{tls + rules("allow: { role: admin, client_cert: { subject: backup } }, deny: { user: bob, client_cert: { subject: backup } }"), ""},
 		{"tls: { client_ca_file: ca.pem }\n" + rules("allow: authenticated"), "gateway.yaml:1:24: tls.client_ca_file: needs cert_file and key_file"},
 	} {
 		if got := checked(test.yaml); strings.Contains(got, "\n") || !strings.HasPrefix(got, test.want) || (test.want == "") != (got == "") {
