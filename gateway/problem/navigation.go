@@ -16,12 +16,19 @@ func IsNavigation(r *http.Request) bool {
 // WantsPage tells whether the answer, whatever the method, is shown to a
 // person: Sec-Fetch-Mode says navigate, or, from a browser that does not send
 // it (plain http has no Sec-Fetch fields), Accept names text/html and no
-// script claims the request with X-Requested-With.
+// script claims the request, with X-Requested-With or with a JSON body, which
+// no form can send.
 func WantsPage(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
 	}
-	return r.Header.Get("X-Requested-With") == "" && acceptsHTML(r.Header.Values("Accept"))
+	return r.Header.Get("X-Requested-With") == "" && !isJSON(r.Header.Get("Content-Type")) && acceptsHTML(r.Header.Values("Accept"))
+}
+
+// isJSON recognises application/json and what is made of it.
+func isJSON(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
 
 // acceptsHTML looks for text/html itself: the */* that curl and fetch send asks
