@@ -32,6 +32,7 @@ func (a administrator) asks(method, path, body string) reply {
 
 // TestARoleChangeOutdatesTheTokenAndARefreshBringsTheRole, with its audit line.
 func TestARoleChangeOutdatesTheTokenAndARefreshBringsTheRole(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	root, alice := g.administrator("root", "127.0.0.9"), g.client()
 	old := alice.login("alice")
@@ -58,6 +59,7 @@ func TestARoleChangeOutdatesTheTokenAndARefreshBringsTheRole(t *testing.T) {
 
 // TestAccountsAreAdministeredOverHTTP from the first to the last breath of one.
 func TestAccountsAreAdministeredOverHTTP(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "  profile: { fields: [{ name: tenant }] }\n")
 	root, bob := g.administrator("root", "127.0.0.9"), g.client()
 	made := root.asks("POST", "/auth/admin/users", `{"username":"bob","email":"bob@example.com","password":"bobs-long-password","roles":["user"],"fields":{"tenant":"acme"}}`).want(t, 201, "make")
@@ -104,6 +106,7 @@ func TestAccountsAreAdministeredOverHTTP(t *testing.T) {
 // TestAdministrationIsForAdministratorsAlone, by header and by cookie, and not
 // for another site's page in an administrator's browser.
 func TestAdministrationIsForAdministratorsAlone(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	alice := g.client().login("alice")
 	for _, path := range []string{"/auth/admin/users", "/auth/admin/users/" + alice.User.ID, "/auth/admin/users/" + alice.User.ID + "/sessions"} {
@@ -126,6 +129,7 @@ func TestAdministrationIsForAdministratorsAlone(t *testing.T) {
 
 // TestTheLastAdministratorIsKept over HTTP; the command line is the way back.
 func TestTheLastAdministratorIsKept(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	root := g.administrator("root", "127.0.0.9")
 	at := "/auth/admin/users/" + root.tokens(root.tryLogin("root", passwordOf("root"))).User.ID

@@ -83,6 +83,7 @@ func originals() []original {
 // TestClientsOfEightBackendsFindThemAgain goes through the built binary as each
 // original client does: a wrong password, a registration, a login, a page.
 func TestClientsOfEightBackendsFindThemAgain(t *testing.T) {
+	t.Parallel()
 	for _, o := range originals() {
 		t.Run(o.alias, func(t *testing.T) {
 			t.Parallel()
@@ -192,6 +193,7 @@ func membersOf(t *testing.T, body string) []string {
 // TestRegistrationSendsATokenThatPagesElsewhereCanRead is what x-auth-token's
 // tutorial is about.
 func TestRegistrationSendsATokenThatPagesElsewhereCanRead(t *testing.T) {
+	t.Parallel()
 	g, _ := startAliased(t, "{ preset: express-x-auth-token }")
 	c := g.client()
 	r := c.postJSON("/api/users", map[string]string{"name": "Bob B", "email": "bob@example.com", "password": "correct-horse-9"}).want(t, 200, "a registration")
@@ -209,6 +211,7 @@ func TestRegistrationSendsATokenThatPagesElsewhereCanRead(t *testing.T) {
 // access token with the same refresh token, and none any more once the session
 // has ended.
 func TestSimpleJWTsFlow(t *testing.T) {
+	t.Parallel()
 	g, _ := startAliased(t, "{ preset: drf-simplejwt, access_ttl: 2s }")
 	c := g.client()
 	pair := func(r reply) (got struct{ Access, Refresh, Detail, Code string }) {
@@ -251,6 +254,7 @@ type step struct {
 // TestAxiosWithItsInterceptor runs a tutorial's client on the real axios: a 401
 // makes it refresh and try again, and the page never notices.
 func TestAxiosWithItsInterceptor(t *testing.T) {
+	t.Parallel()
 	need(t, "node")
 	dir := filepath.Join("testdata", "express")
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "axios")); err != nil {
@@ -311,6 +315,7 @@ func TestAxiosWithItsInterceptor(t *testing.T) {
 // own check left in. The one header carries the gateway's token up to the
 // gateway, and the application's behind it.
 func TestAPresetBeforeAnApplicationThatChecksItsOwnTokens(t *testing.T) {
+	t.Parallel()
 	api := startExpress(t, "access-token.js", legacySecret)
 	const sources = `token_sources: [bearer, cookie, "header:x-access-token"]`
 	if !strings.Contains(legacyConfig, sources) {
@@ -344,6 +349,7 @@ func TestAPresetBeforeAnApplicationThatChecksItsOwnTokens(t *testing.T) {
 // nothing of disabled accounts. A wide open route leads there in no spelling
 // that the application takes for the alias's.
 func TestTheOldLoginIsNotReachedPastItsAlias(t *testing.T) {
+	t.Parallel()
 	app := newRecorder(t)
 	open := strings.Replace(aliasConfig, "/api/test/all", "/api/**", 1)
 	g := prepare(t, strings.NewReplacer("{ALIAS}", "{ preset: bezkoder }", "{UPSTREAM}", app.addr).Replace(open))
@@ -367,6 +373,7 @@ func TestTheOldLoginIsNotReachedPastItsAlias(t *testing.T) {
 // TestAliasesComeAndGoWithAReload: the next request is answered as the file then
 // says, a mistake changes nothing, and sessions go on.
 func TestAliasesComeAndGoWithAReload(t *testing.T) {
+	t.Parallel()
 	g, _ := startAliased(t, "{ preset: drf-simplejwt }")
 	c := g.client()
 	in := map[string]string{"username": "alice", "password": passwordOf("alice")}

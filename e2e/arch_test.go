@@ -66,6 +66,7 @@ func own(packages map[string]listed) []string {
 // this, policy answers may they, gateway asks both, cmd wires them. Each entry
 // has the reason that a failure prints.
 func TestImportsPointOneWay(t *testing.T) {
+	t.Parallel()
 	packages := listPackages(t)
 	const up = "points up: nothing below may know who uses it"
 	const apart = "who you are and what you may do are separate questions"
@@ -134,6 +135,7 @@ func reach(packages map[string]listed, p listed) map[string]bool {
 // TestOnlySqlstoreKnowsADriver keeps SQL in one place, and that place out of
 // everybody's reach but the wiring's.
 func TestOnlySqlstoreKnowsADriver(t *testing.T) {
+	t.Parallel()
 	packages := listPackages(t)
 	drivers := []string{"modernc.org/sqlite", "github.com/jackc/pgx", "github.com/lib/pq", "github.com/mattn/go-sqlite3"}
 	for _, name := range own(packages) {
@@ -153,6 +155,7 @@ func TestOnlySqlstoreKnowsADriver(t *testing.T) {
 // TestPolicyIsAFunctionOfItsInput keeps the world out of the decision: nothing
 // but the standard library, no file, no clock, no chance, no goroutine.
 func TestPolicyIsAFunctionOfItsInput(t *testing.T) {
+	t.Parallel()
 	packages := listPackages(t)
 	p := packages["policy"]
 	for _, dep := range p.Deps {
@@ -201,6 +204,7 @@ func inspect(t *testing.T, p listed, visit func(token.Position, ast.Node)) {
 // TestEveryPackageSaysWhatItIs wants a first sentence from each, and a noun for
 // a name: a package called util says that nobody knew where its content belongs.
 func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	t.Parallel()
 	packages := listPackages(t)
 	nameless := []string{"util", "utils", "common", "helper", "helpers", "misc", "shared", "base", "types", "models", "internal", "pkg", "mocks"}
 	for _, name := range own(packages) {
@@ -222,6 +226,7 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 // TestTestingStaysOutOfTheBinary lets only the store's conformance suite, which
 // tests import, know the testing package.
 func TestTestingStaysOutOfTheBinary(t *testing.T) {
+	t.Parallel()
 	p := listPackages(t)["cmd/postern"]
 	for _, unwanted := range []string{"testing", "net/http/httptest", "net/http/pprof"} {
 		if slices.Contains(p.Deps, unwanted) {
@@ -234,6 +239,7 @@ func TestTestingStaysOutOfTheBinary(t *testing.T) {
 // and crypto have known holes: CVE-2026-39825, CVE-2026-39821, CVE-2026-42507,
 // CVE-2026-56853 and CVE-2026-56860 were fixed by 1.26.6.
 func TestGoVersionHasTheFixes(t *testing.T) {
+	t.Parallel()
 	for _, file := range []string{"go.mod", "tools/go.mod"} {
 		var got string
 		for line := range strings.Lines(read(t, file)) {
@@ -266,6 +272,7 @@ func atLeast(version string, want ...int) bool {
 
 // TestLicenceIsThere wants the whole text, with a name in it.
 func TestLicenceIsThere(t *testing.T) {
+	t.Parallel()
 	text := read(t, "LICENSE")
 	for _, want := range []string{"Apache License", "Version 2.0, January 2004", "END OF TERMS AND CONDITIONS", "Copyright 2026 The Postern Authors"} {
 		if !strings.Contains(text, want) {

@@ -16,6 +16,7 @@ import (
 // store has forgotten many rotations since, and the rows jump. A token that was
 // spent before the backup still ends its session.
 func TestABackupUnderLoadHasEveryAnsweredSession(t *testing.T) {
+	t.Parallel()
 	const sessions, clients, backups = 16, 4, 3
 	g, _ := startPolicy(t, "  refresh_token: { reuse_grace: 30s }\n")
 	walkers := startWalkers(g, sessions, clients)
@@ -76,6 +77,7 @@ func TestABackupUnderLoadHasEveryAnsweredSession(t *testing.T) {
 // was revoked since. The access tokens are the hard part, since no store is
 // asked for them, and one is of an account that the backup never had.
 func TestNothingThatWasGivenOutBeforeARestoreIsGood(t *testing.T) {
+	t.Parallel()
 	g, up := startPolicy(t, "")
 	c, browser := g.client(), g.browser()
 	before := c.login("alice")

@@ -84,6 +84,7 @@ func (g *gateway) refused(t *testing.T, status int, words []string, args ...stri
 // TestBadConfigurationIsRefused: each mistake is named with its place, the
 // start is refused with status 2, and no store or key was made on the way.
 func TestBadConfigurationIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, config string
 		words        []string
@@ -139,6 +140,7 @@ func laughs() string {
 
 // TestBadSurroundingsAreRefused: the file is good and the world is not.
 func TestBadSurroundingsAreRefused(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		status int
@@ -209,6 +211,7 @@ func execSQL(t *testing.T, g *gateway, statement string) {
 // TestUnreadableKeyFileIsRefused runs as a user whom the mode of the file
 // stops; root is stopped by none.
 func TestUnreadableKeyFileIsRefused(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Log("not root: running as oneself")
 	}
@@ -262,6 +265,7 @@ func TestUnreadableKeyFileIsRefused(t *testing.T) {
 
 // TestPortInUseIsRefused: a taken address ends the start, of either listener.
 func TestPortInUseIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, key := range []string{"listen", "admin"} {
 		t.Run(key, func(t *testing.T) {
 			g := prepare(t, goodConfig)
@@ -282,6 +286,7 @@ func TestPortInUseIsRefused(t *testing.T) {
 
 // TestBadUsageIsRefused: wrong words on the command line are status 2.
 func TestBadUsageIsRefused(t *testing.T) {
+	t.Parallel()
 	g := prepare(t, goodConfig)
 	for _, args := range [][]string{
 		{"srve"}, {"serve", "--no-such-flag"}, {"serve", "too", "many"}, {"user", "ad", "x"}, {"config", "check", "a", "b"},

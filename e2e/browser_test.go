@@ -195,6 +195,7 @@ func startDemo(t *testing.T, more ...string) *gateway {
 // by role, be refused another, come back after the access token has expired,
 // post a form with a stale one, log out.
 func TestDemoInARealBrowser(t *testing.T) {
+	t.Parallel()
 	b := startBrowser(t)
 	g := startDemo(t, "POSTERN_AUTH_ACCESS_TOKEN_TTL=3s")
 	site := "http://" + g.addr
@@ -256,6 +257,7 @@ func (b *browser) login(name string) {
 // TestBrowserOfAnotherSiteCannotAct: a page of another origin posts a form to
 // the gateway with the user's cookies at hand, and nothing happens.
 func TestBrowserOfAnotherSiteCannotAct(t *testing.T) {
+	t.Parallel()
 	b := startBrowser(t)
 	g := startDemo(t)
 	site := "http://" + g.addr

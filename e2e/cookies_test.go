@@ -121,6 +121,7 @@ const patienceSeconds = int(patience / time.Second)
 // TestCookieRules goes through the life of a login by cookie at each kind of
 // site: log in, come back late, send a form late, refresh by script, log out.
 func TestCookieRules(t *testing.T) {
+	t.Parallel()
 	for _, s := range cookieSites() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel() // it waits for most of its time
@@ -247,6 +248,7 @@ func (s cookieSite) logout(t *testing.T, b *client) {
 
 // TestCookieModes: what a program asks for by mode, and where it finds it.
 func TestCookieModes(t *testing.T) {
+	t.Parallel()
 	g, _ := publish(t, startLegacy(t, nil), "http://gw.test", "")
 	for _, test := range []struct {
 		mode          any
@@ -310,6 +312,7 @@ func (c *client) bare() *client {
 // TestAPlantedRefreshCookieIsRefused: a sibling subdomain can set a __Secure-
 // cookie for this host, and so put a person into the session of somebody else.
 func TestAPlantedRefreshCookieIsRefused(t *testing.T) {
+	t.Parallel()
 	const access, refresh = "__Host-postern", "__Secure-postern_refresh"
 	g, site := publish(t, startLegacy(t, nil), "https://gw.example.test", "  access_token: { ttl: 2s }\n")
 	g.addUser("mallory", "user")
@@ -349,6 +352,7 @@ func TestAPlantedRefreshCookieIsRefused(t *testing.T) {
 // TestLogoutNeedsAGenuineToken: an expired one ends its session, whatever
 // carries it; a forged one, or that of another gateway, ends nothing.
 func TestLogoutNeedsAGenuineToken(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "  access_token: { ttl: 2s }\n")
 	elsewhere, _ := startPolicy(t, "  access_token: { ttl: 2s }\n")
 	c := g.client().bare()
@@ -379,6 +383,7 @@ func TestLogoutNeedsAGenuineToken(t *testing.T) {
 // TestFiftyParallelRefreshesByCookieSetOneCookie: a page's scripts may refresh
 // all at once; whichever answer a browser keeps, its session goes on.
 func TestFiftyParallelRefreshesByCookieSetOneCookie(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	b := g.browser()
 	b.loginForm("alice")

@@ -188,6 +188,7 @@ func corpus(t *testing.T) []attack {
 // answer, the upstream and the log against what the case expects. Where the
 // interface is more specific than a case, stricter has its word.
 func TestCorpus(t *testing.T) {
+	t.Parallel()
 	f := newRange(t)
 	cases, fixed := corpus(t), stricter()
 	if len(cases) != 235 {

@@ -125,6 +125,7 @@ func startWalkers(g *gateway, sessions, clients int) []*walker {
 // that was spent works again. The soak is the form that the project promises:
 // 1,000 sessions, 64 clients, twenty kills.
 func TestKillDuringRefreshesLosesNothing(t *testing.T) {
+	t.Parallel()
 	sessions, clients, kills := 64, 16, 5
 	if os.Getenv("POSTERN_TEST_SOAK") != "" {
 		sessions, clients, kills = 1000, 64, 20
@@ -219,6 +220,7 @@ func judgeSessions(t *testing.T, g *gateway, want int) {
 // TestKillDuringLoginsLeavesAWholeStore: what was answered is there after the
 // cut, and the store opens.
 func TestKillDuringLoginsLeavesAWholeStore(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	var mu sync.Mutex
 	var answered []tokens
@@ -260,6 +262,7 @@ func TestKillDuringLoginsLeavesAWholeStore(t *testing.T) {
 
 // TestLogoutIsDurable: a logout that was answered holds after a kill at once.
 func TestLogoutIsDurable(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	got := g.client().login("alice")
 	g.client().do("POST", "/auth/logout", "", bearer(got.AccessToken)).want(t, 204, "logout")

@@ -98,6 +98,7 @@ func imageEnv(t *testing.T) []string {
 // TestTheUnitIsWhatSystemdTakes and confines it: systemd's own measure of what a
 // service could do to the machine stays low.
 func TestTheUnitIsWhatSystemdTakes(t *testing.T) {
+	t.Parallel()
 	need(t, "systemd-analyze")
 	text := read(t, "deploy/postern.service")
 	command := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/postern (.*)$`).FindStringSubmatch(text)
@@ -122,6 +123,7 @@ func TestTheUnitIsWhatSystemdTakes(t *testing.T) {
 }
 
 func TestTheComposeFileLeavesNoWayPastTheGateway(t *testing.T) {
+	t.Parallel()
 	file := documents(t, "compose.yaml")[0]
 	gateway, app := file.at("services", "postern"), file.at("services", "app")
 	var env []string
@@ -144,6 +146,7 @@ func TestTheComposeFileLeavesNoWayPastTheGateway(t *testing.T) {
 // TestTheKubernetesFilesFitTheBinaryAndEachOther: the container of the gateway,
 // as a Deployment has it and as a sidecar.
 func TestTheKubernetesFilesFitTheBinaryAndEachOther(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ folder, file, containers, config string }{
 		{"kubernetes", "deployment.yaml", "containers", "postern"},
 		{"kubernetes-sidecar", "statefulset.yaml", "initContainers", "app-postern"},
@@ -204,6 +207,7 @@ func checkBox(t *testing.T, box object) {
 
 // TestTheConfigurationsOfDeployAreGood: with the image's environment, as there.
 func TestTheConfigurationsOfDeployAreGood(t *testing.T) {
+	t.Parallel()
 	for _, folder := range []string{"kubernetes", "kubernetes-sidecar"} {
 		cmd := exec.Command(postern(t), "config", "check", filepath.Join(root(t), "deploy", folder, "gateway.yaml"))
 		cmd.Dir, cmd.Env = t.TempDir(), cleanEnv(imageEnv(t)...)

@@ -43,6 +43,7 @@ func askWhoami(t *testing.T, c *client, header ...string) whoami {
 // send it is whom he likes. Were this to fail one day, the tests below would
 // prove less than they seem to.
 func TestGunicornMergesUnderscores(t *testing.T) {
+	t.Parallel()
 	django := startDjango(t)
 	c := django.client(t)
 	if who := askWhoami(t, c, "X_Auth_User: mallory"); who.User != "mallory" {
@@ -58,6 +59,7 @@ func TestGunicornMergesUnderscores(t *testing.T) {
 // TestGHSAvjrcmh2v45x6 (CVE-2025-64484, gunicorn issue 2799): through the
 // gateway no spelling of a header lets a client speak as somebody else.
 func TestGHSAvjrcmh2v45x6(t *testing.T) {
+	t.Parallel()
 	django := startDjango(t)
 	g := prepare(t, strings.ReplaceAll(djangoConfig, "{UPSTREAM}", django.addr))
 	g.addUser("alice", "user")
@@ -85,6 +87,7 @@ func TestGHSAvjrcmh2v45x6(t *testing.T) {
 // here wrote: log in at the gateway, be known to Django, make a group by its
 // form with its CSRF token.
 func TestDjangoAdminSite(t *testing.T) {
+	t.Parallel()
 	django := startDjango(t)
 	g := prepare(t, strings.ReplaceAll(djangoConfig, "{UPSTREAM}", django.addr))
 	g.addUser("alice", "user")

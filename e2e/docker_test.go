@@ -25,6 +25,7 @@ func buildLine(t *testing.T, file string) string {
 // TestImageBinaryIsStatic runs the very line of the Dockerfile. An image of
 // scratch has no loader: a binary that asks for one would not start there.
 func TestImageBinaryIsStatic(t *testing.T) {
+	t.Parallel()
 	out := filepath.Join(t.TempDir(), "postern")
 	line := strings.ReplaceAll(buildLine(t, "Dockerfile"), "/out/postern", out)
 	cmd := exec.Command("sh", "-c", line)
@@ -65,6 +66,7 @@ func TestImageBinaryIsStatic(t *testing.T) {
 
 // TestImageAndMakeBuildTheSame keeps the two commands one.
 func TestImageAndMakeBuildTheSame(t *testing.T) {
+	t.Parallel()
 	output := regexp.MustCompile(` -o \S+`)
 	image := output.ReplaceAllString(buildLine(t, "Dockerfile"), "")
 	local := output.ReplaceAllString(buildLine(t, "Makefile"), "")
@@ -76,6 +78,7 @@ func TestImageAndMakeBuildTheSame(t *testing.T) {
 // TestImageRunsWithoutRights reads the last stage: no shell, no root, a place
 // for the store, and a health check that needs no other program.
 func TestImageRunsWithoutRights(t *testing.T) {
+	t.Parallel()
 	text := read(t, "Dockerfile")
 	_, last, found := strings.Cut(text, "\nFROM scratch\n")
 	if !found {

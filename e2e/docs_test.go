@@ -8,6 +8,7 @@ import (
 // TestDocsPageTriesTheEndpoints in a real browser: its one script runs under
 // the page's own policy, logs in and sends what the forms say.
 func TestDocsPageTriesTheEndpoints(t *testing.T) {
+	t.Parallel()
 	b := startBrowser(t)
 	g := startDemo(t)
 	b.open("http://" + g.addr + "/auth/docs")

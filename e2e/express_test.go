@@ -24,6 +24,7 @@ routes:
 // name; now a real login stands before it, and its session cookie and the
 // gateway's live side by side.
 func TestExpressExampleBehindTheGateway(t *testing.T) {
+	t.Parallel()
 	example := startExpress(t, "readme.js", "User login")
 	g := prepare(t, strings.ReplaceAll(expressConfig, "{UPSTREAM}", example.addr)+`
   - { path: /, allow: authenticated }
@@ -76,6 +77,7 @@ func TestExpressExampleBehindTheGateway(t *testing.T) {
 // TestExpressPagesByRole is the table of who sees what in an application that
 // checks nothing itself.
 func TestExpressPagesByRole(t *testing.T) {
+	t.Parallel()
 	g := startPages(t)
 	for _, test := range []struct {
 		who    string
@@ -102,6 +104,7 @@ func TestExpressPagesByRole(t *testing.T) {
 // TestExpressIsToldWhoAsks reads what reached the application: one identity,
 // the gateway's, and of the cookies only the application's own.
 func TestExpressIsToldWhoAsks(t *testing.T) {
+	t.Parallel()
 	g := startPages(t)
 	c := g.browser()
 	c.loginForm("alice")
@@ -126,6 +129,7 @@ func TestExpressIsToldWhoAsks(t *testing.T) {
 // TestExpressGuestBook posts a form twice: the application's session holds
 // what one browser wrote.
 func TestExpressGuestBook(t *testing.T) {
+	t.Parallel()
 	g := startPages(t)
 	c := g.browser()
 	c.loginForm("alice")
@@ -160,6 +164,7 @@ func spoofs() [][]string {
 // TestExpressCannotBeLiedTo sends every spelling of an identity, with a login
 // and without one.
 func TestExpressCannotBeLiedTo(t *testing.T) {
+	t.Parallel()
 	g := startPages(t)
 	c := g.client()
 	token := c.login("alice").AccessToken

@@ -203,6 +203,7 @@ func endings() []ending {
 // the streams of that session on both and nobody else's, keeps nobody from a
 // new login, and is still refused after both were killed.
 func TestRevocationHoldsEverywhere(t *testing.T) {
+	t.Parallel()
 	p := startPair(t)
 	witness := p.a.client().login("bystander")
 	others := append(p.a.open(t, witness.AccessToken), p.b.open(t, witness.AccessToken)...)
@@ -301,6 +302,7 @@ func (p pair) exec(t *testing.T, statement string) {
 // TestStreamsEndWhenTheirSessionRunsOutOfTime: nobody ends that session, and
 // nobody tells of it.
 func TestStreamsEndWhenTheirSessionRunsOutOfTime(t *testing.T) {
+	t.Parallel()
 	app := httptest.NewServer(http.HandlerFunc(endless))
 	t.Cleanup(app.Close)
 	config := strings.NewReplacer("{STORE}", ".", "{UPSTREAM}", app.URL, "  lockout:",
@@ -338,6 +340,7 @@ func TestStreamsEndWhenTheirSessionRunsOutOfTime(t *testing.T) {
 // the gateway says that it is degraded and stays in service, and what needs the
 // store is 503: no wrong password, no lock.
 func TestWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
 	p := startPair(t)
 	good, ended := p.a.client().login("bystander"), p.a.client().login("bystander")
 	stream := p.a.open(t, good.AccessToken)

@@ -81,6 +81,7 @@ func unpack(t *testing.T, part string, v any) {
 // TestForgeIsGood signs a token of its own with the gateway's key. Were the
 // forge bad at its craft, every forgery would be refused for the wrong reason.
 func TestForgeIsGood(t *testing.T) {
+	t.Parallel()
 	f := newRange(t)
 	header := map[string]json.RawMessage{"alg": json.RawMessage(`"ES256"`), "typ": json.RawMessage(`"at+jwt"`), "kid": quote(f.forge.kid)}
 	token := f.forge.sign(header, encode(f.forge.claims), "valid")

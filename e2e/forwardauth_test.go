@@ -126,9 +126,9 @@ func startHAProxy(t *testing.T) *front {
 	return f
 }
 
-func TestForwardAuthOfNginx(t *testing.T)   { startNginx(t).prove() }
-func TestForwardAuthOfCaddy(t *testing.T)   { startCaddy(t).prove() }
-func TestForwardAuthOfHAProxy(t *testing.T) { startHAProxy(t).prove() }
+func TestForwardAuthOfNginx(t *testing.T)   { t.Parallel(); startNginx(t).prove() }
+func TestForwardAuthOfCaddy(t *testing.T)   { t.Parallel(); startCaddy(t).prove() }
+func TestForwardAuthOfHAProxy(t *testing.T) { t.Parallel(); startHAProxy(t).prove() }
 
 // prove holds one front end to everything that is promised of all of them.
 func (f *front) prove() {

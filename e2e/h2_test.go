@@ -81,6 +81,7 @@ func askH2(t *testing.T, g *gateway, fields, trailers []h2field) int {
 
 // TestHTTP2 are the cases of the corpus that HTTP/1.1 cannot write.
 func TestHTTP2(t *testing.T) {
+	t.Parallel()
 	g, up, token := startTLS(t)
 	request := func(method, path string, more ...h2field) []h2field {
 		return append([]h2field{{":method", method}, {":scheme", "https"}, {":authority", "gw.test"}, {":path", path}}, more...)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,13 +36,29 @@ type built struct {
 
 var binary = &built{}
 
+// given are the addresses that freeAddr has given to tests of this process,
+// which may not listen there yet.
+var given sync.Map
+
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(herdAddress); addr != "" { // this process is an application, see herd_test.go
 		serveHerd(addr)
 	}
+	sideBySide()
 	status := m.Run()
 	os.RemoveAll(binary.dir)
 	os.Exit(status)
+}
+
+// sideBySide lets more tests run at once than there are cores, unless the
+// command line says how many: most of a test's time it waits for a process.
+func sideBySide() {
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if !said {
+		flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
+	}
 }
 
 // postern is the path of the binary, built at the first use with the race
@@ -370,9 +388,13 @@ func freeAddr(t testing.TB) string {
 	t.Helper()
 	for range 100 {
 		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(15000+rand.IntN(15000)))
-		if err == nil {
-			defer l.Close()
-			return l.Addr().String()
+		if err != nil {
+			continue
+		}
+		addr := l.Addr().String()
+		l.Close()
+		if _, taken := given.LoadOrStore(addr, true); !taken {
+			return addr
 		}
 	}
 	t.Fatal("no free port")

@@ -170,6 +170,7 @@ func healthOf(t *testing.T, g *gateway, a *animal) string {
 // TestOneOfThreeApplicationsIsKilledUnderLoad with kill -9, and started again:
 // no GET fails, no POST arrives twice, and it gets its share again.
 func TestOneOfThreeApplicationsIsKilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	herd := []*animal{newAnimal(t), newAnimal(t), newAnimal(t)}
 	g := prepare(t, strings.Replace(herdConfig, "[URLS]", urlsOf(herd...), 1)).start()
 	l := newLoad(g, 8, false)
@@ -208,6 +209,7 @@ func TestOneOfThreeApplicationsIsKilledUnderLoad(t *testing.T) {
 // TestAReloadChangesTheAddressesUnderLoad: no request fails, whatever its
 // method, and health checks go along.
 func TestAReloadChangesTheAddressesUnderLoad(t *testing.T) {
+	t.Parallel()
 	a, b, c := newAnimal(t), newAnimal(t), newAnimal(t)
 	lists := []string{urlsOf(a, b), urlsOf(b, c), urlsOf(c), urlsOf(c, a)}
 	config := strings.Replace(herdConfig, "[URLS] }", lists[0]+", health: { path: /healthz, interval: 50ms, timeout: 20s } }", 1)

@@ -21,6 +21,7 @@ routes: [ { path: /, allow: authenticated } ]
 // TestAnHTPasswdFileIsImportedWhileTheGatewayServes: the file is Apache's own
 // program's, in each way that it hashes, and counts at once.
 func TestAnHTPasswdFileIsImportedWhileTheGatewayServes(t *testing.T) {
+	t.Parallel()
 	need(t, "htpasswd")
 	g := prepare(t, importConfig)
 	g.addUser("alice", "user")
@@ -65,6 +66,7 @@ with connection.cursor() as cursor:
 
 // TestADjangoTableIsImported: the table is a real Django's.
 func TestADjangoTableIsImported(t *testing.T) {
+	t.Parallel()
 	const python = "/usr/bin/python3"
 	if err := exec.Command(python, "-c", "import django").Run(); err != nil {
 		lack(t, "django for "+python)
@@ -98,6 +100,7 @@ func TestADjangoTableIsImported(t *testing.T) {
 // TestFiftyThousandAccountsAreImportedAndExported: all of them in one go, and
 // all or none. With the race detector, which is ten times slower, it is fewer.
 func TestFiftyThousandAccountsAreImportedAndExported(t *testing.T) {
+	t.Parallel()
 	many := 50_000
 	if raceEnabled {
 		many = 5_000
@@ -127,6 +130,7 @@ func TestFiftyThousandAccountsAreImportedAndExported(t *testing.T) {
 // TestAccountsMoveFromOneGatewayToAnother: what one exports while it serves, the
 // other imports while it serves, and everybody logs in there as before.
 func TestAccountsMoveFromOneGatewayToAnother(t *testing.T) {
+	t.Parallel()
 	from, to := prepare(t, importConfig), prepare(t, importConfig)
 	for _, name := range []string{"alice", "bob", "carol"} {
 		from.addUser(name, "user")
@@ -158,6 +162,7 @@ func TestAccountsMoveFromOneGatewayToAnother(t *testing.T) {
 
 // TestLoginsGoOnWhileAnImportIsWritten: they may wait for it, and none fails.
 func TestLoginsGoOnWhileAnImportIsWritten(t *testing.T) {
+	t.Parallel()
 	g := prepare(t, importConfig)
 	g.addUser("alice", "user")
 	g.start()

@@ -34,6 +34,7 @@ async function ask(method, target, body) {
 // the gateway had to get another token first. In a real browser, over plain
 // http, where it says nothing of who made a request, and over https.
 func TestALegacyPageNeverNoticesThatItsTokenExpired(t *testing.T) {
+	t.Parallel()
 	for _, public := range []string{"http://legacy.test", "https://legacy.test"} {
 		t.Run(public, func(t *testing.T) {
 			l := startLegacy(t, map[string]string{"/app/page": legacyPage})
@@ -134,6 +135,7 @@ func judgeUpload(t *testing.T, a arrival, content []byte) {
 // access cookie from the browser. It is not sent round for ever but to the
 // login page, which says what is wrong.
 func TestABrowserThatDropsTheCookieIsToldSo(t *testing.T) {
+	t.Parallel()
 	l := startLegacy(t, nil)
 	g, _ := publish(t, l, "http://127.0.0.1", "  access_token: { ttl: 2s }\n")
 	target, err := url.Parse("http://" + g.addr)
@@ -174,6 +176,7 @@ func TestABrowserThatDropsTheCookieIsToldSo(t *testing.T) {
 // TestABrowserWithoutCookiesComesToRest: it cannot be logged in, but it is not
 // sent round and round either.
 func TestABrowserWithoutCookiesComesToRest(t *testing.T) {
+	t.Parallel()
 	l := startLegacy(t, nil)
 	_, site := publish(t, l, "http://127.0.0.1", "")
 	b := openBrowser(t, t.TempDir(), map[string]any{"profile.default_content_setting_values.cookies": 2})

@@ -44,6 +44,7 @@ func startTokenApp(t *testing.T, secret string) (*gateway, app) {
 // TestExpressKeepsItsOwnTokenCheck: the application is as it was, and verifies
 // with jsonwebtoken what the gateway made.
 func TestExpressKeepsItsOwnTokenCheck(t *testing.T) {
+	t.Parallel()
 	g, api := startTokenApp(t, legacySecret)
 	api.client(t).get("/me").want(t, 401, "the application alone, without a token")
 	g.client().get("/me").want(t, 401, "without a login")
@@ -79,6 +80,7 @@ func TestExpressKeepsItsOwnTokenCheck(t *testing.T) {
 // TestExpressIsSentNoTokenOfAClients: a token that the application itself made,
 // or that somebody forged with its secret, is no identity through the gateway.
 func TestExpressIsSentNoTokenOfAClients(t *testing.T) {
+	t.Parallel()
 	g, api := startTokenApp(t, legacySecret)
 	var old struct{ Token string }
 	if err := json.Unmarshal([]byte(api.client(t).get("/old-token").body), &old); err != nil {
@@ -98,6 +100,7 @@ func TestExpressIsSentNoTokenOfAClients(t *testing.T) {
 }
 
 func TestExpressRefusesATokenOfAnotherSecret(t *testing.T) {
+	t.Parallel()
 	g, _ := startTokenApp(t, "another secret that the application does not have")
 	r := g.client().get("/me", bearer(g.client().login("alice").AccessToken)).want(t, 401, "with another secret")
 	if !strings.Contains(r.body, "Unauthorized!") {
@@ -121,6 +124,7 @@ routes:
 // TestExpressVerifiesAnAssertionThroughTheJWKS: the application holds no
 // secret, and learns with jose and the gateway's published keys who asks.
 func TestExpressVerifiesAnAssertionThroughTheJWKS(t *testing.T) {
+	t.Parallel()
 	g := prepare(t, "")
 	site := "http://" + g.addr
 	api := startExpress(t, "access-token.js", "unused", site+"/.well-known/jwks.json", "api", site)

@@ -19,6 +19,7 @@ func (c *client) locks(name, when string) {
 // TestALockHoldsOnEveryGatewayAndOutlastsThem: the counters are in the store.
 // One command takes the lock away, at once and on both.
 func TestALockHoldsOnEveryGatewayAndOutlastsThem(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, "attempts: 1000", "attempts: 4")
 	const guesser = "127.0.0.5"
 	for i := range 4 {
@@ -52,6 +53,7 @@ func TestALockHoldsOnEveryGatewayAndOutlastsThem(t *testing.T) {
 // TestLG05WhoIsKnownSomewhereIsNotShutOutThere: not by a stranger who sprays
 // from the same address, and not by any number of guesses from elsewhere.
 func TestLG05WhoIsKnownSomewhereIsNotShutOutThere(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "  lockout: { attempts: 1, window: 10m, duration: 15m }\n")
 	const carrier = "127.0.0.20"
 	g.from(carrier).login("alice")

@@ -35,6 +35,7 @@ func (c *client) tryLogin(name, password string) reply {
 // TestLoginSaysTheSameToEverybody: an unknown user, a wrong password and a
 // disabled account get the same words.
 func TestLoginSaysTheSameToEverybody(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	mustRun(t, g.dir, "", "user", "disable", "root", "--config", "gateway.yaml")
 	var first string
@@ -53,6 +54,7 @@ func TestLoginSaysTheSameToEverybody(t *testing.T) {
 // TestLG05LockoutOfOneIsNotLockoutOfAll: a stranger who guesses is locked out,
 // and the owner of the account logs in from elsewhere all the same.
 func TestLG05LockoutOfOneIsNotLockoutOfAll(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	stranger := g.from("127.0.0.2")
 	locked := reply{}
@@ -80,6 +82,7 @@ func TestLG05LockoutOfOneIsNotLockoutOfAll(t *testing.T) {
 
 // TestLG06SprayingEndsInALock: one password for many users is guessing too.
 func TestLG06SprayingEndsInALock(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "  lockout: { attempts: 2, window: 10m, duration: 15m }\n")
 	sprayer := g.from("127.0.0.9")
 	for i := range 200 {
@@ -95,6 +98,7 @@ func TestLG06SprayingEndsInALock(t *testing.T) {
 
 // TestPasswordsAreTakenWhole: no byte is cut off, none ends the text.
 func TestPasswordsAreTakenWhole(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "  lockout: { attempts: 1000, window: 10m, duration: 15m }\n")
 	for i, test := range []struct {
 		name, password string
@@ -119,6 +123,7 @@ func TestPasswordsAreTakenWhole(t *testing.T) {
 
 // TestLoginBodies are bodies that must never log anybody in, nor cost much.
 func TestLoginBodies(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "  lockout: { attempts: 1000, window: 10m, duration: 15m }\n")
 	const asJSON, asForm = "Content-Type: application/json", "Content-Type: application/x-www-form-urlencoded"
 	alice := passwordOf("alice")
@@ -191,6 +196,7 @@ func TestLoginBodies(t *testing.T) {
 
 // TestLG58LoginPageEscapes: what a stranger puts into a link is text there.
 func TestLG58LoginPageEscapes(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	b := g.browser()
 	for _, r := range []reply{
@@ -216,6 +222,7 @@ func TestLG58LoginPageEscapes(t *testing.T) {
 // TestLG60CookieAttributes reads the Set-Cookie lines of a login at a site that
 // browsers see over https.
 func TestLG60CookieAttributes(t *testing.T) {
+	t.Parallel()
 	up := newRecorder(t)
 	g := prepare(t, strings.NewReplacer("{UPSTREAM}", up.addr, "http://gw.test", "https://gw.test").Replace(corpusPolicy))
 	g.addUser("alice", "user")
@@ -246,6 +253,7 @@ func TestLG60CookieAttributes(t *testing.T) {
 
 // TestLG57NoTokenInAURL follows a browser through everything it is sent to.
 func TestLG57NoTokenInAURL(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "  access_token: { ttl: 2s }\n")
 	b := g.browser()
 	b.loginForm("alice")
@@ -274,6 +282,7 @@ func TestLG57NoTokenInAURL(t *testing.T) {
 
 // TestIL07MeTellsNoSecret reads the caller's own account.
 func TestIL07MeTellsNoSecret(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	c := g.client()
 	got := c.login("alice")
@@ -297,6 +306,7 @@ func TestIL07MeTellsNoSecret(t *testing.T) {
 
 // TestIL09TokensAreNotStored: no cache on the way keeps an answer of ours.
 func TestIL09TokensAreNotStored(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	c := g.client()
 	login := c.tryLogin("alice", passwordOf("alice")).want(t, 200, "login")
@@ -315,6 +325,7 @@ func TestIL09TokensAreNotStored(t *testing.T) {
 
 // TestIL03OneEventIsOneLine: a log that a name could write into is no witness.
 func TestIL03OneEventIsOneLine(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	g.client().tryLogin("x\nlevel=info msg=\"login ok\" user=root\x1b[2J", "guess-guess")
 	g.client().get("/public/x", "User-Agent: Mozilla\" msg=\"audit", "X-Request-Id: a b\tc")
@@ -331,6 +342,7 @@ func TestIL03OneEventIsOneLine(t *testing.T) {
 
 // TestLoginPageWorksWithoutJavaScript finds what a person needs in the page.
 func TestLoginPageWorksWithoutJavaScript(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	b := g.browser()
 	r := b.get("/app/home?a=1&b=2").want(t, 303, "a page")

@@ -64,6 +64,7 @@ func (a app) asked(t *testing.T) []question {
 // TestUsersComeAlongFromAnExpressApplication: the first login is held against
 // the old application, once, and the account that it makes is like any other.
 func TestUsersComeAlongFromAnExpressApplication(t *testing.T) {
+	t.Parallel()
 	g, old := lazily(t)
 	c := g.client()
 	c.tryLogin("bob", "wrong-password").want(t, 401, "a wrong password")
@@ -118,6 +119,7 @@ func TestUsersComeAlongFromAnExpressApplication(t *testing.T) {
 // TestAnOldLoginThatIsNoneMakesNobody goes through the ways in which a login
 // can answer. Each is taken up by a reload, and none of them makes an account.
 func TestAnOldLoginThatIsNoneMakesNobody(t *testing.T) {
+	t.Parallel()
 	g, old := lazily(t)
 	for _, test := range []struct {
 		path   string
@@ -164,6 +166,7 @@ func TestAnOldLoginThatIsNoneMakesNobody(t *testing.T) {
 // TestAnOldApplicationThatIsDownLocksNobodyOut: who is unknown is told to try
 // again, and can, as often as it takes.
 func TestAnOldApplicationThatIsDownLocksNobodyOut(t *testing.T) {
+	t.Parallel()
 	g, old := lazily(t)
 	down := old
 	down.addr = freeAddr(t)
@@ -185,6 +188,7 @@ func TestAnOldApplicationThatIsDownLocksNobodyOut(t *testing.T) {
 
 // TestGuessingAtTheOldApplicationIsLocked: the gateway is no relay for guesses.
 func TestGuessingAtTheOldApplicationIsLocked(t *testing.T) {
+	t.Parallel()
 	g, old := lazily(t)
 	stranger, r := g.from("127.0.0.2"), reply{}
 	for range 20 {
@@ -203,6 +207,7 @@ func TestGuessingAtTheOldApplicationIsLocked(t *testing.T) {
 
 // TestManyFirstLoginsAtOnceMakeOneAccount: two tabs, or a double click.
 func TestManyFirstLoginsAtOnceMakeOneAccount(t *testing.T) {
+	t.Parallel()
 	g, _ := lazily(t)
 	var wg sync.WaitGroup
 	replies := make([]reply, 5)

@@ -90,6 +90,7 @@ func (g *gateway) hashes() map[string]string {
 // gateway's own, and the second login is as good as the first. A wrong password
 // is refused before and after, and changes nothing.
 func TestAccountsKeepTheirPasswordsWhenTheyMoveIn(t *testing.T) {
+	t.Parallel()
 	accounts := moveIn(t, "django", "php", "htpasswd", "openssl", "passlib")
 	var few []moved // one of each program and form
 	seen := map[string]bool{}
@@ -140,6 +141,7 @@ func TestAccountsKeepTheirPasswordsWhenTheyMoveIn(t *testing.T) {
 // TestNobodyIsLockedIntoTheGatewaysHashes: what it keeps in any of its ways is
 // what passlib reads, so that accounts can move out as well.
 func TestNobodyIsLockedIntoTheGatewaysHashes(t *testing.T) {
+	t.Parallel()
 	accounts := moveIn(t, "openssl")[:1]
 	for algorithm, handler := range map[string]string{"argon2id": "argon2", "bcrypt": "bcrypt", "scrypt": "scrypt"} {
 		t.Run(algorithm, func(t *testing.T) {

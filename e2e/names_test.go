@@ -84,6 +84,7 @@ func (g *gateway) waysToAdd(admin string) map[string]func(id, username, email st
 // TestNobodyBecomesAnotherByName: id, username and e-mail address are one
 // namespace under every spelling, on every way to make an account.
 func TestNobodyBecomesAnotherByName(t *testing.T) {
+	t.Parallel()
 	g, _ := startNamed(t, "")
 	before := g.accounts()
 	kim := before["kimberly"]
@@ -157,6 +158,7 @@ func TestNobodyBecomesAnotherByName(t *testing.T) {
 // TestALoginByAnyNameIsTheSameAccount: whatever spelling of name, address or id
 // somebody logs in with, the application is told the one name and the one id.
 func TestALoginByAnyNameIsTheSameAccount(t *testing.T) {
+	t.Parallel()
 	g, l := startNamed(t, "")
 	kim := g.accounts()["kimberly"]
 	for _, name := range []string{"kimberly", "KIMBERLY", "\u212Aimberly", "Kimberly@Example.com", kim.ID, strings.ToUpper(kim.ID)} {
@@ -177,6 +179,7 @@ func TestALoginByAnyNameIsTheSameAccount(t *testing.T) {
 // TestOnlyAVerifiedAddressIsToldToTheApplication: who registers may write down
 // anybody's address; an administrator and an import vouch for it.
 func TestOnlyAVerifiedAddressIsToldToTheApplication(t *testing.T) {
+	t.Parallel()
 	g, l := startNamed(t, "")
 	admin := g.client().login("root").AccessToken
 	told := func(token string) string {
@@ -208,6 +211,7 @@ func TestOnlyAVerifiedAddressIsToldToTheApplication(t *testing.T) {
 
 // TestNewIdsHaveTheConfiguredForm, and an import keeps those that it gives.
 func TestNewIdsHaveTheConfiguredForm(t *testing.T) {
+	t.Parallel()
 	for format, form := range map[string]string{
 		"uuid": `^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`, "integer": `^[1-9][0-9]{0,9}$`, "objectid": `^[0-9a-f]{24}$`,
 	} {

@@ -59,6 +59,7 @@ routes:
 // TestTheGoOAuthClientLogsInCallsAndRefreshes: golang.org/x/oauth2 as programs
 // use it, in each of its ways to send client credentials.
 func TestTheGoOAuthClientLogsInCallsAndRefreshes(t *testing.T) {
+	t.Parallel()
 	g, m := startOAuth(t, "  access_token: { ttl: 9s }\n")
 	if m.Issuer != "http://"+g.addr || strings.Join(m.Grants, " ") != "password refresh_token" {
 		t.Errorf("metadata: %+v", m)
@@ -113,6 +114,7 @@ func TestTheGoOAuthClientLogsInCallsAndRefreshes(t *testing.T) {
 // TestATokenIsRevokedAndIntrospectedOverTheWire: what RFC 7009 and 7662 say,
 // through the whole gateway.
 func TestATokenIsRevokedAndIntrospectedOverTheWire(t *testing.T) {
+	t.Parallel()
 	g, _ := startOAuth(t, "")
 	c := g.client()
 	alice, root := c.login("alice"), c.login("root")
@@ -147,6 +149,7 @@ func TestATokenIsRevokedAndIntrospectedOverTheWire(t *testing.T) {
 // and go-oidc over go-jose, which share no code with the gateway's own proof. One
 // gateway goes through all of them by reload, and never believes the one before.
 func TestEveryAlgorithmIsVerifiedByAnIndependentLibrary(t *testing.T) {
+	t.Parallel()
 	g, m := startOAuth(t, "  access_token: { algorithm: ES256 }\n")
 	c := g.client()
 	last, former := "ES256", ""

@@ -12,6 +12,7 @@ import (
 // TestHostsOfADomainShareALogin: a login at one host counts at its siblings,
 // the way back may lead there and nowhere else, and a logout ends it for all.
 func TestHostsOfADomainShareALogin(t *testing.T) {
+	t.Parallel()
 	l := startLegacy(t, nil)
 	g, site := publish(t, l, "https://gw.example.test", "  access_token: { ttl: 2s }\n  cookie: { domain: example.test }\n")
 	_, port, _ := net.SplitHostPort(g.addr)
@@ -51,6 +52,7 @@ func TestHostsOfADomainShareALogin(t *testing.T) {
 // TestSinglePageApplicationsElsewhere: listed origins may call and read, others
 // may not; with credentials the cookies come along.
 func TestSinglePageApplicationsElsewhere(t *testing.T) {
+	t.Parallel()
 	const spa, evil = "https://spa.example.test", "https://evil.test"
 	for _, credentials := range []bool{false, true} {
 		more := "  cors: { origins: [" + spa + "], credentials: " + map[bool]string{false: "false", true: "true"}[credentials] + " }\n"

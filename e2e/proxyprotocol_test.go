@@ -15,6 +15,7 @@ import (
 // in both versions and with its health checks, and the gateway believes it
 // where it is trusted and answers 400 where it is not.
 func TestHAProxySpeaksProxyProtocol(t *testing.T) {
+	t.Parallel()
 	haproxy := program(t, "haproxy")
 	up := newRecorder(t)
 	g := prepare(t, strings.Replace(`listen: {LISTEN}

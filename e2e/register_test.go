@@ -16,6 +16,7 @@ const openDoor = "  roles: [user, author, admin]\n  registration: { enabled: tru
 
 // TestARegistrationIsALogin: register, read oneself, refresh, log out.
 func TestARegistrationIsALogin(t *testing.T) {
+	t.Parallel()
 	g, up := startPolicy(t, openDoor)
 	c := g.client()
 	made := c.tokens(c.postJSON("/auth/register", map[string]any{"username": "bob", "email": "bob@example.com", "name": "Bob",
@@ -58,6 +59,7 @@ func TestARegistrationIsALogin(t *testing.T) {
 // TestNobodyRegistersARoleForThemselves: roles come from the body only where
 // they may, and another one is refused and never left out silently.
 func TestNobodyRegistersARoleForThemselves(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, openDoor)
 	c := g.client()
 	ask := func(body string) reply {
@@ -89,6 +91,7 @@ func TestNobodyRegistersARoleForThemselves(t *testing.T) {
 // TestEqualRegistrationsAtOnceMakeOneAccount: of many who ask for one name in
 // one moment one has it, and the others are told so.
 func TestEqualRegistrationsAtOnceMakeOneAccount(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, openDoor)
 	statuses := make([]int, 24)
 	var wg sync.WaitGroup
@@ -115,6 +118,7 @@ func TestEqualRegistrationsAtOnceMakeOneAccount(t *testing.T) {
 // TestAPersonRegistersWithoutScript: from the page that asks for a login, by
 // the form, back to that page; a mistake costs no typing but the password's.
 func TestAPersonRegistersWithoutScript(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, openDoor)
 	b := g.browser()
 	login := b.get("/app/home?a=b").want(t, 303, "the page").location()
@@ -146,6 +150,7 @@ func TestAPersonRegistersWithoutScript(t *testing.T) {
 
 // TestARegistrationComesAndGoesWithAReload: off it is no endpoint.
 func TestARegistrationComesAndGoesWithAReload(t *testing.T) {
+	t.Parallel()
 	g, up := startPolicy(t, "")
 	c := g.client()
 	ask := func(name string) reply {

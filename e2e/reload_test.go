@@ -11,6 +11,7 @@ import (
 // TestReloadTakesEffectOrNothingDoes: a good file is in force after SIGHUP; a
 // bad one leaves every rule as it was, and the log and a metric say so.
 func TestReloadTakesEffectOrNothingDoes(t *testing.T) {
+	t.Parallel()
 	up := newRecorder(t)
 	config := strings.NewReplacer("{UPSTREAM}", up.addr, "http://gw.test", "{URL}", "hosts: [gw.test]", "").Replace(corpusPolicy)
 	g := prepare(t, config)
@@ -54,6 +55,7 @@ func TestReloadTakesEffectOrNothingDoes(t *testing.T) {
 // has it reload at once ends up with a gateway, not with a dead process. The
 // first start takes longest where it has to make an administrator.
 func TestReloadSignalDuringTheStart(t *testing.T) {
+	t.Parallel()
 	g := prepare(t, goodConfig)
 	g.launch("serve", "--config", "gateway.yaml")
 	eventually(t, "the port is bound", func() bool {
@@ -70,6 +72,7 @@ func TestReloadSignalDuringTheStart(t *testing.T) {
 
 // TestFileIsWatched: no signal is needed.
 func TestFileIsWatched(t *testing.T) {
+	t.Parallel()
 	up := newRecorder(t)
 	config := strings.NewReplacer("{UPSTREAM}", up.addr, "http://gw.test", "{URL}", "hosts: [gw.test]", "").Replace(corpusPolicy)
 	g := prepare(t, config)
@@ -93,6 +96,7 @@ func metric(t *testing.T, g *gateway, name string) string {
 
 // TestCF03NoRoutesNobodyPasses: a policy without routes shuts every door.
 func TestCF03NoRoutesNobodyPasses(t *testing.T) {
+	t.Parallel()
 	up := newRecorder(t)
 	g := prepare(t, strings.NewReplacer("127.0.0.1:1", up.addr, "routes:\n  - { path: /**, allow: authenticated }\n", "routes: []\n").Replace(goodConfig))
 	g.addUser("root", "admin")
@@ -113,6 +117,7 @@ func TestCF03NoRoutesNobodyPasses(t *testing.T) {
 // TestCF12FirstStart: an empty store gets one administrator with a password
 // that only standard error says, once.
 func TestCF12FirstStart(t *testing.T) {
+	t.Parallel()
 	up := newRecorder(t)
 	g := prepare(t, strings.ReplaceAll(goodConfig, "127.0.0.1:1", up.addr)).start()
 	// Written before the gateway is ready, and read out of a pipe by a goroutine
@@ -146,6 +151,7 @@ func TestCF12FirstStart(t *testing.T) {
 
 // TestFirstAdminPasswordFromTheEnvironment: and then nothing prints it.
 func TestFirstAdminPasswordFromTheEnvironment(t *testing.T) {
+	t.Parallel()
 	g := prepare(t, goodConfig)
 	g.env = []string{"POSTERN_ADMIN_PASSWORD=chosen-by-the-operator"}
 	g.start()
@@ -157,6 +163,7 @@ func TestFirstAdminPasswordFromTheEnvironment(t *testing.T) {
 
 // TestServeWithoutAFile protects one application with no configuration at all.
 func TestServeWithoutAFile(t *testing.T) {
+	t.Parallel()
 	up := newRecorder(t)
 	g := prepare(t, "")
 	g.env = []string{"POSTERN_LISTEN=" + g.addr, "POSTERN_ADMIN_LISTEN=" + g.admin, "POSTERN_PUBLIC_URL=http://" + g.addr, "POSTERN_ADMIN_PASSWORD=chosen-by-the-operator"}
@@ -174,6 +181,7 @@ func TestServeWithoutAFile(t *testing.T) {
 
 // TestAdminListenerAnswers the probes and counts, apart from the public one.
 func TestAdminListenerAnswers(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	admin := newClient(t, "http://"+g.admin)
 	admin.get("/healthz").want(t, 200, "healthz")

@@ -18,6 +18,7 @@ import (
 // TestRS02SlowBodyOfADeniedRequest: who may not come in is told at once, and
 // not first asked for all that he wants to send.
 func TestRS02SlowBodyOfADeniedRequest(t *testing.T) {
+	t.Parallel()
 	g, up := startPolicy(t, "")
 	conn, err := net.Dial("tcp", g.addr)
 	if err != nil {
@@ -40,6 +41,7 @@ func TestRS02SlowBodyOfADeniedRequest(t *testing.T) {
 
 // TestRS18UpstreamThatBreaksOff: the client learns that the page is not whole.
 func TestRS18UpstreamThatBreaksOff(t *testing.T) {
+	t.Parallel()
 	g, up := startPolicy(t, "")
 	answers := []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nConnection: close\r\n\r\nhalf",
@@ -88,6 +90,7 @@ func newBreaker(t *testing.T, answer string) string {
 // TestRS20LoginsAreBounded sends a hundred logins at once. Each costs 19 MiB
 // while it is hashed: without a bound they would cost two gigabytes.
 func TestRS20LoginsAreBounded(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "  lockout: { attempts: 10000, window: 10m, duration: 15m }\n  password: { memory_budget: 64MiB }\n")
 	token := g.client().login("alice").AccessToken
 	var wg sync.WaitGroup
@@ -138,6 +141,7 @@ func peakMemory(t *testing.T, g *gateway) int {
 
 // TestHeadersAreBounded: RS-06 and RS-07, many fields and many cookies.
 func TestHeadersAreBounded(t *testing.T) {
+	t.Parallel()
 	g, up := startPolicy(t, "")
 	for name, lines := range map[string]string{
 		"RS-06 many fields":  strings.Repeat("A: b\r\n", 5000),
@@ -158,6 +162,7 @@ func TestHeadersAreBounded(t *testing.T) {
 // TestStreamsEndWithTheirSession: a WebSocket outlives its access token and
 // ends with its session.
 func TestStreamsEndWithTheirSession(t *testing.T) {
+	t.Parallel()
 	up := newTunnel(t)
 	g := prepare(t, strings.NewReplacer("{UPSTREAM}", up, "http://gw.test", "{URL}", "hosts: [gw.test]", "", "  lockout:", "  access_token: { ttl: 3s }\n  lockout:").Replace(corpusPolicy))
 	g.addUser("alice", "user")
@@ -230,6 +235,7 @@ func newTunnel(t *testing.T) string {
 
 // TestStopLetsRequestsEnd: SIGTERM waits for what is under way.
 func TestStopLetsRequestsEnd(t *testing.T) {
+	t.Parallel()
 	g, up := startPolicy(t, "")
 	asked := make(chan struct{})
 	up.answer = func(received) string {

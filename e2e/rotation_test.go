@@ -129,6 +129,7 @@ func (c *commuter) step(t testing.TB) error {
 // TestKeysAreRotatedWhileEightClientsGoOn: two gateways, eight clients, and keys
 // that change under them twice by the command. No request is refused.
 func TestKeysAreRotatedWhileEightClientsGoOn(t *testing.T) {
+	t.Parallel()
 	p := startPair(t, "  lockout:", "  access_token: { ttl: 5s }\n  lockout:")
 	p.a.addUser("alice", "user")
 	stop := make(chan struct{})
@@ -191,6 +192,7 @@ func TestKeysAreRotatedWhileEightClientsGoOn(t *testing.T) {
 // waits for its time, and nothing is lost: not the key, not the old one's tokens,
 // and a repeat is byte-identical across both.
 func TestARotationSurvivesAKillAndARestart(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "  refresh_token: { ttl: 7d, reuse_grace: 5m, session_ttl: 30d }\n")
 	c := g.client()
 	first := c.login("alice")
@@ -227,6 +229,7 @@ func TestARotationSurvivesAKillAndARestart(t *testing.T) {
 // TestKeyRotateSaysWhoDidItAndNothingSecret: the audit line goes to standard
 // error, the keys to standard output, and the key material nowhere.
 func TestKeyRotateSaysWhoDidItAndNothingSecret(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	r := run(t, g.dir, "", "key", "rotate", "--config", "gateway.yaml")
 	if r.status != 0 || !strings.Contains(r.stderr, `"event":"key_rotated"`) || !strings.Contains(r.stderr, `"by":"command-line"`) || strings.Contains(r.stdout, "audit") {

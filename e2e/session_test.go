@@ -35,6 +35,7 @@ func startPolicy(t *testing.T, more string) (*gateway, *recorder) {
 // TestSE01ReplayAfterRotationEndsTheSession: a spent token that comes back
 // after the grace is a theft, and thief and owner both lose.
 func TestSE01ReplayAfterRotationEndsTheSession(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "  refresh_token: { ttl: 7d, reuse_grace: 1s, session_ttl: 30d }\n")
 	time.Sleep(1100 * time.Millisecond) // for one grace after a start, one behind is accepted
 	c := g.client()
@@ -67,6 +68,7 @@ func TestSE01ReplayAfterRotationEndsTheSession(t *testing.T) {
 // TestABrowserWhoseTokenWasStolenIsSentToTheLogin: the owner of a session that
 // a thief's copy has ended sits at a page that knows nothing of tokens.
 func TestABrowserWhoseTokenWasStolenIsSentToTheLogin(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "  access_token: { ttl: 2s }\n  refresh_token: { ttl: 7d, reuse_grace: 1s, session_ttl: 30d }\n")
 	b := g.browser()
 	b.loginForm("alice")
@@ -96,6 +98,7 @@ func TestABrowserWhoseTokenWasStolenIsSentToTheLogin(t *testing.T) {
 // TestSE02ParallelRefreshHasOneSuccessor: fifty tabs refresh at once and all
 // get the very same tokens' session on.
 func TestSE02ParallelRefreshHasOneSuccessor(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	first := g.client().login("alice")
 	const tabs = 50
@@ -123,6 +126,7 @@ func TestSE02ParallelRefreshHasOneSuccessor(t *testing.T) {
 
 // TestSessionEnds are the ways a session ends, and what is dead afterwards.
 func TestSessionEnds(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	dead := func(t *testing.T, got tokens) {
 		t.Helper()
@@ -198,6 +202,7 @@ func dies(t *testing.T, g *gateway, got tokens) {
 // TestRoleChangeCostsOneRefresh: the old access token is refused, the session
 // lives on with the new role.
 func TestRoleChangeCostsOneRefresh(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	c := g.client()
 	got := c.login("alice")
@@ -212,6 +217,7 @@ func TestRoleChangeCostsOneRefresh(t *testing.T) {
 
 // TestSE06LogoutWithAnExpiredToken: who comes back late may still leave.
 func TestSE06LogoutWithAnExpiredToken(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "  access_token: { ttl: 1s }\n")
 	c := g.client()
 	got := c.login("alice")
@@ -225,6 +231,7 @@ func TestSE06LogoutWithAnExpiredToken(t *testing.T) {
 
 // TestSE22RestartKeepsWhatWasSaid: sessions survive a restart, revocations too.
 func TestSE22RestartKeepsWhatWasSaid(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	c := g.client()
 	kept, ended := c.login("alice"), c.login("alice")
@@ -242,6 +249,7 @@ func TestSE22RestartKeepsWhatWasSaid(t *testing.T) {
 
 // TestSE15StoreHoldsNoToken: whoever copies the store replays nothing.
 func TestSE15StoreHoldsNoToken(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	c := g.client()
 	got := c.login("alice")
@@ -277,6 +285,7 @@ func TestSE15StoreHoldsNoToken(t *testing.T) {
 // TestRefreshTakesNoOrders are the refreshes that must fail, or must not give
 // what they ask for.
 func TestRefreshTakesNoOrders(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	c := g.client()
 	got := c.login("alice")
@@ -320,6 +329,7 @@ func TestRefreshTakesNoOrders(t *testing.T) {
 // TestSE25NobodyGetsAnothersIdentity sends two users' requests all at once: a
 // cache keyed too weakly would mix them up.
 func TestSE25NobodyGetsAnothersIdentity(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	c := g.client()
 	c.http.Transport.(*http.Transport).MaxIdleConnsPerHost = 16
@@ -348,6 +358,7 @@ func TestSE25NobodyGetsAnothersIdentity(t *testing.T) {
 
 // TestHS061NoRolesMeansNone: who has no roles has none, whatever he says.
 func TestHS061NoRolesMeansNone(t *testing.T) {
+	t.Parallel()
 	g, up := startPolicy(t, "")
 	mustRun(t, g.dir, passwordOf("norole")+"\n", "user", "add", "norole", "--config", "gateway.yaml")
 	mustRun(t, g.dir, "", "user", "show", "norole", "--config", "gateway.yaml")
@@ -365,6 +376,7 @@ func TestHS061NoRolesMeansNone(t *testing.T) {
 // TestHS059RoleNamesCannotBeSplit: a name that would read as two in a header is
 // no role.
 func TestHS059RoleNamesCannotBeSplit(t *testing.T) {
+	t.Parallel()
 	g, _ := startPolicy(t, "")
 	for _, role := range []string{"user admin", "user;admin", "user\r\nX-Auth-Roles: admin", "nobody-defined-it"} {
 		r := run(t, g.dir, "some-password\n", "user", "add", "eve", "--role", role, "--config", "gateway.yaml")
@@ -380,6 +392,7 @@ func TestHS059RoleNamesCannotBeSplit(t *testing.T) {
 // TestHS063UpstreamCannotPlayTheGateway: neither our cookies nor our words come
 // from an upstream; its own cookies go through.
 func TestHS063UpstreamCannotPlayTheGateway(t *testing.T) {
+	t.Parallel()
 	g, up := startPolicy(t, "")
 	up.answer = func(received) string {
 		return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: postern=evil; Path=/\r\nSet-Cookie: postern_refresh=evil; Path=/auth/refresh\r\n" +

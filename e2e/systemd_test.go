@@ -20,6 +20,7 @@ routes: [{ path: /**, allow: anyone }]
 // TestSystemdHandsOnTheListener: systemd's own program opens the socket, and
 // the first client starts the gateway.
 func TestSystemdHandsOnTheListener(t *testing.T) {
+	t.Parallel()
 	need(t, "systemd-socket-activate")
 	up := newRecorder(t)
 	g := prepare(t, strings.NewReplacer("{UPSTREAM}", "http://"+up.addr, "192.0.2.1:2", "{ADMIN}").Replace(activated))
@@ -48,6 +49,7 @@ func TestSystemdHandsOnTheListener(t *testing.T) {
 // TestAParentHandsOnBothListeners: two sockets, of which one is named admin, as
 // a unit with FileDescriptorName= has them.
 func TestAParentHandsOnBothListeners(t *testing.T) {
+	t.Parallel()
 	up := newRecorder(t)
 	g := prepare(t, strings.Replace(activated, "{UPSTREAM}", "http://"+up.addr, 1))
 	var files []*os.File

@@ -22,6 +22,7 @@ const (
 // taken for a thief. Over https all requests share one HTTP/2 connection and
 // none waits for another; over http six go at a time.
 func TestSixteenRestoredTabsKeepTheSession(t *testing.T) {
+	t.Parallel()
 	rounds := 1
 	if os.Getenv("POSTERN_TEST_SOAK") != "" {
 		rounds = 5

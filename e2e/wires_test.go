@@ -14,6 +14,7 @@ import (
 // application is no business of the client's, who speaks HTTP/1.1 here, and
 // neither is where the application's paths really are.
 func TestApplicationsBehindASocketAndHTTP2(t *testing.T) {
+	t.Parallel()
 	tell := func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Trailer", "Grpc-Status")
