@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // The bounds of the cache of verified tokens: 64 shards so that cores seldom
@@ -21,7 +22,12 @@ const (
 type tokenCache struct {
 	seed   maphash.Seed
 	shards [cacheShards]cacheShardMap
+	sights *[cacheShards]sights // shared with the cache that takes this one's place
 }
+
+// sights counts how tokens of a shard were met: in it, or not. Each shard has
+// its own, or all cores would write to one place on every request.
+type sights struct{ hits, misses atomic.Uint64 }
 
 type cacheShardMap struct {
 	mu      sync.RWMutex // guards the following
@@ -33,7 +39,28 @@ type cacheEntry struct {
 	principal *Principal // shared with every caller that asks; never changed
 }
 
-func newTokenCache() *tokenCache { return &tokenCache{seed: maphash.MakeSeed()} }
+func newTokenCache() *tokenCache {
+	return &tokenCache{seed: maphash.MakeSeed(), sights: new([cacheShards]sights)}
+}
+
+// emptied is a new cache that counts on.
+func (c *tokenCache) emptied() *tokenCache {
+	return &tokenCache{seed: maphash.MakeSeed(), sights: c.sights}
+}
+
+// stats reads the numbers.
+func (c *tokenCache) stats() TokenStats {
+	var t TokenStats
+	for i := range c.shards {
+		shard := &c.shards[i]
+		shard.mu.RLock()
+		t.Kept += len(shard.entries)
+		shard.mu.RUnlock()
+		t.Hits += c.sights[i].hits.Load()
+		t.Misses += c.sights[i].misses.Load()
+	}
+	return t
+}
 
 // get finds the principal of a token seen before.
 func (c *tokenCache) get(raw string) (*Principal, bool) {
@@ -43,8 +70,10 @@ func (c *tokenCache) get(raw string) (*Principal, bool) {
 	e, ok := shard.entries[sum]
 	shard.mu.RUnlock()
 	if !ok || e.raw != raw {
+		c.sights[sum%cacheShards].misses.Add(1)
 		return nil, false
 	}
+	c.sights[sum%cacheShards].hits.Add(1)
 	return e.principal, true
 }
 

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"net/netip"
+	"testing"
 )
 
 // ForgetTokens empties the cache of verified tokens, for benchmarks of the
@@ -70,3 +71,25 @@ func Poll(ctx context.Context, s *Service) error { return s.poll(ctx) }
 
 // Prune has the store forget as Follow does once an hour.
 func Prune(ctx context.Context, s *Service) { s.prune(ctx) }
+
+// Queue is a gate with one place.
+type Queue struct{ gate *gate }
+
+// OneAtATime makes a Queue whose one place is taken until leave is called.
+func OneAtATime(t testing.TB) (leave func(), q Queue) {
+	q = Queue{newGate(Password{MaxConcurrent: 1, MemoryBudget: 256 << 20}, argonMemory, new(hashCounts))}
+	leave, err := q.gate.enter(t.Context(), argonMemory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leave, q
+}
+
+// Enter waits for a turn.
+func (q Queue) Enter(ctx context.Context) error {
+	_, err := q.gate.enter(ctx, argonMemory)
+	return err
+}
+
+// Stats are what was counted.
+func (q Queue) Stats() HashStats { return q.gate.counts.read(q.gate.limit) }

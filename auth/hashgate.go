@@ -18,6 +18,7 @@ type gate struct {
 	total   int64
 	waiting atomic.Int64
 	limit   int64 // of those that wait or run
+	counts  *hashCounts
 }
 
 // queuePerSlot is how many may wait for each that runs: at some 40 ms for a
@@ -26,14 +27,14 @@ const queuePerSlot = 32
 
 // newGate makes a gate within a configuration's bounds; a slot is worth so many
 // KiB as one of the gateway's own hashes takes.
-func newGate(conf Password, memory uint32) *gate {
+func newGate(conf Password, memory uint32, counts *hashCounts) *gate {
 	unit := int64(memory)
 	n := int64(conf.MaxConcurrent)
 	if n == 0 {
 		n = int64(max(1, runtime.GOMAXPROCS(0)-1))
 	}
 	n = max(1, min(n, int64(conf.MemoryBudget>>10)/unit))
-	return &gate{slots: semaphore.NewWeighted(n * unit), unit: unit, total: n * unit, limit: n * (1 + queuePerSlot)}
+	return &gate{slots: semaphore.NewWeighted(n * unit), unit: unit, total: n * unit, limit: n * (1 + queuePerSlot), counts: counts}
 }
 
 // enter waits for a place, in turn, for a hash that takes so many KiB. One that
@@ -43,15 +44,33 @@ func newGate(conf Password, memory uint32) *gate {
 func (g *gate) enter(ctx context.Context, memory uint32) (leave func(), err error) {
 	if g.waiting.Add(1) > g.limit {
 		g.waiting.Add(-1)
+		g.counts.refused.Add(1)
 		return nil, &BusyError{RetryAfter: 2 * time.Second}
 	}
 	weight := min(max(int64(memory), g.unit), g.total)
-	if err := g.slots.Acquire(ctx, weight); err != nil {
+	if err := g.await(ctx, weight); err != nil {
 		g.waiting.Add(-1)
 		return nil, fmt.Errorf("wait to hash: %w", err)
 	}
+	g.counts.running.Add(1)
 	return func() {
+		g.counts.running.Add(-1)
+		g.counts.done.Add(1)
 		g.slots.Release(weight)
 		g.waiting.Add(-1)
 	}, nil
+}
+
+// await takes so many KiB of the slots, and counts how long that took.
+func (g *gate) await(ctx context.Context, weight int64) error {
+	if g.slots.TryAcquire(weight) { // nobody waits: no clock needs to be read
+		return nil
+	}
+	begun := time.Now()
+	g.counts.waiting.Add(1)
+	defer func() {
+		g.counts.waiting.Add(-1)
+		g.counts.waited.Add(int64(time.Since(begun)))
+	}()
+	return g.slots.Acquire(ctx, weight)
 }

@@ -10,7 +10,7 @@ import (
 
 func TestTheGateLetsFewInAndQueuesFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(Password{MaxConcurrent: 2, MemoryBudget: 256 << 20}, argonMemory)
+		g := newGate(Password{MaxConcurrent: 2, MemoryBudget: 256 << 20}, argonMemory, new(hashCounts))
 		var inside, most atomic.Int64
 		results := make(chan error, 200)
 		for range 200 {
@@ -48,13 +48,13 @@ func TestTheGateKeepsTheMemoryBudget(t *testing.T) {
 		budget     Bytes
 		want       int64
 	}{{8, 256 << 20, 8}, {8, 64 << 20, 3}, {8, 19 << 20, 1}, {1, 1 << 40, 1}} {
-		g := newGate(Password{MaxConcurrent: test.concurrent, MemoryBudget: test.budget}, argonMemory)
+		g := newGate(Password{MaxConcurrent: test.concurrent, MemoryBudget: test.budget}, argonMemory, new(hashCounts))
 		if g.total/g.unit != test.want {
 			t.Errorf("%d at once within %s: %d", test.concurrent, test.budget, g.total/g.unit)
 		}
 	}
 	// A hash of three slots' memory takes three of four places.
-	g := newGate(Password{MaxConcurrent: 4, MemoryBudget: 256 << 20}, argonMemory)
+	g := newGate(Password{MaxConcurrent: 4, MemoryBudget: 256 << 20}, argonMemory, new(hashCounts))
 	leave, err := g.enter(t.Context(), 3*argonMemory)
 	if err != nil || !g.slots.TryAcquire(g.unit) || g.slots.TryAcquire(g.unit) {
 		t.Error("weighed wrongly", err)

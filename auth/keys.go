@@ -266,7 +266,7 @@ func (s *Service) takeUpKeys(ctx context.Context) error {
 	}
 	// What the cache has proven may have been proven by a key that counts no
 	// longer.
-	st.ring, st.cache = ring, newTokenCache()
+	st.ring, st.cache = ring, st.cache.emptied()
 	s.current.Store(&st)
 	return nil
 }

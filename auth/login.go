@@ -18,7 +18,8 @@ type Credentials struct{ Username, Password string }
 // account are all ErrInvalidCredentials after the same work. Too many failed
 // attempts are a *LockedError and too many at once a *BusyError, both before
 // anything is hashed; a store that does not answer is ErrUnavailable.
-func (s *Service) Login(ctx context.Context, cr Credentials, c Client) (Grant, error) {
+func (s *Service) Login(ctx context.Context, cr Credentials, c Client) (_ Grant, err error) {
+	defer func() { s.counts.logins.add(resultOf(err)) }()
 	st := s.current.Load()
 	// Nothing longer is anybody's name; a stranger's megabyte is not folded.
 	name := ""

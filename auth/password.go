@@ -56,7 +56,7 @@ type hasher struct {
 // newHasher makes the hasher and its dummy: a hash of nothing with the
 // configured parameters, compared for those who have none, so that an unknown
 // name takes as long as a wrong password.
-func newHasher(conf Password, rand io.Reader) (*hasher, error) {
+func newHasher(conf Password, rand io.Reader, counts *hashCounts) (*hasher, error) {
 	h := &hasher{conf: conf, rand: rand}
 	noise := make([]byte, hashSalt+hashSum)
 	if _, err := io.ReadFull(rand, noise); err != nil {
@@ -66,7 +66,7 @@ func newHasher(conf Password, rand io.Reader) (*hasher, error) {
 	if h.dummy, err = legacyhash.Parse(h.text(noise[:hashSalt], noise[hashSalt:])); err != nil {
 		return nil, fmt.Errorf("make a dummy hash: it %w", err)
 	}
-	h.gate = newGate(conf, max(argonMemory, h.dummy.Memory()))
+	h.gate = newGate(conf, max(argonMemory, h.dummy.Memory()), counts)
 	return h, nil
 }
 

@@ -22,7 +22,7 @@ func newTestHasher(t testing.TB, change func(*Password)) *hasher {
 	if change != nil {
 		change(&conf)
 	}
-	h, err := newHasher(conf, rand.Reader)
+	h, err := newHasher(conf, rand.Reader, new(hashCounts))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestNewPasswordsAreBounded(t *testing.T) {
 }
 
 func TestAHashWithoutRandomnessIsAnError(t *testing.T) {
-	if _, err := newHasher(DefaultConfig().Password, bytes.NewReader(nil)); err == nil {
+	if _, err := newHasher(DefaultConfig().Password, bytes.NewReader(nil), new(hashCounts)); err == nil {
 		t.Error("a dummy without randomness")
 	}
 	h := newTestHasher(t, nil)

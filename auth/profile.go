@@ -172,6 +172,7 @@ func (s *Service) proveCurrent(ctx context.Context, st *state, p Principal, curr
 	try, err := s.throttle.begin(ctx, st.config.Lockout, s.throttle.guess(p.ID, "", c.Address))
 	if err != nil {
 		s.tellLocked(ctx, p.Username, c, err)
+		s.counts.logins.add(resultOf(err))
 		return "", err
 	}
 	defer try.cancelled()
@@ -184,6 +185,7 @@ func (s *Service) proveCurrent(ctx context.Context, st *state, p Principal, curr
 		return "", err
 	}
 	if why != "" {
+		s.counts.logins.add(resultFailed)
 		s.tell(ctx, Event{Name: EventLoginFailed, User: p.Username, Client: c, Detail: "password change: " + why})
 		return "", cmp.Or(try.failed(ctx), wrongCurrent())
 	}

@@ -117,7 +117,9 @@ func (s *Service) openRefresh(token string) (*state, refreshToken, bool) {
 // the last one, must learn why the session is over. A forged or unknown one, and
 // one of a session or an account that was ended otherwise, is ErrRefreshInvalid,
 // one past its time ErrRefreshExpired.
-func (s *Service) Refresh(ctx context.Context, token string, c Client) (Grant, error) {
+func (s *Service) Refresh(ctx context.Context, token string, c Client) (_ Grant, err error) {
+	outcome := refreshInvalid
+	defer func() { s.counts.refreshes.add(refreshResult(outcome, err)) }()
 	st, t, ok := s.openRefresh(token)
 	if !ok {
 		s.tell(ctx, Event{Name: EventRefreshFailed, Client: c, Detail: "invalid"})
@@ -128,7 +130,6 @@ func (s *Service) Refresh(ctx context.Context, token string, c Client) (Grant, e
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return Grant{}, unavailable("rotate a session", err)
 	}
-	outcome := refreshInvalid
 	if err == nil {
 		outcome = s.judgeRefresh(st, t, found)
 		// It may be a repeat, of what another instance has sealed just now.

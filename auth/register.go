@@ -33,11 +33,12 @@ func (s *Service) RegistrationOpen() bool { return s.current.Load().config.Regis
 // owner may edit can be set. An e-mail address is the stranger's own word, so it
 // does not count as verified. Too many from one address are a *LockedError, too
 // many at once a *BusyError; where registration is off it is ErrNotFound.
-func (s *Service) Register(ctx context.Context, r Applicant, c Client) (Grant, error) {
+func (s *Service) Register(ctx context.Context, r Applicant, c Client) (_ Grant, err error) {
 	st := s.current.Load()
 	if !st.config.Registration.Enabled {
 		return Grant{}, fmt.Errorf("registration: %w", ErrNotFound)
 	}
+	defer func() { s.counts.registrations.add(resultOf(err)) }()
 	a, err := s.accountOf(st, r)
 	if err != nil {
 		return Grant{}, err
@@ -50,6 +51,7 @@ func (s *Service) Register(ctx context.Context, r Applicant, c Client) (Grant, e
 		return Grant{}, err
 	}
 	if g.Session != "" {
+		s.counts.logins.add(resultSuccess)
 		s.tell(ctx, Event{Name: EventLogin, User: a.Username, Client: c})
 	}
 	return g, nil

@@ -41,6 +41,7 @@ type Service struct {
 	view       *revocations
 	throttle   *throttle
 	applicants *applicants
+	counts     *counts
 	started    time.Time
 
 	reconfigure sync.Mutex            // one change of current at a time
@@ -63,7 +64,7 @@ type state struct {
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		store: o.Store, now: o.Now, rand: o.Rand, audit: o.Audit, oldLogin: o.OldLogin, guest: o.Guest,
-		view: newRevocations(), throttle: newThrottle(o.Store, o.Master), applicants: newApplicants(),
+		view: newRevocations(), throttle: newThrottle(o.Store, o.Master), applicants: newApplicants(), counts: newCounts(),
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -114,12 +115,16 @@ func (s *Service) Reconfigure(ctx context.Context, c Config) error {
 		// for revoked.
 		next.horizon = max(next.horizon, old.horizon)
 	}
-	if old != nil && old.provesAlike(next) {
+	switch {
+	case old == nil:
+	case old.provesAlike(next):
 		next.cache = old.cache
+	default:
+		next.cache = old.cache.emptied()
 	}
 	if old != nil && old.config.Password == c.Password {
 		next.hasher = old.hasher
-	} else if next.hasher, err = newHasher(c.Password, s.rand); err != nil {
+	} else if next.hasher, err = newHasher(c.Password, s.rand, &s.counts.hashing); err != nil {
 		return err
 	}
 	s.current.Store(next)

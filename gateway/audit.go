@@ -11,20 +11,7 @@ import (
 // auth.Options.Audit wants. Every entry is logged, whatever the level: that of
 // the entry is for whoever reads the log and wants to be woken by some.
 func (g *Gateway) Audit(ctx context.Context, e auth.Event) {
-	switch e.Name {
-	case "login":
-		g.metrics.logins.WithLabelValues("success").Inc()
-	case "login_failed":
-		g.metrics.logins.WithLabelValues("failed").Inc()
-	case "locked":
-		g.metrics.logins.WithLabelValues("locked").Inc()
-	case "refresh":
-		g.metrics.refreshes.WithLabelValues("success").Inc()
-	case "refresh_failed":
-		g.metrics.refreshes.WithLabelValues("failed").Inc()
-	case "refresh_reused":
-		g.metrics.refreshes.WithLabelValues("reused").Inc()
-	}
+	g.metrics.events.WithLabelValues(e.Name).Inc()
 	client := ""
 	if e.Client.Address.IsValid() {
 		client = e.Client.Address.String()
@@ -40,7 +27,7 @@ func (g *Gateway) Audit(ctx context.Context, e auth.Event) {
 	if e.Detail != "" {
 		record.AddAttrs(slog.String("detail", e.Detail))
 	}
-	_ = g.log.Handler().Handle(ctx, record) // past the level; where the log cannot be written nothing can say so
+	_ = g.auditLog.Handler().Handle(ctx, record) // past the level; where it cannot be written is the writer's to say
 }
 
 // auditLevel is Warn for what somebody should look at: a stolen token, a guessed

@@ -33,6 +33,8 @@ type Authenticator interface {
 	SessionEnd(ctx context.Context, sid string) (time.Time, error)
 	// SessionCount says how many sessions are live.
 	SessionCount(ctx context.Context) (int, error)
+	// Stats are what it counts, for the metrics. It asks no store.
+	Stats() auth.Stats
 }
 
 // Own is the gateway's own HTTP face: login, refresh, keys.
@@ -51,7 +53,12 @@ type Own interface {
 type Options struct {
 	Auth Authenticator
 	Log  *slog.Logger
-	Now  func() time.Time // default time.Now
+	// Audit is where the entries of the audit log go; default Log.
+	Audit   *slog.Logger
+	Now     func() time.Time // default time.Now
+	Version string           // of this program, for a metric
+	// LogErrors says how many log lines were not written; default: none.
+	LogErrors func() LogErrors
 }
 
 // Gateway is an http.Handler that carries requests to the applications behind
@@ -59,6 +66,7 @@ type Options struct {
 type Gateway struct {
 	auth      Authenticator
 	log       *slog.Logger
+	auditLog  *slog.Logger
 	now       func() time.Time
 	metrics   *metrics
 	decisions record
@@ -67,6 +75,10 @@ type Gateway struct {
 	snap      atomic.Pointer[Snapshot]
 	swapped   chan struct{} // tells CheckUpstreams of a Swap
 	draining  atomic.Bool
+	// connections are those to the public listener, certificate is when its own
+	// expires, in Unix seconds; zero: it has none. The Server keeps both.
+	connections, certificate atomic.Int64
+
 	bodyGrace time.Duration // tests cannot wait for the constant
 
 	mu     sync.Mutex // guards the following, and orders Swap and Reload
@@ -78,8 +90,11 @@ func New(o Options) *Gateway {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	g := &Gateway{auth: o.Auth, log: o.Log, now: o.Now, bodyGrace: bodyGrace, swapped: make(chan struct{}, 1), metrics: newMetrics(o.Auth)}
-	g.metrics.registry.MustRegister(newUpstreamHealth(&g.snap))
+	if o.Audit == nil {
+		o.Audit = o.Log
+	}
+	g := &Gateway{auth: o.Auth, log: o.Log, auditLog: o.Audit, now: o.Now, bodyGrace: bodyGrace, swapped: make(chan struct{}, 1), metrics: newMetrics(o.Version)}
+	g.metrics.registry.MustRegister(newAuthStats(o.Auth), newGatewayState(g, o.LogErrors))
 	o.Auth.OnRevoke(g.streams.revoke)
 	return g
 }

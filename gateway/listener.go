@@ -93,8 +93,7 @@ type front struct {
 	trusts func(netip.Addr) bool
 	most   int  // of connections; zero: as many as the system gives
 	plain  bool // there is no TLS, so request lines can be read (plainConn)
-
-	open atomic.Int64
+	open   *atomic.Int64
 }
 
 // Accept answers the next connection. Above the most that there may be, some
@@ -107,12 +106,9 @@ func (f *front) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if f.most == 0 {
-			return f.readable(f.proxied(conn)), nil
-		}
 		n := int(f.open.Add(1))
-		counted := &countedConn{Conn: conn, open: &f.open, crowded: n > f.most}
-		if n > f.most+f.most/8+8 {
+		counted := &countedConn{Conn: conn, open: f.open, crowded: f.most > 0 && n > f.most}
+		if f.most > 0 && n > f.most+f.most/8+8 {
 			_ = counted.Close() // nobody is there yet to be told
 			continue
 		}

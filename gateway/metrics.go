@@ -1,39 +1,67 @@
 package gateway
 
 import (
-	"context"
-	"math"
+	"maps"
 	"net/http"
+	"runtime"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/posternhq/postern/auth"
 )
 
 // metrics are the gateway's, in a registry of their own: two gateways fit into
 // one process. Every label is of a closed set; none carries a path, a user or
-// a header.
+// a header. What can be known before it happens is there from the start, at
+// zero: an alert on the first of something needs the zero before it.
+//
+// What others count is read from them when a scrape comes: see authStats and
+// gatewayState.
 type metrics struct {
-	registry  *prometheus.Registry
-	requests  *prometheus.CounterVec   // route, decision, reason, code
-	duration  *prometheus.HistogramVec // route
-	upstream  *prometheus.HistogramVec // upstream
-	retries   *prometheus.CounterVec   // upstream
-	logins    *prometheus.CounterVec   // result
-	refreshes *prometheus.CounterVec   // result
-	reloaded  prometheus.Gauge
-	info      *prometheus.GaugeVec // snapshot
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec   // route, decision, reason, code
+	duration *prometheus.HistogramVec // route
+	upstream *prometheus.HistogramVec // upstream
+	retries  *prometheus.CounterVec   // upstream
+	events   *prometheus.CounterVec   // event
+	store    map[string]storeMetrics  // by operation; read-only
+	accepted prometheus.Counter       // reloads
+	refused  prometheus.Counter
+	reloaded prometheus.Gauge
+	info     *prometheus.GaugeVec // snapshot
+
+	known atomic.Pointer[map[requestKey]requestMetrics] // the request's counters seen so far; replaced whole
+	mu    sync.Mutex                                    // one replacement of known at a time
 }
 
-// sessionCountTimeout bounds what a scrape waits for the store.
-const sessionCountTimeout = 2 * time.Second
+// requestKey is what a request is counted by. All of it is of closed sets.
+type requestKey struct {
+	route, decision, reason string
+	status                  int
+}
+
+// requestMetrics are those of one requestKey.
+type requestMetrics struct {
+	count    prometheus.Counter
+	duration prometheus.Observer
+}
+
+// storeMetrics are those of one operation of the store.
+type storeMetrics struct {
+	duration prometheus.Observer
+	errors   prometheus.Counter
+}
 
 // newMetrics makes and registers all of them. The buckets reach from a cached
-// page to the longest default timeout.
-func newMetrics(a Authenticator) *metrics {
+// page to the longest default timeout; those of the store end where its own
+// patience does.
+func newMetrics(version string) *metrics {
 	buckets := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
@@ -45,68 +73,97 @@ func newMetrics(a Authenticator) *metrics {
 			Help: "From sending the request on to the header of the upstream's answer.", Buckets: buckets}, []string{"upstream"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_upstream_retries_total",
 			Help: "Requests that were sent again, because a connection to the upstream failed before its answer."}, []string{"upstream"}),
-		logins: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_logins_total",
-			Help: "Logins by result: success, failed, locked."}, []string{"result"}),
-		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_refreshes_total",
-			Help: "Refreshes by result: success, reused."}, []string{"result"}),
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_audit_events_total",
+			Help: "Entries of the audit log by event."}, []string{"event"}),
 		reloaded: prometheus.NewGauge(prometheus.GaugeOpts{Name: "postern_config_last_reload_successful",
 			Help: "Whether the configuration last read is the one in force: 1 or 0."}),
 		info: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "postern_config_info",
 			Help: "1 for the snapshot in force."}, []string{"snapshot"}),
 	}
-	sessions := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "postern_sessions",
-		Help: "Live sessions; NaN while the store does not answer."}, func() float64 { return countSessions(a) })
-	m.registry.MustRegister(m.requests, m.duration, m.upstream, m.retries, m.logins, m.refreshes, m.reloaded, m.info, sessions,
+	m.known.Store(&map[requestKey]requestMetrics{})
+	reloads := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_config_reloads_total",
+		Help: "Reloads of the configuration by result: success, refused."}, []string{"result"})
+	m.accepted, m.refused = reloads.WithLabelValues("success"), reloads.WithLabelValues("refused")
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "postern_build_info",
+		Help: "1, for the version that runs and the Go release that built it."}, []string{"version", "goversion"})
+	build.WithLabelValues(version, runtime.Version()).Set(1)
+	m.registry.MustRegister(m.requests, m.duration, m.upstream, m.retries, m.events, m.reloaded, m.info, reloads, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.watchStore()
 	return m
 }
 
-// countSessions asks the store at the time of a scrape. It answers NaN for
-// "not known": 0 would look like everybody was logged out.
-func countSessions(a Authenticator) float64 {
-	ctx, cancel := context.WithTimeout(context.Background(), sessionCountTimeout)
-	defer cancel()
-	n, err := a.SessionCount(ctx)
-	if err != nil {
-		return math.NaN()
+// watchStore makes what ObserveStore counts with.
+func (m *metrics) watchStore() {
+	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "postern_store_duration_seconds",
+		Help:    "Uses of the store, by what they are for, with the waiting for a connection or a lock.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"operation"})
+	faults := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_store_errors_total",
+		Help: "Uses of the store that it did not answer."}, []string{"operation"})
+	m.registry.MustRegister(duration, faults)
+	m.store = map[string]storeMetrics{}
+	for _, operation := range auth.StoreOperations() {
+		m.store[operation] = storeMetrics{duration.WithLabelValues(operation), faults.WithLabelValues(operation)}
 	}
-	return float64(n)
+}
+
+// ObserveStore counts one use of the store: it is what auth.Measured wants.
+func (g *Gateway) ObserveStore(c auth.StoreCall) {
+	m, known := g.metrics.store[c.Operation]
+	if !known {
+		return
+	}
+	m.duration.Observe(c.Took.Seconds())
+	if c.Fault {
+		m.errors.Inc()
+	}
 }
 
 // request counts one exchange.
 func (m *metrics) request(x *exchange, status int, elapsed time.Duration) {
-	m.requests.WithLabelValues(x.label, x.decision, x.reason, strconv.Itoa(status)).Inc()
-	m.duration.WithLabelValues(x.label).Observe(elapsed.Seconds())
+	key := requestKey{x.label, x.decision, x.reason, status}
+	found, ok := (*m.known.Load())[key]
+	if !ok {
+		found = m.meet(key)
+	}
+	found.count.Inc()
+	found.duration.Observe(elapsed.Seconds())
 	if x.upstreamTime > 0 {
 		m.upstream.WithLabelValues(x.rt.upstream.name).Observe(x.upstreamTime.Seconds())
 	}
 }
 
+// maxKnown bounds the counters that are found without a lock: reloads that
+// rename routes must not fill the memory with those of old ones.
+const maxKnown = 4096
+
+// meet finds the counters for what comes for the first time, and keeps them.
+func (m *metrics) meet(key requestKey) requestMetrics {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := requestMetrics{m.requests.WithLabelValues(key.route, key.decision, key.reason, codeLabel(key.status)), m.duration.WithLabelValues(key.route)}
+	next := map[requestKey]requestMetrics{}
+	if old := *m.known.Load(); len(old) < maxKnown {
+		next = maps.Clone(old)
+	}
+	next[key] = found
+	m.known.Store(&next)
+	return found
+}
+
+// codeLabel is a status as a label. One that HTTP has no words for is "other":
+// an application that answers whatever number it is asked for would make a
+// series of each. 499 is the gateway's own, for a client that went.
+func codeLabel(status int) string {
+	if http.StatusText(status) == "" && status != statusClientGone {
+		return "other"
+	}
+	return strconv.Itoa(status)
+}
+
 // handler answers a scrape. One metric that fails does not hide the others.
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
-}
-
-// upstreamHealth tells the health of every target of the snapshot in force,
-// looked up at the time of a scrape: what a reload took out is gone at once.
-type upstreamHealth struct {
-	snap *atomic.Pointer[Snapshot]
-	desc *prometheus.Desc
-}
-
-func newUpstreamHealth(snap *atomic.Pointer[Snapshot]) *upstreamHealth {
-	return &upstreamHealth{snap, prometheus.NewDesc("postern_upstream_healthy",
-		"Whether an address of an upstream could be reached when it was last asked, and passed its last health check: 1 or 0.", []string{"upstream", "url"}, nil)}
-}
-
-// Describe says which metric there is.
-func (h *upstreamHealth) Describe(ch chan<- *prometheus.Desc) { ch <- h.desc }
-
-// Collect answers a scrape.
-func (h *upstreamHealth) Collect(ch chan<- prometheus.Metric) {
-	h.snap.Load().eachTarget(func(u *upstream, t *target) {
-		ch <- prometheus.MustNewConstMetric(h.desc, prometheus.GaugeValue, gaugeOf(t.health.healthy()), u.name, t.label)
-	})
 }
 
 // gaugeOf spells yes and no for Prometheus.

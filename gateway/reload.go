@@ -36,10 +36,12 @@ func (g *Gateway) Reload(ctx context.Context, load func() (*Snapshot, error)) er
 	s, err := load()
 	if err != nil {
 		g.metrics.reloaded.Set(0)
+		g.metrics.refused.Inc()
 		g.Audit(ctx, auth.Event{Name: "reload_refused", By: "system", Detail: err.Error()})
 		return err
 	}
 	g.Swap(s)
+	g.metrics.accepted.Inc()
 	g.Audit(ctx, auth.Event{Name: "reload", By: "system", Detail: "snapshot " + s.id})
 	return nil
 }

@@ -36,13 +36,15 @@ type Server struct {
 	listener          net.Listener
 	trusts            func(netip.Addr) bool // whose PROXY protocol is believed; nil: nobody's
 	connections       int                   // at most; zero: no limit
+	open              *atomic.Int64         // counts them
 	certificate       atomic.Pointer[tls.Certificate]
+	expiry            *atomic.Int64 // of the certificate, in Unix seconds
 }
 
 // NewServer makes the public server of a Gateway.
 func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
 	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, clientCAFile: c.TLS.ClientCAFile, http: newHTTPServer(g, log), streams: &g.streams,
-		trusts: g.trusts, connections: c.Limits.Connections}
+		trusts: g.trusts, connections: c.Limits.Connections, open: &g.connections, expiry: &g.certificate}
 	s.http.ConnContext, s.http.ConnState = noteCrowd, noteIdle
 	if s.certFile != "" {
 		s.http.TLSConfig = &tls.Config{
@@ -114,7 +116,7 @@ func (s *Server) wrapped(l net.Listener) net.Listener {
 	if s.trusts == nil {
 		return l
 	}
-	return &front{Listener: l, trusts: s.trusts, most: s.connections, plain: s.certFile == ""}
+	return &front{Listener: l, trusts: s.trusts, most: s.connections, open: s.open, plain: s.certFile == ""}
 }
 
 // ReloadCertificate reads the certificate's files again; without any it does
@@ -128,6 +130,9 @@ func (s *Server) ReloadCertificate() error {
 		return fmt.Errorf("tls: %w", err)
 	}
 	s.certificate.Store(&cert)
+	if s.expiry != nil {
+		s.expiry.Store(cert.Leaf.NotAfter.Unix())
+	}
 	return nil
 }
 

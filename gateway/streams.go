@@ -132,6 +132,13 @@ func (t *streams) add(s *stream) bool {
 	return true
 }
 
+// count says how many there are.
+func (t *streams) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.open)
+}
+
 // remove forgets a stream that has ended; nil is none.
 func (t *streams) remove(s *stream) {
 	if s == nil {

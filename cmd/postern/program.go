@@ -71,12 +71,12 @@ func newProgram(ctx context.Context, sys *system, load func() (*config.File, err
 func (p *program) wire(ctx context.Context, master auth.MasterKey) (err error) {
 	conf := p.file.GatewayConfig()
 	p.auth, err = auth.New(ctx, auth.Options{
-		Store: p.store, Master: master, Config: p.file.AuthConfig(), Audit: p.audit, OldLogin: oldlogin.New().Login,
+		Store: auth.Measured(p.store, p.observeStore), Master: master, Config: p.file.AuthConfig(), Audit: p.audit, OldLogin: oldlogin.New().Login,
 	})
 	if err != nil {
 		return err
 	}
-	p.gateway = gateway.New(gateway.Options{Auth: p.auth, Log: p.log})
+	p.gateway = gateway.New(gateway.Options{Auth: p.auth, Log: p.log, Version: thisBuild().Version})
 	snap, err := p.snapshot(p.file)
 	if err != nil {
 		return err
@@ -96,6 +96,13 @@ func (p *program) audit(ctx context.Context, e auth.Event) {
 		return
 	}
 	p.gateway.Audit(ctx, e)
+}
+
+// observeStore has the gateway count a use of the store.
+func (p *program) observeStore(c auth.StoreCall) {
+	if p.gateway != nil { // it stands after the first few
+		p.gateway.ObserveStore(c)
+	}
 }
 
 // snapshot compiles all that a file can change.

@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// sessionCountTimeout bounds what a scrape waits for the store.
+const sessionCountTimeout = 2 * time.Second
+
+// describe names a metric that is collected when a scrape comes.
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+// authStats tells what the auth service counts, and how its store is.
+type authStats struct {
+	auth Authenticator
+
+	logins, refreshes, registrations      *prometheus.Desc
+	hashed, refused, waited               *prometheus.Desc
+	running, waiting, places              *prometheus.Desc
+	tokenLookups, tokens, sessions, store *prometheus.Desc
+}
+
+func newAuthStats(a Authenticator) *authStats {
+	return &authStats{
+		auth:          a,
+		logins:        describe("postern_logins_total", "Logins by result: success, failed, locked, busy, canceled, unavailable.", "result"),
+		refreshes:     describe("postern_refreshes_total", "Refreshes by result: success, repeated, reused, ended, expired, invalid, disabled, canceled, unavailable.", "result"),
+		registrations: describe("postern_registrations_total", "Registrations by result: success, taken, invalid, locked, busy, canceled, unavailable.", "result"),
+		hashed:        describe("postern_password_hashes_total", "Password hashes that were computed."),
+		refused:       describe("postern_password_hashes_refused_total", "Password hashes for which there was no place in the queue."),
+		waited:        describe("postern_password_hash_wait_seconds_total", "What password hashes have waited for their turn, all together."),
+		running:       describe("postern_password_hashes_running", "Password hashes that are being computed."),
+		waiting:       describe("postern_password_hashes_waiting", "Password hashes that wait for their turn."),
+		places:        describe("postern_password_hash_places", "How many password hashes may run or wait at once; one more is refused."),
+		tokenLookups:  describe("postern_token_cache_lookups_total", "Access tokens by whether they were remembered as proven: hit, miss.", "result"),
+		tokens:        describe("postern_token_cache_entries", "Access tokens that are remembered as proven."),
+		sessions:      describe("postern_sessions", "Live sessions; NaN while the store does not answer."),
+		store:         describe("postern_store_available", "Whether the store answered when it was last asked: 1 or 0."),
+	}
+}
+
+// Describe says which metrics there are.
+func (c *authStats) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.logins, c.refreshes, c.registrations, c.hashed, c.refused, c.waited,
+		c.running, c.waiting, c.places, c.tokenLookups, c.tokens, c.sessions, c.store} {
+		ch <- d
+	}
+}
+
+// Collect answers a scrape.
+func (c *authStats) Collect(ch chan<- prometheus.Metric) {
+	count := func(d *prometheus.Desc, n float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, n, labels...)
+	}
+	gauge := func(d *prometheus.Desc, n float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n) }
+	s := c.auth.Stats()
+	for d, results := range map[*prometheus.Desc]map[string]uint64{c.logins: s.Logins, c.refreshes: s.Refreshes, c.registrations: s.Registrations} {
+		for result, n := range results {
+			count(d, float64(n), result)
+		}
+	}
+	count(c.hashed, float64(s.Hashing.Done))
+	count(c.refused, float64(s.Hashing.Refused))
+	count(c.waited, s.Hashing.Waited.Seconds())
+	gauge(c.running, float64(s.Hashing.Running))
+	gauge(c.waiting, float64(s.Hashing.Waiting))
+	gauge(c.places, float64(s.Hashing.Places))
+	count(c.tokenLookups, float64(s.Tokens.Hits), "hit")
+	count(c.tokenLookups, float64(s.Tokens.Misses), "miss")
+	gauge(c.tokens, float64(s.Tokens.Kept))
+	gauge(c.sessions, countSessions(c.auth))
+	gauge(c.store, gaugeOf(c.auth.Healthy() == nil))
+}
+
+// countSessions asks the store at the time of a scrape. It answers NaN for
+// "not known": 0 would look like everybody was logged out.
+func countSessions(a Authenticator) float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), sessionCountTimeout)
+	defer cancel()
+	n, err := a.SessionCount(ctx)
+	if err != nil {
+		return math.NaN()
+	}
+	return float64(n)
+}
+
+// LogErrors are how many lines could not be written where they belong.
+type LogErrors struct{ Main, Audit uint64 }
+
+// gatewayState tells how a gateway is at the time of a scrape: what a reload
+// took out, or what has ended, is gone at once.
+type gatewayState struct {
+	g         *Gateway
+	logErrors func() LogErrors
+
+	healthy, streams, connections, certificate, unwritten *prometheus.Desc
+}
+
+func newGatewayState(g *Gateway, logErrors func() LogErrors) *gatewayState {
+	return &gatewayState{
+		g: g, logErrors: logErrors,
+		healthy:     describe("postern_upstream_healthy", "Whether an address of an upstream could be reached when it was last asked, and passed its last health check: 1 or 0.", "upstream", "url"),
+		streams:     describe("postern_streams_open", "WebSockets, event streams and other answers without a length that are under way."),
+		connections: describe("postern_connections_open", "Connections of clients to the public listener, WebSockets among them."),
+		certificate: describe("postern_tls_certificate_expiry_timestamp_seconds", "When a certificate of the public listener expires, in seconds since 1970.", "source"),
+		unwritten:   describe("postern_log_errors_total", "Log lines that could not be written where they belong: of the main log, and of log.audit_file.", "log"),
+	}
+}
+
+// Describe says which metrics there are.
+func (c *gatewayState) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.healthy, c.streams, c.connections, c.certificate, c.unwritten} {
+		ch <- d
+	}
+}
+
+// Collect answers a scrape.
+func (c *gatewayState) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, n float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
+	}
+	c.g.snap.Load().eachTarget(func(u *upstream, t *target) {
+		gauge(c.healthy, gaugeOf(t.health.healthy()), u.name, t.label)
+	})
+	gauge(c.streams, float64(c.g.streams.count()))
+	gauge(c.connections, float64(c.g.connections.Load()))
+	if until := c.g.certificate.Load(); until != 0 {
+		gauge(c.certificate, float64(until), certificateFile)
+	}
+	var lost LogErrors
+	if c.logErrors != nil {
+		lost = c.logErrors()
+	}
+	ch <- prometheus.MustNewConstMetric(c.unwritten, prometheus.CounterValue, float64(lost.Main), "main")
+	ch <- prometheus.MustNewConstMetric(c.unwritten, prometheus.CounterValue, float64(lost.Audit), "audit")
+}
+
+// certificateFile is the source of a certificate that comes from tls.cert_file.
+const certificateFile = "file"
