@@ -159,6 +159,7 @@ type CredentialKind uint8
 const (
 	NoCredential CredentialKind = iota
 	BearerCredential
+	BasicCredential // a token in the place of a password
 	HeaderCredential
 	CookieCredential
 )
@@ -173,5 +174,6 @@ type Presented struct {
 	Kind      CredentialKind
 	Principal Principal
 	Token     string
+	User      string // with BasicCredential: the name that came with the token
 	Err       error
 }

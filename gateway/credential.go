@@ -39,18 +39,21 @@ func verify(a Authenticator, p *auth.Presented) {
 		return
 	}
 	p.Principal, p.Err = a.Verify(p.Token)
+	if p.Kind == auth.BasicCredential && p.Principal.ID != "" && !isNamed(p.User, &p.Principal) {
+		p.Principal, p.Err = auth.Principal{}, auth.ErrTokenInvalid
+	}
 }
 
-// collect finds the credentials in the configured places: a bearer token, a
+// collect finds the credentials in the configured places: Authorization, a
 // token header, the cookie. It refuses two of one kind.
 func (x *exchange) collect(list []auth.Presented) ([]auth.Presented, error) {
 	h, s := x.r.Header, x.snap
-	if s.bearer && !x.passesAuthorization() {
+	if (s.bearer || s.basic) && !x.passesAuthorization() {
 		switch values := h["Authorization"]; {
 		case len(values) > 1:
 			return nil, errAmbiguous
 		case len(values) == 1:
-			if p, ok := parseBearer(values[0]); ok {
+			if p, ok := s.parseAuthorization(values[0]); ok {
 				list = append(list, p)
 			}
 		}
@@ -119,6 +122,17 @@ func oneSession(list []auth.Presented) bool {
 	return true
 }
 
+// parseAuthorization reads an Authorization field of a scheme that is a source.
+func (s *Snapshot) parseAuthorization(value string) (p auth.Presented, ok bool) {
+	if s.bearer {
+		p, ok = parseBearer(value)
+	}
+	if !ok && s.basic {
+		p, ok = parseBasic(value)
+	}
+	return p, ok
+}
+
 // parseBearer reads an Authorization field: the scheme in any case, one space,
 // a token without spaces (RFC 6750 section 2.1). Other schemes are not the
 // gateway's, ok is false for them.
@@ -177,8 +191,9 @@ func tokenProblem(err error) problem.Problem {
 }
 
 // checkOrigin refuses what another site's page makes a browser send. A cookie
-// goes along whoever asks, so a request that changes something by cookie must
-// come from here (CSRF); and a WebSocket, which no browser holds back and
+// goes along whoever asks, and so does what was typed into a browser's own box
+// for Basic: a request that changes something by either must come from here
+// (CSRF); and a WebSocket, which no browser holds back and
 // which answers the page that opened it, must come from here even when it
 // carries no cookie (cross-site WebSocket hijacking).
 func (x *exchange) checkOrigin() bool {
@@ -186,7 +201,7 @@ func (x *exchange) checkOrigin() bool {
 		x.refuse(problem.Of(problem.CrossOrigin))
 		return false
 	}
-	if x.presented.Kind != auth.CookieCredential {
+	if x.presented.Kind != auth.CookieCredential && x.presented.Kind != auth.BasicCredential {
 		return true
 	}
 	if err := x.snap.crossOrigin.Check(x.r); err != nil {

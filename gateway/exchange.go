@@ -163,6 +163,7 @@ func (x *exchange) refuseInDialect(p problem.Problem) bool {
 // forPerson adds what p's page needs to lead on from there.
 func (x *exchange) forPerson(p problem.Problem) problem.Problem {
 	p.Prefix = x.snap.prefix
+	p.Basic = x.snap.basic && !x.passesAuthorization() && !x.fromPage()
 	if x.proven() {
 		p.User = x.presented.Principal.Username
 	}

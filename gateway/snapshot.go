@@ -32,7 +32,7 @@ type Parts struct {
 	Prefix       string            // of the gateway's own endpoints: /auth
 	Cookies      Cookies           // names
 	CookieDomain string            // whose hosts share a login; empty: none do
-	TokenSources []string          // bearer, cookie, header:NAME
+	TokenSources []string          // bearer, basic, cookie, header:NAME
 	CORSOrigins  []string          // trusted by the cross-origin check, beside public_url
 	Dialects     []problem.Dialect // of clients written for another backend, by token header
 	ID           string            // names the snapshot in logs and metrics; default: a number
@@ -60,12 +60,12 @@ type Snapshot struct {
 	proxies    []netip.Prefix
 	trustUnix  bool
 
-	bearer, cookie bool     // token sources
-	tokenHeaders   []string // canonical names
-	dialects       []problem.Dialect
-	cookies        Cookies
-	retryCookie    string   // set by the refresh endpoint, see retryMark
-	ownCookies     []string // every spelling of the names, for cutting
+	bearer, basic, cookie bool     // token sources
+	tokenHeaders          []string // canonical names
+	dialects              []problem.Dialect
+	cookies               Cookies
+	retryCookie           string   // set by the refresh endpoint, see retryMark
+	ownCookies            []string // every spelling of the names, for cutting
 
 	warned   atomic.Bool // of a scheme that public_url does not have
 	warn     func(requestID string)
@@ -187,12 +187,14 @@ func (s *Snapshot) buildSources(p Parts) error {
 		switch {
 		case source == "bearer":
 			s.bearer = true
+		case source == "basic":
+			s.basic = true
 		case source == "cookie":
 			s.cookie = true
 		case isHeader && isPlain(name) && name != "":
 			s.tokenHeaders = append(s.tokenHeaders, textproto.CanonicalMIMEHeaderKey(name))
 		default:
-			return fmt.Errorf("auth.token_sources: %q is no source; there are bearer, cookie and header:NAME", source)
+			return fmt.Errorf("auth.token_sources: %q is no source; there are bearer, basic, cookie and header:NAME", source)
 		}
 	}
 	access := unprefixed(p.Cookies.Access)

@@ -16,7 +16,7 @@ import (
 // where the endpoints are and how a browser keeps its tokens.
 type Config struct {
 	Prefix       string   `yaml:"prefix"`        // where the endpoints live, e.g. /auth
-	TokenSources []string `yaml:"token_sources"` // bearer, cookie, header:NAME; the gateway reads them
+	TokenSources []string `yaml:"token_sources"` // bearer, basic, cookie, header:NAME; the gateway reads them
 	Cookie       Cookie   `yaml:"cookie"`
 	CORS         CORS     `yaml:"cors"`
 	Aliases      []Alias  `yaml:"aliases"`
@@ -64,7 +64,7 @@ func (c Config) Validate() []auth.Fault {
 		fault("prefix", m)
 	}
 	if len(c.TokenSources) == 0 {
-		fault("token_sources", "is empty, so nobody could log in; list bearer, cookie, or header:NAME")
+		fault("token_sources", "is empty, so nobody could log in; list bearer, basic, cookie, or header:NAME")
 	}
 	for i, source := range c.TokenSources {
 		if m := sourceFault(source); m != "" {
@@ -119,11 +119,11 @@ func prefixFault(prefix string) string {
 	return ""
 }
 
-// sourceFault demands bearer, cookie or a header that carries nothing else.
+// sourceFault demands bearer, basic, cookie or a header that carries nothing else.
 func sourceFault(source string) string {
 	name, isHeader := strings.CutPrefix(source, "header:")
 	switch {
-	case source == "bearer" || source == "cookie":
+	case source == "bearer" || source == "basic" || source == "cookie":
 		return ""
 	case source == "query" || strings.HasPrefix(source, "query:"):
 		return "never reads the query: addresses end up in logs and histories"

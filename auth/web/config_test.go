@@ -29,7 +29,7 @@ func TestABadValueIsNamedByItsKey(t *testing.T) {
 		{"prefix", []string{"", "/", "auth", "/auth/", "//auth", "/a//b", "/a/../b", "/a/./b", "/.auth", "/a%2fb", "/a;b", "/a b", "/{x}",
 			"/*", "/a\\b", "/.well-known", "/ä", "/a?b", "/a#b"}, func(c *Config, v string) { c.Prefix = v }},
 		{"token_sources", []string{"", "query", "query:token", "header", "header:", "header:a b", "header:Authorization", "header:cookie",
-			"header:X-Forwarded-User", "header:Sec-Token", "header:x_token", "basic", "Bearer", "cookie"},
+			"header:X-Forwarded-User", "header:Sec-Token", "header:x_token", "digest", "Basic", "Bearer", "cookie"},
 			func(c *Config, v string) { c.TokenSources = []string{"cookie", v} }},
 		{"cookie.name", []string{"", "a b", "a;b", "a=b", "__Host-postern", "__secure-x", "ä"}, func(c *Config, v string) { c.Cookie.Name = v }},
 		{"cookie.domain", []string{".example.com", "com", "Example.com", "https://example.com", "example.com:443", "192.0.2.1", "::1",
@@ -52,7 +52,7 @@ func TestABadValueIsNamedByItsKey(t *testing.T) {
 func TestGoodValuesPass(t *testing.T) {
 	c := DefaultConfig()
 	c.Prefix = "/_gate/v1.0"
-	c.TokenSources = []string{"cookie", "header:x-access-token", "bearer"}
+	c.TokenSources = []string{"cookie", "header:x-access-token", "bearer", "basic"}
 	c.Cookie = Cookie{Name: "my_app", Domain: "apps.example.com", SameSite: "strict"}
 	c.CORS = CORS{Origins: []string{"https://spa.example.com", "http://localhost:5173", "https://[2001:db8::1]:8443"}, Credentials: true}
 	if faults := c.Validate(); faults != nil {

@@ -49,6 +49,7 @@ type Problem struct {
 	RetryAfter time.Duration // 0: not told; else rounded up to seconds
 	Allow      []string      // with MethodNotAllowed: the methods there are
 	Challenge  string        // WWW-Authenticate of a 401; empty: made from the code
+	Basic      bool          // a 401 names the scheme Basic too: for clients that know no other
 	MaxAge     time.Duration // with ReauthenticationRequired: how fresh the password must be
 	Prefix     string        // for the page's links: below it are login and logout; empty: the page has no links
 	User       string        // for the page: the name of who is logged in; empty: nobody, or it is not known
@@ -112,6 +113,9 @@ func Prepare(w http.ResponseWriter, r *http.Request, p Problem) {
 	}
 	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", p.challenge())
+		if p.Basic && p.Code != ReauthenticationRequired { // for which there is no word in Basic
+			h.Add("WWW-Authenticate", `Basic realm="`+Realm+`", charset="UTF-8"`)
+		}
 	}
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64(math.Ceil(p.RetryAfter.Seconds())), 10))

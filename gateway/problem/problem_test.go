@@ -140,6 +140,15 @@ func TestEvery401NamesAChallenge(t *testing.T) {
 			t.Errorf("%s: %s, want %s", test.p.Code, got, test.want)
 		}
 	}
+	for code, challenges := range map[string]int{TokenMissing: 2, TokenExpired: 2, ReauthenticationRequired: 1, Forbidden: 0} {
+		p := Of(code)
+		p.Basic = true
+		res, _ := answer(t, p, nil)
+		got := res.Header.Values("WWW-Authenticate")
+		if len(got) != challenges || challenges == 2 && got[1] != `Basic realm="postern", charset="UTF-8"` {
+			t.Errorf("%s with Basic: %q", code, got)
+		}
+	}
 	if res, _ := answer(t, Of(Forbidden), nil); res.Header.Get("WWW-Authenticate") != "" {
 		t.Error("a 403 challenges: to be known would change nothing")
 	}
