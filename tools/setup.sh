@@ -6,6 +6,7 @@
 #   django, gunicorn          a legacy application in Python
 #   passlib, php, htpasswd, mkpasswd, openssl  whose password hashes are read
 #   nginx, java, tomcat, spring  whose routers the profiles are held against
+#   radicale, vdirsyncer, curl  a calendar server, and clients that know Basic
 #   systemd                   deploy/postern.service, and sockets handed on
 #   nginx, caddy, haproxy     front ends that ask about requests (forward-auth)
 # Made for Debian 12. On another system it names what is missing.
@@ -28,6 +29,8 @@ need nginx nginx-light
 need caddy caddy
 need haproxy haproxy
 need php php-cli
+need curl curl
+need vdirsyncer vdirsyncer
 need htpasswd apache2-utils
 need mkpasswd whois
 need openssl openssl
@@ -39,6 +42,8 @@ need systemd-analyze systemd # and systemd-socket-activate
 # Debian's modules belong to Debian's interpreter; another python3 may come
 # first in PATH.
 /usr/bin/python3 -c 'import django' >/dev/null 2>&1 || missing+=(python3 python3-django)
+# Not the package radicale, which would start it as a service.
+/usr/bin/python3 -c 'import radicale' >/dev/null 2>&1 || missing+=(python3 python3-radicale)
 /usr/bin/python3 -c 'import passlib, bcrypt, argon2' >/dev/null 2>&1 || missing+=(python3-passlib python3-bcrypt python3-argon2)
 
 if ! command -v go >/dev/null 2>&1; then
