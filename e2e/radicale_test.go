@@ -32,7 +32,7 @@ func startRadicale(t *testing.T) app {
 func startCalendars(t *testing.T) (*gateway, app) {
 	t.Helper()
 	radicale := startRadicale(t)
-	g := prepareRecipe(t, "radicale/gateway.yaml", "https://cal.example.com", "http://127.0.0.1:5232", radicale)
+	g := prepareRecipe(t, "radicale", "https://cal.example.com", "{URL}", "http://127.0.0.1:5232", "http://"+radicale.addr)
 	g.addUser("alice", "user")
 	g.addUser("bob", "user")
 	g.addUser("root", "admin")

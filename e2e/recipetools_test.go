@@ -6,35 +6,9 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
-
-// recipe is a file of deploy/recipes with the addresses and paths of this test in
-// place of its own. Each of them must be in it: all else is as users paste it.
-func recipe(t testing.TB, name string, fill ...string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "deploy", "recipes", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(fill); i += 2 {
-		if !strings.Contains(string(text), fill[i]) {
-			t.Fatalf("deploy/recipes/%s has no %q", name, fill[i])
-		}
-	}
-	return strings.NewReplacer(fill...).Replace(string(text))
-}
-
-// prepareRecipe makes a gateway of a recipe before an application. The recipe
-// says nothing of the admin listener and of the log, which have their defaults.
-func prepareRecipe(t testing.TB, name, publicURL, appURL string, application app) *gateway {
-	t.Helper()
-	g := prepare(t, recipe(t, name, "127.0.0.1:8080", "{LISTEN}", publicURL, "{URL}", appURL, "http://"+application.addr))
-	g.env = append(g.env, "POSTERN_ADMIN_LISTEN="+g.admin, "POSTERN_LOG_FORMAT=json")
-	return g
-}
 
 // appPassword is what the recipe has a user ask for, for a program that knows
 // Basic alone.
@@ -100,26 +74,4 @@ func (c *client) sessionsOf(token string) []string {
 		ids = append(ids, s.ID)
 	}
 	return ids
-}
-
-// TestTheRecipesAreGood: each gateway.yaml of deploy/recipes, and the tests of
-// its policy, which run with the check.
-func TestTheRecipesAreGood(t *testing.T) {
-	t.Parallel()
-	files, err := filepath.Glob(filepath.Join("..", "deploy", "recipes", "*", "gateway.yaml"))
-	if err != nil || len(files) == 0 {
-		t.Fatal("no recipes: ", err)
-	}
-	for _, file := range files {
-		path, err := filepath.Abs(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r := run(t, t.TempDir(), "", "config", "check", path); r.status != 0 || r.stderr != "" {
-			t.Errorf("%s: %s%s", file, r.stdout, r.stderr)
-		}
-		if !strings.Contains(read(t, strings.TrimPrefix(file, "../")), "\ntests:\n") {
-			t.Errorf("%s has no tests of its policy", file)
-		}
-	}
 }
