@@ -2,10 +2,18 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/net/websocket"
 )
 
 // recipe is a file of deploy/recipes as it stands there, but for the ports and
@@ -29,6 +37,48 @@ func prepareRecipe(t *testing.T, name string, pairs ...string) *gateway {
 	g := prepare(t, recipe(t, name+"/gateway.yaml", pairs...))
 	g.env = []string{"POSTERN_LISTEN=" + g.addr, "POSTERN_ADMIN_LISTEN=" + g.admin, "POSTERN_LOG_FORMAT=json"}
 	return g
+}
+
+// handshake is what a page sends to open a WebSocket, beside its cookies.
+func handshake(origin string) []string {
+	return []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Origin: " + origin}
+}
+
+// socket opens a WebSocket as a page of the client's site does.
+func (c *client) socket(g *gateway, path string) *websocket.Conn {
+	c.t.Helper()
+	config, err := websocket.NewConfig("ws"+strings.TrimPrefix(c.base, "http")+path, c.base)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	_, cookies, _ := strings.Cut(c.cookies(path), ": ")
+	config.Header = http.Header{"Cookie": {cookies}}
+	conn, err := net.Dial("tcp", g.addr)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if strings.HasPrefix(c.base, "https:") {
+		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // the certificate is this test's own
+	}
+	c.t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(patience))
+	ws, err := websocket.NewClient(config, conn)
+	if err != nil {
+		c.t.Fatalf("the WebSocket %s: %v", path, err)
+	}
+	return ws
+}
+
+// wantEnded fails unless a stream ended; read reads on from it.
+func wantEnded(t *testing.T, what string, read func() error) {
+	t.Helper()
+	for {
+		if err := read(); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("%s goes on", what)
+		} else if err != nil {
+			return
+		}
+	}
 }
 
 // TestEveryRecipeIsAGoodConfiguration: as it stands, with the tests of its

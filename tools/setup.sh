@@ -37,6 +37,7 @@ need openssl openssl
 need java default-jre-headless
 need systemd-analyze systemd # and systemd-socket-activate
 [ -e /usr/share/tomcat10/bin/bootstrap.jar ] || missing+=(tomcat10-common)
+[ -e /etc/tomcat10/Catalina/localhost/examples.xml ] || missing+=(tomcat10-examples)
 [ -e /usr/share/java/tomcat9-catalina.jar ] || missing+=(libtomcat9-java)
 [ -e /usr/share/java/spring3-web.servlet.jar ] || missing+=(libspring-web-servlet-java)
 # Debian's modules belong to Debian's interpreter; another python3 may come
