@@ -22,9 +22,23 @@ func (a app) client(t testing.TB) *client { return newClient(t, "http://"+a.addr
 // startApp runs a program that listens on the address and waits until it does.
 func startApp(t testing.TB, addr, dir string, env []string, program string, args ...string) app {
 	t.Helper()
-	a := app{addr: addr, output: newOutput(t)}
+	a := app{addr: addr, output: startProcess(t, dir, env, program, args...)}
+	eventually(t, program+" listens", func() bool {
+		conn, err := net.DialTimeout("tcp", addr, time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	return a
+}
+
+// startProcess runs a program until the test is over.
+func startProcess(t testing.TB, dir string, env []string, program string, args ...string) *output {
+	t.Helper()
+	out := newOutput(t)
 	cmd := exec.Command(program, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, a.output.file, a.output.file
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out.file, out.file
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -35,14 +49,7 @@ func startApp(t testing.TB, addr, dir string, env []string, program string, args
 		cmd.Wait()
 		done.Stop()
 	})
-	eventually(t, program+" listens", func() bool {
-		conn, err := net.DialTimeout("tcp", addr, time.Second)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
-	return a
+	return out
 }
 
 // startExpress runs a program of testdata/express under Node.

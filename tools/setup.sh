@@ -7,6 +7,7 @@
 #   passlib, php, htpasswd, mkpasswd, openssl  whose password hashes are read
 #   nginx, java, tomcat, spring  whose routers the profiles are held against
 #   radicale, vdirsyncer, curl  a calendar server, and clients that know Basic
+#   git, fcgiwrap             git's own server, and its clients
 #   systemd                   deploy/postern.service, and sockets handed on
 #   nginx, caddy, haproxy     front ends that ask about requests (forward-auth)
 # Made for Debian 12. On another system it names what is missing.
@@ -26,6 +27,7 @@ need node nodejs
 need npm npm
 need gunicorn gunicorn
 need nginx nginx-light
+need fcgiwrap fcgiwrap
 need caddy caddy
 need haproxy haproxy
 need php php-cli
