@@ -3,6 +3,7 @@
 #   gcc                       for the race detector
 #   chromium, chromedriver    the browser tests
 #   node, npm, express        a legacy application in JavaScript
+#   node-red, tomcat's examples  applications behind the recipes of deploy/recipes
 #   django, gunicorn          a legacy application in Python
 #   passlib, php, htpasswd, mkpasswd, openssl  whose password hashes are read
 #   nginx, java, tomcat, spring  whose routers the profiles are held against
