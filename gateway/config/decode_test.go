@@ -278,8 +278,8 @@ func TestAFileCannotGrowInTheReading(t *testing.T) {
 		{"an alias of itself", "hosts: &a [*a]\n", "aliases (*a) are not supported"},
 		{"brackets in brackets", "hosts: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "\n", "nested more than 32 levels deep"},
 		{"no end of brackets", "hosts: " + strings.Repeat("[", 500000), "not YAML"},
-		{"a megabyte and more", strings.Repeat("#", maxFile) + "\n", "the file has more than 1024 KiB"},
-		{"a key of a megabyte", strings.Repeat("k", maxFile-10) + ": 1\n", "not YAML: mapping values are not allowed in this context"},
+		{"sixteen megabytes and more", strings.Repeat("#", maxFile) + "\n", "the file has more than 16 MiB"},
+		{"a key of a megabyte", strings.Repeat("k", 1<<20) + ": 1\n", "not YAML: mapping values are not allowed in this context"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := strings.Join(messages(test.yaml), "\n"); !strings.Contains(got, test.want) {
@@ -341,7 +341,7 @@ func TestNoOtherFindingFollowsTextThatIsNotYAML(t *testing.T) {
 
 // CF-08: a quote that nothing closes makes every prefix of the file a candidate.
 func TestTheSearchForTheBrokenLineIsBounded(t *testing.T) {
-	got := messages("listen: \"a\n" + strings.Repeat("b\n", maxFile/2-10))
+	got := messages("listen: \"a\n" + strings.Repeat("b\n", 1<<19))
 	if len(got) != 1 || !strings.Contains(got[0], "not YAML: found unexpected end of stream") {
 		t.Errorf("got %.300s", got)
 	}

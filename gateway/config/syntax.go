@@ -49,6 +49,9 @@ func advice(message string) string {
 	return ""
 }
 
+// searchBudget bounds what is parsed in search of a broken line, in bytes.
+const searchBudget = 4 << 20
+
 // brokenLine finds the first line after which the text is no longer YAML, and
 // never becomes YAML again: the one after the longest run of whole lines that
 // parses. For a bracket or a quote that nothing closes it is the line that
@@ -64,7 +67,7 @@ func brokenLine(data []byte) (number int, text string) {
 	for _, line := range lines[:last] {
 		end += len(line)
 	}
-	for n, budget := last, 4*maxFile; n > 0 && budget > 0; n-- {
+	for n, budget := last, searchBudget; n > 0 && budget > 0; n-- {
 		end -= len(lines[n-1])
 		budget -= end
 		if drain(bytes.NewReader(data[:end])) == nil {

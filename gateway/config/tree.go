@@ -13,10 +13,10 @@ import (
 	"github.com/posternhq/postern/policy"
 )
 
-// Bounds on what is read. A policy of a thousand routes has about 100 KiB and
-// is six levels deep.
+// Bounds on what is read. A policy of 100,000 routes has about 10 MiB and is
+// six levels deep.
 const (
-	maxFile  = 1 << 20
+	maxFile  = 16 << 20
 	maxDepth = 32
 )
 
@@ -29,7 +29,7 @@ func (d *decoder) parse(data []byte) *yaml.Node {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	switch {
 	case len(data) > maxFile:
-		d.fail(policy.Pos{File: d.file, Line: 1, Column: 1}, "", "the file has more than %d KiB; a configuration is not that long", maxFile>>10)
+		d.fail(policy.Pos{File: d.file, Line: 1, Column: 1}, "", "the file has more than %d MiB; a configuration is not that long", maxFile>>20)
 		return nil
 	case !utf8.Valid(data):
 		d.fail(invalidAt(d.file, data), "", "not UTF-8 text")
