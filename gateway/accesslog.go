@@ -55,7 +55,7 @@ func (x *exchange) answerPanic() any {
 // secrets end up that belong elsewhere.
 func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 	ctx := x.r.Context()
-	if !g.log.Enabled(ctx, slog.LevelInfo) {
+	if !x.snap.accessLog || !g.log.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
 	client := ""

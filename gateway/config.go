@@ -54,6 +54,10 @@ type Limits struct {
 type Log struct {
 	Level  string `yaml:"level"`  // debug | info | warn | error
 	Format string `yaml:"format"` // auto | json | text
+	Access bool   `yaml:"access"` // a line for each request; default true
+	File   string `yaml:"file"`   // in place of standard output; empty: there
+	// AuditFile has the audit log to itself; empty: it is part of the log.
+	AuditFile string `yaml:"audit_file"`
 }
 
 // Upstream is an application behind the gateway.
@@ -131,7 +135,7 @@ func DefaultConfig() Config {
 		Listen:    "127.0.0.1:8080",
 		PublicURL: "http://localhost:8080",
 		Admin:     Admin{Listen: "127.0.0.1:9901"},
-		Log:       Log{Level: "info", Format: "auto"},
+		Log:       Log{Level: "info", Format: "auto", Access: true},
 		Identity:  defaultIdentity(),
 	}
 }

@@ -52,6 +52,7 @@ type Snapshot struct {
 	mint        *mint  // of routes without an upstream; nil: nothing is minted
 	identity    *identity
 	crossOrigin *http.CrossOriginProtection
+	accessLog   bool // a line is written for each request
 
 	publicURL  *url.URL
 	publicHost string          // canonical, as in an origin
@@ -100,6 +101,7 @@ func (g *Gateway) Build(p Parts) (*Snapshot, error) {
 	s := &Snapshot{
 		id: p.ID, table: p.Table, own: p.Own, prefix: p.Prefix, identity: newIdentity(p.Config.Identity),
 		publicURL: public, publicHost: canonicalHost(public.Host, public.Scheme), cookies: p.Cookies, dialects: p.Dialects,
+		accessLog: p.Config.Log.Access,
 	}
 	if s.id == "" {
 		s.id = g.nextID()

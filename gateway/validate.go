@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -112,6 +113,9 @@ func (c *Config) validateFront(f *faults) {
 	}
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	f.oneOf("log.format", c.Log.Format, "auto", "json", "text")
+	if c.Log.File != "" && filepath.Clean(c.Log.File) == filepath.Clean(c.Log.AuditFile) {
+		f.add("log.audit_file", "is log.file as well: leave it out to have both in one file")
+	}
 }
 
 // validatePublicURL wants a bare site: cookies, redirects and the issuer are

@@ -23,6 +23,11 @@ func (d *doctor) checkFiles(file *config.File) {
 	found := len(d.report)
 	d.checkMode(file.Path, 0o022)
 	d.checkMode(store.KeyFile, 0o077)
+	for _, log := range []string{file.Log.File, file.Log.AuditFile} {
+		if log != "" {
+			d.checkMode(log, 0o022)
+		}
+	}
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		d.checkMode(store.Path+suffix, 0o077)
 	}

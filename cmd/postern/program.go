@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/term"
 
 	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/auth/oldlogin"
@@ -32,7 +31,8 @@ type program struct {
 	sys     *system
 	load    func() (*config.File, error)
 	file    *config.File
-	log     *slog.Logger
+	log     *slog.Logger // the main one of logs
+	logs    *logs
 	store   *sqlstore.Store
 	auth    *auth.Service
 	gateway *gateway.Gateway
@@ -54,15 +54,19 @@ func newProgram(ctx context.Context, sys *system, load func() (*config.File, err
 	if err != nil {
 		return nil, err
 	}
-	p := &program{sys: sys, load: load, file: file, log: newLogger(sys, file.Log), hup: hup}
-	store, master, err := openStore(ctx, file.Store)
+	logs, err := openLogs(sys, file.Log)
 	if err != nil {
 		return nil, err
+	}
+	p := &program{sys: sys, load: load, file: file, log: logs.main, logs: logs, hup: hup}
+	store, master, err := openStore(ctx, file.Store)
+	if err != nil {
+		return nil, errors.Join(err, logs.close())
 	}
 	p.store = store
 	p.warnOfStart()
 	if err := p.wire(ctx, master); err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, store.Close(), logs.close())
 	}
 	return p, nil
 }
@@ -76,7 +80,9 @@ func (p *program) wire(ctx context.Context, master auth.MasterKey) (err error) {
 	if err != nil {
 		return err
 	}
-	p.gateway = gateway.New(gateway.Options{Auth: p.auth, Log: p.log, Version: thisBuild().Version})
+	p.gateway = gateway.New(gateway.Options{
+		Auth: p.auth, Log: p.log, Audit: p.logs.audit, Version: thisBuild().Version, LogErrors: p.logs.errors,
+	})
 	snap, err := p.snapshot(p.file)
 	if err != nil {
 		return err
@@ -92,7 +98,7 @@ func (p *program) wire(ctx context.Context, master auth.MasterKey) (err error) {
 // audit hands the auth service's events to the gateway's audit log.
 func (p *program) audit(ctx context.Context, e auth.Event) {
 	if p.gateway == nil { // before the gateway stands
-		logAudit(ctx, p.log, e)
+		logAudit(ctx, p.logs.audit, e)
 		return
 	}
 	p.gateway.Audit(ctx, e)
@@ -181,7 +187,7 @@ func (p *program) Run(ctx context.Context) error {
 	p.notify(stateReady)
 	err := errors.Join(group.Wait(), p.store.Close())
 	p.log.Info("stopped")
-	return err
+	return errors.Join(err, p.logs.close())
 }
 
 // warnOfStart says what works, and is likely not what was meant.
@@ -229,19 +235,5 @@ func (p *program) shutdown() error {
 // Close gives back what newProgram opened, where Run never ran.
 func (p *program) Close() error {
 	signal.Stop(p.hup)
-	return p.store.Close()
-}
-
-// newLogger writes log lines to standard output: as text for a person at a
-// terminal, as JSON for everything else.
-func newLogger(sys *system, conf gateway.Log) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(conf.Level)) // Validate has seen it
-	options := &slog.HandlerOptions{Level: level}
-	file, isFile := sys.stdout.(*os.File)
-	onTerminal := isFile && term.IsTerminal(int(file.Fd()))
-	if conf.Format == "text" || conf.Format == "auto" && onTerminal {
-		return slog.New(slog.NewTextHandler(sys.stdout, options))
-	}
-	return slog.New(slog.NewJSONHandler(sys.stdout, options))
+	return errors.Join(p.store.Close(), p.logs.close())
 }

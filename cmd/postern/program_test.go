@@ -230,7 +230,7 @@ func TestTheLogHasTheFormAndTheLevelThatWereAskedFor(t *testing.T) {
 		{gateway.Log{Level: "error", Format: "text"}, ``},
 	} {
 		var out bytes.Buffer
-		newLogger(&system{stdout: &out}, test.conf).Log(context.Background(), slog.LevelInfo, "hello")
+		newLogger(&out, test.conf).Log(context.Background(), slog.LevelInfo, "hello")
 		if got := out.String(); test.want == "" && got != "" || !strings.Contains(got, test.want) {
 			t.Errorf("%+v: %s", test.conf, got)
 		}

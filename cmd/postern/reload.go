@@ -27,6 +27,7 @@ func (p *program) reloads(ctx context.Context, changed <-chan struct{}) error {
 		case <-ctx.Done():
 			return nil
 		case <-p.hup:
+			p.logs.reopen() // logrotate has moved them
 		case <-changed:
 		}
 		p.reload(ctx)
@@ -101,6 +102,8 @@ func restartOnly(old, next *config.File) []string {
 	differs("tls.client_ca_file", old.TLS.ClientCAFile != next.TLS.ClientCAFile)
 	differs("limits", old.Limits != next.Limits)
 	differs("store", old.Store != next.Store)
-	differs("log", old.Log != next.Log)
+	access := next.Log
+	access.Access = old.Log.Access // this one needs none
+	differs("log", old.Log != access)
 	return keys
 }
