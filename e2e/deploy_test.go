@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -173,11 +174,24 @@ func TestTheKubernetesFilesFitTheBinaryAndEachOther(t *testing.T) {
 			if c.containers == "initContainers" && box.at("restartPolicy").text() != "Always" {
 				t.Error("the sidecar would have to end before the application starts")
 			}
+			checkEnd(t, pod, documents(t, c.folder+"/gateway.yaml")[0])
 			ports, _ := documents(t, c.folder+"/service.yaml")[0].at("spec", "ports").node.([]any)
 			if len(ports) != 1 || (object{ports[0]}).at("targetPort").text() != "http" {
 				t.Errorf("the Service leads to more than the public listener: %v", ports)
 			}
 		})
+	}
+}
+
+// checkEnd wants the gateway to serve on until everybody has heard that the pod
+// is going, and the pod to wait until the gateway has ended by itself.
+func checkEnd(t *testing.T, pod, config object) {
+	t.Helper()
+	const timeout = 25 * time.Second // shutdown.timeout, which none of the files sets
+	delay, err := time.ParseDuration(config.at("shutdown", "delay").text())
+	grace, _ := pod.at("terminationGracePeriodSeconds").node.(int)
+	if err != nil || delay < time.Second || config.at("shutdown", "timeout").node != nil || time.Duration(grace)*time.Second <= delay+timeout {
+		t.Errorf("the pod is killed after %d s, and the gateway ends after %v and %v (%v)", grace, delay, timeout, err)
 	}
 }
 

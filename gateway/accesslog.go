@@ -19,6 +19,8 @@ const maxLoggedPath = 1 << 10
 func (g *Gateway) account(x *exchange) {
 	fault := recover()
 	x.body.release()
+	x.answer.finish()
+	x.noteTorn(fault == http.ErrAbortHandler)
 	if fault != nil && fault != http.ErrAbortHandler {
 		g.log.Error("panic", "request_id", x.id, "fault", fault, "stack", string(debug.Stack()))
 		x.reason = reasonPanic
@@ -36,6 +38,24 @@ func (g *Gateway) account(x *exchange) {
 	g.logRequest(x, status, elapsed)
 	if fault != nil {
 		panic(fault)
+	}
+}
+
+// noteTorn says of an answer that was torn off, or of a WebSocket, whose doing
+// that was: the client takes nothing more, or has gone, or it is the upstream's.
+// A client that leaves an event stream has only ended it.
+func (x *exchange) noteTorn(torn bool) {
+	switch {
+	case x.answer.stalled:
+		x.reason = reasonStalled
+		if x.answer.tunnel == nil {
+			x.status = statusClientGone
+		}
+	case !torn || x.stream != nil && x.stream.lasting:
+	case x.answer.failed || x.r.Context().Err() != nil:
+		x.status, x.reason = statusClientGone, reasonClientGone
+	default:
+		x.failure = "the answer broke off"
 	}
 }
 
@@ -69,7 +89,7 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 	if x.upstreamStart != (time.Time{}) {
 		upstream = x.rt.upstream.name
 	}
-	attrs := [18]slog.Attr{
+	attrs := [19]slog.Attr{
 		slog.String("request_id", x.id),
 		slog.String("method", x.loggedMethod()),
 		slog.String("host", x.r.Host),
@@ -86,7 +106,11 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 		slog.String("upstream", upstream),
 		slog.String("trace_id", x.trace.id),
 	}
-	n := len(attrs) - 3 // these three are left out where there is nothing to say
+	n := len(attrs) - 4 // these four are left out where there is nothing to say
+	if url := x.answeredBy(); url != "" {
+		attrs[n] = slog.String("upstream_url", url)
+		n++
+	}
 	if x.question != nil {
 		attrs[n] = slog.Bool("verify", true)
 		n++
@@ -100,6 +124,15 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 		n++
 	}
 	g.log.LogAttrs(ctx, slog.LevelInfo, "request", attrs[:n]...)
+}
+
+// answeredBy is the address, of an upstream that has several, that the request
+// was last sent to.
+func (x *exchange) answeredBy() string {
+	if x.chosen == nil || len(x.rt.upstream.balancer.targets) < 2 {
+		return ""
+	}
+	return x.chosen.label
 }
 
 // ruledBy is where the rule stands that refused, or that would have on a route

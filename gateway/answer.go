@@ -1,12 +1,21 @@
 package gateway
 
-import "net/http"
+import (
+	"bufio"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
 
 // answer is the http.ResponseWriter of an exchange. It counts what goes to the
 // client, names the request in every answer, and keeps out of informational
 // answers (103) what an upstream may not set.
 //
-// httputil.ReverseProxy reaches Flush and Hijack through Unwrap.
+// It gives up on a client that takes nothing more of what is there for it. An
+// answer may last as long as it likes; only a write that is blocked has a
+// deadline, renewed with each write.
 type answer struct {
 	http.ResponseWriter
 	id         []string // X-Request-Id
@@ -16,6 +25,13 @@ type answer struct {
 	ratePolicy []string // RateLimit-Policy
 	status     int      // zero: nothing sent yet
 	bytes      int64
+
+	conn    *http.ResponseController // of ResponseWriter
+	idle    time.Duration            // for which a write may be blocked; zero: for ever
+	shared  bool                     // HTTP/2: many answers share a connection
+	tunnel  *tunnel                  // a WebSocket; nil: none
+	failed  bool                     // the client could not be written to
+	stalled bool                     // because it took nothing for too long
 }
 
 // Unwrap is for http.ResponseController.
@@ -28,15 +44,17 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 func (a *answer) WriteHeader(status int) {
 	h := a.Header()
 	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
-		if a.oldClient {
-			return // who would take it for the final one
+		if a.oldClient || status == http.StatusContinue {
+			return // an old client would take it for the final one; and to go on net/http says, once the body is read
 		}
 		for name := range h {
 			if name != "Link" {
 				delete(h, name)
 			}
 		}
+		began := a.begin()
 		a.ResponseWriter.WriteHeader(status)
+		a.end(began, nil)
 		return
 	}
 	if a.status != 0 {
@@ -58,7 +76,75 @@ func (a *answer) Write(p []byte) (int, error) {
 	if a.status == 0 {
 		a.WriteHeader(http.StatusOK)
 	}
+	began := a.begin()
 	n, err := a.ResponseWriter.Write(p)
+	a.end(began, err)
 	a.bytes += int64(n)
 	return n, err
+}
+
+// FlushError sends what was written so far.
+func (a *answer) FlushError() error {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	began := a.begin()
+	err := a.conn.Flush()
+	a.end(began, err)
+	return err
+}
+
+// Hijack takes the connection over, for a WebSocket.
+func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := a.conn.Hijack()
+	if err != nil || a.tunnel == nil {
+		return conn, rw, err
+	}
+	return a.tunnel.attach(conn), rw, nil
+}
+
+// begin sets the time until which the client may block what is written now.
+func (a *answer) begin() time.Time {
+	if a.idle == 0 {
+		return time.Time{}
+	}
+	now := time.Now()
+	if a.conn.SetWriteDeadline(now.Add(a.idle)) != nil {
+		a.idle = 0 // not supported: only in tests without a connection
+	}
+	return now
+}
+
+// end notes how a write ended. Over HTTP/1 the deadline stays where it is, and
+// disturbs nobody until something is written again; over HTTP/2 it would end a
+// stream that is only quiet.
+func (a *answer) end(began time.Time, err error) {
+	if a.shared && a.idle > 0 {
+		_ = a.conn.SetWriteDeadline(time.Time{})
+	}
+	if err != nil && !a.failed { // the first tells why; what follows only that the connection is closed
+		a.failed = true
+		a.stalled = a.idle > 0 && (errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) >= a.idle)
+	}
+}
+
+// finish gives net/http, which sends what is left once the handler has returned,
+// the same time. It comes last: the connection is the next request's then.
+func (a *answer) finish() {
+	if a.tunnel == nil {
+		a.begin()
+	}
+}
+
+// noteIdle is http.Server.ConnState: after an answer comes another request, and
+// what net/http writes by itself (a refusal of what is no request) has no
+// deadline of an answer before.
+func noteIdle(conn net.Conn, state http.ConnState) {
+	if state != http.StateIdle {
+		return
+	}
+	_ = conn.SetWriteDeadline(time.Time{})
+	if c, ok := conn.(*plainConn); ok {
+		c.fresh.Store(true)
+	}
 }

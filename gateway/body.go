@@ -12,7 +12,9 @@ import (
 
 // A body must keep arriving: after bodyGrace, at bodyRate bytes per second on
 // average. Otherwise a client could hold a connection, and the upstream's
-// worker behind it, for one byte now and then (R-U-Dead-Yet, slow POST).
+// worker behind it, for one byte now and then (R-U-Dead-Yet, slow POST). And
+// none may stop for longer than Limits.ClientIdle: who has sent a gigabyte has a
+// good average for days.
 const (
 	bodyGrace = 20 * time.Second
 	bodyRate  = 1 << 10
@@ -30,6 +32,7 @@ var errBodyTooLarge = errors.New("request body too large")
 type requestBody struct {
 	body  io.ReadCloser
 	grace time.Duration // bodyGrace, but in tests
+	idle  time.Duration // Limits.ClientIdle
 	limit int64         // zero: none
 	calls bool          // a stream of messages, which come when there is something to say
 
@@ -65,7 +68,7 @@ func (b *requestBody) await(now time.Time) bool {
 		_ = b.conn.SetReadDeadline(time.Time{})
 		return true
 	}
-	allowed := b.grace + time.Duration(b.bytes/bodyRate)*time.Second - b.waited
+	allowed := min(b.idle, b.grace+time.Duration(b.bytes/bodyRate)*time.Second-b.waited)
 	_ = b.conn.SetReadDeadline(now.Add(allowed)) // not supported: only in tests without a connection
 	return true
 }
@@ -110,6 +113,13 @@ func (b *requestBody) received() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.bytes
+}
+
+// add counts what came from the client in another way than as a body.
+func (b *requestBody) add(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bytes += n
 }
 
 // isRead tells whether the body was read to its end.

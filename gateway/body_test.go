@@ -18,7 +18,7 @@ import (
 func TestABodyRemembersHowItEnded(t *testing.T) {
 	conn := http.NewResponseController(httptest.NewRecorder())
 	body := func(r io.Reader, limit int64) *requestBody {
-		return &requestBody{conn: conn, body: io.NopCloser(r), grace: time.Minute, limit: limit}
+		return &requestBody{conn: conn, body: io.NopCloser(r), grace: time.Minute, idle: time.Minute, limit: limit}
 	}
 	b := body(strings.NewReader("0123456789"), 10)
 	if text, err := io.ReadAll(b); err != nil || string(text) != "0123456789" || !b.isRead() || b.fault() != nil || b.received() != 10 {
@@ -67,7 +67,7 @@ func (g gate) Read(p []byte) (int, error) {
 func TestABodyThatIsStillReadAfterTheExchangeTouchesNoConnection(t *testing.T) {
 	conn := &connection{ResponseWriter: httptest.NewRecorder()}
 	arrive := make(gate)
-	b := &requestBody{conn: http.NewResponseController(conn), body: io.NopCloser(arrive), grace: time.Minute}
+	b := &requestBody{conn: http.NewResponseController(conn), body: io.NopCloser(arrive), grace: time.Minute, idle: time.Minute}
 	read := make(chan error, 1)
 	go func() {
 		_, err := b.Read(make([]byte, 8))

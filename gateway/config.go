@@ -18,6 +18,7 @@ type Config struct {
 	Admin          Admin      `yaml:"admin"`
 	TLS            TLS        `yaml:"tls"`
 	Limits         Limits     `yaml:"limits"`
+	Shutdown       Shutdown   `yaml:"shutdown"`
 	Log            Log        `yaml:"log"`
 	Upstreams      []Upstream `yaml:"upstreams"`
 	Identity       Identity   `yaml:"identity"`
@@ -45,9 +46,20 @@ type ACME struct {
 	CacheDir string   `yaml:"cache_dir"`
 }
 
-// Limits bound what all clients together take.
+// Limits bound what all clients together take, and how long one may keep the
+// gateway waiting.
 type Limits struct {
 	Connections int `yaml:"connections"` // of the public listener, at once; zero: as many as the system gives
+	// ClientIdle is for how long a client may send nothing more of a body that is
+	// waited for, or take nothing more of an answer that is there. An application
+	// that says nothing is not the client's fault, and not meant.
+	ClientIdle time.Duration `yaml:"client_idle"` // zero: the default
+}
+
+// Shutdown says how the gateway ends. A reload changes it.
+type Shutdown struct {
+	Delay   time.Duration `yaml:"delay"`   // between /readyz failing and the last new connection
+	Timeout time.Duration `yaml:"timeout"` // after that, for requests under way to end
 }
 
 // Log says how much is logged, and in which form.
@@ -136,6 +148,8 @@ func DefaultConfig() Config {
 		PublicURL: "http://localhost:8080",
 		Admin:     Admin{Listen: "127.0.0.1:9901"},
 		Log:       Log{Level: "info", Format: "auto", Access: true},
+		Limits:    Limits{ClientIdle: defaultClientIdle},
+		Shutdown:  Shutdown{Timeout: 25 * time.Second},
 		Identity:  defaultIdentity(),
 	}
 }

@@ -33,6 +33,7 @@ const (
 	reasonPreflight  = "preflight"
 	reasonRefresh    = "silent_refresh"
 	reasonClientGone = "client_gone"
+	reasonStalled    = "client_stalled"
 	reasonPanic      = "internal_error"
 	reasonCrowd      = "connection_limit"
 )
@@ -105,8 +106,9 @@ func (g *Gateway) begin(s *Snapshot, w http.ResponseWriter, r *http.Request) *ex
 	x.id = requestID(r.Header["X-Request-Id"])
 	r.Header["X-Request-Id"] = []string{x.id}
 	x.trace = continueTrace(r.Header["Traceparent"])
-	x.answer = answer{ResponseWriter: w, id: r.Header["X-Request-Id"], oldClient: !r.ProtoAtLeast(1, 1)}
-	x.body = requestBody{conn: http.NewResponseController(w), body: r.Body, grace: g.bodyGrace}
+	x.answer = answer{ResponseWriter: w, id: r.Header["X-Request-Id"], oldClient: !r.ProtoAtLeast(1, 1), closes: g.draining.Load(),
+		conn: http.NewResponseController(w), idle: s.clientIdle, shared: r.ProtoMajor > 1}
+	x.body = requestBody{conn: x.answer.conn, body: r.Body, grace: g.bodyGrace, idle: s.clientIdle}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &x.body
 		if r.ProtoMajor < 2 {

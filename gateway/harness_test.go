@@ -56,6 +56,7 @@ type setup struct {
 	options []RouteOptions
 	answer  http.HandlerFunc
 	grace   time.Duration
+	idle    time.Duration // Limits.ClientIdle, shorter than a configuration may have it
 	wrap    func(Own) Own
 }
 
@@ -122,6 +123,9 @@ func (s *stack) serve(conf *setup) {
 	}
 	snap, err := s.gateway.Build(s.parts)
 	must(t, err)
+	if conf.idle > 0 {
+		snap.clientIdle = conf.idle
+	}
 	s.gateway.Swap(snap)
 	s.server = NewServer(conf.gateway, s.gateway, log)
 	must(t, s.server.Listen())

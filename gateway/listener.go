@@ -195,7 +195,7 @@ func (c *countedConn) Close() error {
 func (c *countedConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 // closeWrite ends what we send, and no more.
-func closeWrite(conn net.Conn) error {
+func closeWrite(conn any) error {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}

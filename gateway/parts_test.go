@@ -127,7 +127,7 @@ func TestRevocationsMeetTheirStreamsAlone(t *testing.T) {
 	var set streams
 	open := func(session, account string, version int64) *closer {
 		c := &closer{}
-		if !set.add(&stream{session: session, account: account, version: version, lasting: true, conn: c}) {
+		if !set.add(&stream{session: session, account: account, version: version, lasting: true, end: c.end}) {
 			t.Fatal("refused")
 		}
 		return c
@@ -148,7 +148,7 @@ func TestRevocationsMeetTheirStreamsAlone(t *testing.T) {
 
 type closer struct{ closed bool }
 
-func (c *closer) Close() error { c.closed = true; return nil }
+func (c *closer) end(closing) { c.closed = true }
 
 func TestManyRequestsAndReloadsAtOnce(t *testing.T) {
 	s := newStack(t)

@@ -46,6 +46,14 @@ func (g *Gateway) Reload(ctx context.Context, load func() (*Snapshot, error)) er
 	return nil
 }
 
-// Drain takes the gateway out of service: /readyz answers 503 from now on,
-// requests are still served. Server.Shutdown then ends it.
-func (g *Gateway) Drain() { g.draining.Store(true) }
+// Drain takes the gateway out of service: /readyz answers 503 from now on.
+// Requests are still served, and each answer asks its client to come back on
+// another connection, so that few are cut when Server.Shutdown then ends it. It
+// answers how the configuration in force wants it to end.
+func (g *Gateway) Drain() Shutdown {
+	g.draining.Store(true)
+	if s := g.snap.Load(); s != nil {
+		return s.shutdown
+	}
+	return DefaultConfig().Shutdown
+}

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"net"
-	"net/http"
 	"sync/atomic"
 )
 
@@ -47,13 +46,6 @@ func (c *plainConn) NetConn() net.Conn { return c.Conn }
 
 // CloseWrite is proxiedConn's.
 func (c *plainConn) CloseWrite() error { return closeWrite(c.Conn) }
-
-// noteIdle is http.Server.ConnState: after an answer comes another request.
-func noteIdle(conn net.Conn, state http.ConnState) {
-	if c, ok := conn.(*plainConn); ok && state == http.StateIdle {
-		c.fresh.Store(true)
-	}
-}
 
 // markBroken puts a backslash in the place of every percent sign without two
 // digits, and of every control character, in the path of the request line that

@@ -16,11 +16,12 @@ import (
 )
 
 // Limits of the public listener. There is no write timeout: an event stream or
-// a large download may take as long as its reader does.
+// a large download may take as long as its reader does, see answer.
 const (
 	readHeaderTimeout = 10 * time.Second // against slow headers (Slowloris)
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
+	defaultClientIdle = time.Minute // Limits.ClientIdle
 	maxH2Streams      = 250
 )
 
@@ -46,6 +47,7 @@ func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
 	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, clientCAFile: c.TLS.ClientCAFile, http: newHTTPServer(g, log), streams: &g.streams,
 		trusts: g.trusts, connections: c.Limits.Connections, open: &g.connections, expiry: &g.certificate}
 	s.http.ConnContext, s.http.ConnState = noteCrowd, noteIdle
+	s.http.HTTP2.WriteByteTimeout = orDefault(c.Limits.ClientIdle, defaultClientIdle) // of the connection; answer has those of its streams
 	if s.certFile != "" {
 		s.http.TLSConfig = &tls.Config{
 			MinVersion: tls.VersionTLS12,

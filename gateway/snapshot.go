@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/posternhq/postern/gateway/problem"
 	"github.com/posternhq/postern/policy"
@@ -53,6 +54,9 @@ type Snapshot struct {
 	identity    *identity
 	crossOrigin *http.CrossOriginProtection
 	accessLog   bool // a line is written for each request
+
+	clientIdle time.Duration // Limits.ClientIdle
+	shutdown   Shutdown
 
 	publicURL  *url.URL
 	publicHost string          // canonical, as in an origin
@@ -102,6 +106,7 @@ func (g *Gateway) Build(p Parts) (*Snapshot, error) {
 		id: p.ID, table: p.Table, own: p.Own, prefix: p.Prefix, identity: newIdentity(p.Config.Identity),
 		publicURL: public, publicHost: canonicalHost(public.Host, public.Scheme), cookies: p.Cookies, dialects: p.Dialects,
 		accessLog: p.Config.Log.Access,
+		clientIdle: orDefault(p.Config.Limits.ClientIdle, defaultClientIdle), shutdown: p.Config.Shutdown,
 	}
 	if s.id == "" {
 		s.id = g.nextID()

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/posternhq/postern/auth"
@@ -40,7 +41,7 @@ type stream struct {
 	session, account string
 	version          int64
 	lasting          bool // has no end of its own: stopping does not wait for it
-	conn             io.Closer
+	end              func(closing)
 	ask              *time.Timer // when the session is asked next; guarded by the streams' mutex
 }
 
@@ -68,7 +69,7 @@ func (g *Gateway) watchStream(x *exchange, res *http.Response) error {
 	if !lasting && (res.ContentLength >= 0 || !x.proven()) {
 		return nil
 	}
-	s := &stream{lasting: lasting, conn: res.Body}
+	s := &stream{lasting: lasting, end: x.endable(res, lasting)}
 	if x.proven() {
 		p := &x.presented.Principal
 		s.session, s.account, s.version = p.Session, p.ID, p.Version
@@ -87,6 +88,44 @@ func (g *Gateway) watchStream(x *exchange, res *http.Response) error {
 	return nil
 }
 
+// endable makes the answer one that can be ended by another goroutine than the
+// one that carries it, and answers how. A WebSocket says goodbye. When the gateway
+// stops, the client of an event stream has all that there was: it ends as if the
+// application had ended it. Everything else must not look whole.
+func (x *exchange) endable(res *http.Response, lasting bool) func(closing) {
+	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
+		x.answer.tunnel = newTunnel(conn, x.snap.clientIdle)
+		res.Body = upstreamEnd{x.answer.tunnel}
+		return x.answer.tunnel.end
+	}
+	body := &endableBody{ReadCloser: res.Body, lasting: lasting}
+	res.Body = body
+	return body.end
+}
+
+// endableBody is the body of an answer that the gateway may end.
+type endableBody struct {
+	io.ReadCloser
+	lasting bool        // an event stream
+	whole   atomic.Bool // it ends here for good
+}
+
+// Read reads on, until the end.
+func (b *endableBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && b.whole.Load() {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// end has whoever reads end: with an error, but for an event stream when the
+// gateway stops.
+func (b *endableBody) end(why closing) {
+	b.whole.Store(b.lasting && why == closingDown)
+	_ = b.Close()
+}
+
 // askSession asks, at a time, whether a stream's session is over.
 func (g *Gateway) askSession(s *stream, at time.Time) {
 	g.streams.later(s, at.Sub(g.now()), func() { g.endWithSession(s) })
@@ -101,7 +140,7 @@ func (g *Gateway) endWithSession(s *stream) {
 	now := g.now()
 	switch end, err := g.auth.SessionEnd(ctx, s.session); {
 	case errors.Is(err, auth.ErrNotFound):
-		_ = s.conn.Close() // the copy that reads from it ends with an error
+		s.end(closingSession)
 	case err != nil:
 		g.askSession(s, now.Add(askAway))
 	default:
@@ -158,7 +197,7 @@ func (t *streams) remove(s *stream) {
 
 // revoke ends the streams that a revocation is about.
 func (t *streams) revoke(r auth.Revocation) {
-	t.end(func(s *stream) bool {
+	t.end(closingSession, func(s *stream) bool {
 		switch r.Kind {
 		case auth.RevokeSessionTokens:
 			return s.session != "" && s.session == r.ID
@@ -169,8 +208,8 @@ func (t *streams) revoke(r auth.Revocation) {
 	})
 }
 
-// end closes the connections outside the lock: closing may block.
-func (t *streams) end(which func(*stream) bool) {
+// end ends streams outside the lock: that may block.
+func (t *streams) end(why closing, which func(*stream) bool) {
 	t.mu.Lock()
 	var ending []*stream
 	for s := range t.open {
@@ -180,7 +219,7 @@ func (t *streams) end(which func(*stream) bool) {
 	}
 	t.mu.Unlock()
 	for _, s := range ending {
-		_ = s.conn.Close() // the copy that reads from it ends with an error
+		s.end(why)
 	}
 }
 
@@ -199,7 +238,7 @@ func (t *streams) close(ctx context.Context) error {
 	}
 	drained := t.drained
 	t.mu.Unlock()
-	t.end(func(s *stream) bool { return s.lasting })
+	t.end(closingDown, func(s *stream) bool { return s.lasting })
 	select {
 	case <-drained:
 		return nil

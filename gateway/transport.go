@@ -19,6 +19,10 @@ const (
 	defaultIdle           = 90 * time.Second
 )
 
+// continueTimeout is how long an upstream may take to say that it wants a body,
+// where it is asked.
+const continueTimeout = time.Second
+
 // maxResponseHeader bounds the header of an upstream's answer, in bytes.
 const maxResponseHeader = 256 << 10
 
@@ -103,6 +107,7 @@ func (ts *transports) make(dial func(ctx context.Context, network, address strin
 		DialContext:            dial,
 		TLSClientConfig:        ts.tls.Clone(),
 		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  continueTimeout,
 		MaxIdleConns:           0, // no bound but the next
 		MaxIdleConnsPerHost:    512,
 		IdleConnTimeout:        orDefault(ts.conf.Timeouts.Idle, defaultIdle),

@@ -109,6 +109,7 @@ func (g *Gateway) forward(x *exchange) {
 	x.upstreamStart = g.now()
 	defer func() { // also when the copy of the answer was torn off
 		g.streams.remove(x.stream)
+		x.countTunnel()
 		if x.upstreamTime == 0 {
 			x.upstreamTime = g.now().Sub(x.upstreamStart)
 		}
@@ -183,10 +184,20 @@ func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
 	}
 	u.forwarding(x, h)
 	sendOnce(x.r.Method, h)
-	delete(h, "Expect") // the transport would wait for an answer to it; net/http gives the client its own
-	out.Trailer = nil   // ReverseProxy would announce the client's trailers, identity headers among them
+	if !x.expects() {
+		delete(h, "Expect")
+	}
+	out.Trailer = nil // ReverseProxy would announce the client's trailers, identity headers among them
 
 	out.URL, out.Host = x.wire, u.hostFor(x)
+}
+
+// expects tells whether the client waits to be told to send its body. Then the
+// upstream is asked, and the client told once the upstream has been: an answer
+// that comes first (413, 417, 401) spares both the body. An upstream that says
+// nothing gets the body after continueTimeout.
+func (x *exchange) expects() bool {
+	return x.r.ProtoAtLeast(1, 1) && x.r.ContentLength != 0 && len(x.r.Header["Expect"]) == 1
 }
 
 // hostFor is the Host that the target sees.
@@ -255,11 +266,19 @@ func (g *Gateway) receive(res *http.Response) error {
 	return g.watchStream(x, res)
 }
 
+// countTunnel adds what a WebSocket carried to what the exchange did.
+func (x *exchange) countTunnel() {
+	if t := x.answer.tunnel; t != nil {
+		x.answer.bytes, x.answer.stalled = x.answer.bytes+t.down.carried(), t.stalled.Load()
+		x.body.add(t.up.carried())
+	}
+}
+
 // upstreamFailed answers for an upstream that did not. The cause goes to the
 // log: addresses are nobody's business outside.
 func (g *Gateway) upstreamFailed(_ http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeOf(r.Context())
-	x.failure, x.answer.status = failure(err), 0 // a refused 101 was not sent
+	x.failure, x.answer.status, x.answer.tunnel = failure(err), 0, nil // a refused 101 was not sent
 	g.log.Debug("the upstream failed", "request_id", x.id, "error", err.Error())
 	p := problem.Of(problem.UpstreamUnavailable)
 	var timeout net.Error
@@ -287,6 +306,9 @@ func (g *Gateway) upstreamFailed(_ http.ResponseWriter, r *http.Request, err err
 		x.answer.closes = true
 	}
 	x.refuseCarried(p)
+	if isTooSlow(body) {
+		x.reason, x.failure = reasonStalled, "" // the upstream did nothing wrong
+	}
 }
 
 // refuseCarried is refuse for a request that the policy allowed: that the

@@ -246,7 +246,7 @@ func TestAnHTTPSUpstreamIsVerified(t *testing.T) {
 	}
 }
 
-func TestExpectIsAnsweredByTheGateway(t *testing.T) {
+func TestExpectIsAnsweredOnceTheApplicationWantsTheBody(t *testing.T) {
 	s := newStack(t)
 	conn := s.dial()
 	defer conn.Close()
@@ -260,7 +260,7 @@ func TestExpectIsAnsweredByTheGateway(t *testing.T) {
 	_, _ = br.ReadString('\n')
 	write(t, conn, "body")
 	r := s.read(conn, br, "POST", 0)
-	if saw := r.saw(t); saw.body != "body" || saw.header.Get("Expect") != "" {
+	if saw := r.saw(t); saw.body != "body" || saw.header.Get("Expect") != "100-continue" {
 		t.Errorf("arrived %q, Expect %q", saw.body, saw.header.Get("Expect"))
 	}
 }

@@ -111,6 +111,15 @@ func (c *Config) validateFront(f *faults) {
 	if c.Limits.Connections < 0 {
 		f.add("limits.connections", "must not be negative; 0 is no limit")
 	}
+	if c.Limits.ClientIdle < time.Second && c.Limits.ClientIdle != 0 {
+		f.add("limits.client_idle", "must be 1s or more")
+	}
+	if c.Shutdown.Delay < 0 {
+		f.add("shutdown.delay", "must not be negative")
+	}
+	if c.Shutdown.Timeout <= 0 {
+		f.add("shutdown.timeout", "must be more than 0: it is how long requests under way may take to end; write 25s")
+	}
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	f.oneOf("log.format", c.Log.Format, "auto", "json", "text")
 	if c.Log.File != "" && filepath.Clean(c.Log.File) == filepath.Clean(c.Log.AuditFile) {

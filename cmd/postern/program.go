@@ -22,9 +22,6 @@ import (
 	"github.com/posternhq/postern/policy"
 )
 
-// drainTimeout is how long requests under way may take when the gateway stops.
-const drainTimeout = 25 * time.Second
-
 // program is the gateway as a process: every part, wired. newProgram makes it,
 // Listen binds its addresses, Run serves until the context ends.
 type program struct {
@@ -166,22 +163,26 @@ func (p *program) Listen() error {
 	return nil
 }
 
-// Run serves until ctx ends or a part fails, then drains and closes all.
-func (p *program) Run(ctx context.Context) error {
+// Run serves until asked ends or a part fails, then drains and closes all. What
+// requests need lives on until the last of them has ended: a session that is
+// revoked while the gateway drains is revoked.
+func (p *program) Run(asked context.Context) error {
 	defer signal.Stop(p.hup)
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := errgroup.WithContext(asked)
+	serving, end := context.WithCancel(context.WithoutCancel(asked))
 	group.Go(p.public.Serve)
 	if p.admin != nil {
 		group.Go(p.admin.Serve)
 	}
-	group.Go(func() error { return untilDone(ctx, p.auth.Follow(ctx)) })
-	group.Go(func() error { return p.gateway.CheckUpstreams(ctx) })
+	group.Go(func() error { return untilDone(serving, p.auth.Follow(serving)) })
+	group.Go(func() error { return p.gateway.CheckUpstreams(serving) })
 	changed := make(chan struct{}, 1)
 	group.Go(func() error { return p.reloads(ctx, changed) })
 	group.Go(func() error { return p.watchFile(ctx, changed) })
 	group.Go(func() error {
+		defer end()
 		<-ctx.Done()
-		return p.shutdown()
+		return p.shutdown(asked.Err() != nil)
 	})
 	p.log.Info("serving", "listen", p.public.Addr(), "admin", p.adminAddr(), "public_url", p.file.PublicURL, "config", p.file.Path, "version", thisBuild().Version)
 	p.notify(stateReady)
@@ -218,13 +219,18 @@ func untilDone(ctx context.Context, err error) error {
 }
 
 // shutdown lets requests under way end. The admin listener stays up meanwhile
-// and says that the gateway is draining.
-func (p *program) shutdown() error {
+// and says that the gateway is draining. Where it was asked for, and no part of
+// it failed, the gateway goes on as before for the delay: load balancers need a
+// while to hear of it.
+func (p *program) shutdown(asked bool) error {
 	p.notify(stateStopping)
-	p.log.Info("draining", "timeout", drainTimeout.String())
-	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	conf := p.gateway.Drain()
+	p.log.Info("draining", "delay", conf.Delay.String(), "timeout", conf.Timeout.String())
+	if asked {
+		time.Sleep(conf.Delay) // a second signal ends the process, and with it this
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), conf.Timeout)
 	defer cancel()
-	p.gateway.Drain()
 	err := p.public.Shutdown(ctx)
 	if p.admin != nil {
 		err = errors.Join(err, p.admin.Shutdown(ctx))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/posternhq/postern/gateway"
 	"github.com/posternhq/postern/gateway/config"
@@ -208,6 +209,9 @@ func TestRestartOnlyListsWhatDiffers(t *testing.T) {
 		{func(f *config.File) { f.TLS.CertFile = "a" }, "tls, to other files"},
 		{func(f *config.File) { f.Store.KeyFile = "a" }, "store"},
 		{func(f *config.File) { f.Log.Level = "debug" }, "log"},
+		{func(f *config.File) { f.Limits.Connections = 9 }, "limits.connections"},
+		{func(f *config.File) { f.Limits.ClientIdle = time.Hour }, ""},
+		{func(f *config.File) { f.Shutdown.Delay = time.Second }, ""},
 		{func(f *config.File) { f.PublicURL = "http://other" }, ""},
 	} {
 		next := base()

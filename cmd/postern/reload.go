@@ -100,7 +100,7 @@ func restartOnly(old, next *config.File) []string {
 	differs("admin.listen", old.Admin.Listen != next.Admin.Listen)
 	differs("tls, to other files", old.TLS.CertFile != next.TLS.CertFile || old.TLS.KeyFile != next.TLS.KeyFile)
 	differs("tls.client_ca_file", old.TLS.ClientCAFile != next.TLS.ClientCAFile)
-	differs("limits", old.Limits != next.Limits)
+	differs("limits.connections", old.Limits.Connections != next.Limits.Connections)
 	differs("store", old.Store != next.Store)
 	access := next.Log
 	access.Access = old.Log.Access // this one needs none
