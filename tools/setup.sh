@@ -8,6 +8,7 @@
 #   passlib, php, htpasswd, mkpasswd, openssl  whose password hashes are read
 #   nginx, java, tomcat, spring  whose routers the profiles are held against
 #   radicale, vdirsyncer, curl  a calendar server, and clients that know Basic
+#   mediawiki                 a wiki, with SQLite, under Apache
 #   git, fcgiwrap             git's own server, and its clients
 #   systemd                   deploy/postern.service, and sockets handed on
 #   nginx, caddy, haproxy     front ends that ask about requests (forward-auth)
@@ -39,6 +40,9 @@ need mkpasswd whois
 need openssl openssl
 need java default-jre-headless
 need systemd-analyze systemd # and systemd-socket-activate
+[ -e /var/lib/mediawiki/index.php ] || missing+=(mediawiki)
+ls /usr/lib/apache2/modules/libphp*.so >/dev/null 2>&1 || missing+=(libapache2-mod-php)
+php -r 'exit(extension_loaded("pdo_sqlite") ? 0 : 1);' 2>/dev/null || missing+=(php-sqlite3)
 [ -e /usr/share/tomcat10/bin/bootstrap.jar ] || missing+=(tomcat10-common)
 [ -e /etc/tomcat10/Catalina/localhost/examples.xml ] || missing+=(tomcat10-examples)
 [ -e /usr/share/java/tomcat9-catalina.jar ] || missing+=(libtomcat9-java)
