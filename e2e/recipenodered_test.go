@@ -103,6 +103,18 @@ func TestRecipeOfNodeREDByRole(t *testing.T) {
 	wantEnded(t, "the editor's WebSocket", func() error { return websocket.Message.Receive(ws, &seen) })
 }
 
+// sockets counts the handshakes of the editor's WebSocket with a status; those
+// with 101 are counted when the WebSocket has ended.
+func (g *gateway) sockets(status float64) (n int) {
+	g.t.Helper()
+	for _, e := range g.entries("request") {
+		if e["path"] == "/editor/comms" && e["status"] == status {
+			n++
+		}
+	}
+	return n
+}
+
 // TestRecipeOfNodeREDInARealBrowser draws a flow, deploys it, and reads what it
 // says as it comes over the WebSocket, until the session is revoked.
 func TestRecipeOfNodeREDInARealBrowser(t *testing.T) {
@@ -132,24 +144,33 @@ func TestRecipeOfNodeREDInARealBrowser(t *testing.T) {
 	b.screenshot("node-red")
 
 	alice := g.client()
-	alice.awaitHello(bearer(alice.login("alice").AccessToken))
+	token := bearer(alice.login("alice").AccessToken)
+	says := `return document.querySelectorAll(".red-ui-debug-msg").length`
+	alice.awaitHello(token)
 	shown("what the flow says in the sidebar", `return document.querySelector(".red-ui-debug-content").innerText.includes("Hello alice")`)
 	b.screenshot("node-red-debug")
 
-	sockets := func(status float64) (n int) {
-		for _, e := range g.entries("request") {
-			if e["path"] == "/editor/comms" && e["status"] == status {
-				n++
-			}
-		}
-		return n
+	// A change of roles ends the WebSocket and outdates the access token. The
+	// next deployment goes by way of a refresh, and the WebSocket comes back.
+	before, _ := b.script(says).(float64)
+	mustRun(t, g.dir, "", "user", "set", "root", "--role", "admin", "--role", "user", "--config", "gateway.yaml")
+	eventually(t, "the end of the WebSocket", func() bool { return g.sockets(101) == 1 })
+	b.script(`RED.nodes.dirty(true)`)
+	b.click("#red-ui-header-button-deploy")
+	shown("the flow is deployed again", `return !RED.nodes.dirty()`)
+	if len(g.audit("refresh")) == 0 {
+		t.Error("the deployment went by without a refresh")
 	}
-	if n := sockets(101); n != 0 {
-		t.Fatalf("%d WebSockets of the editor have ended already", n)
-	}
+	eventually(t, "what the flow says in the sidebar, again", func() bool {
+		alice.awaitHello(token)
+		after, _ := b.script(says).(float64)
+		return after > before
+	})
+
+	refused := g.sockets(401)
 	mustRun(t, g.dir, "", "session", "revoke", "--user", "root", "--config", "gateway.yaml")
-	eventually(t, "the end of the WebSocket", func() bool { return sockets(101) == 1 })
-	eventually(t, "the refusal of the next one", func() bool { return sockets(401) > 0 })
+	eventually(t, "the end of the second WebSocket", func() bool { return g.sockets(101) == 2 })
+	eventually(t, "the refusal of a third", func() bool { return g.sockets(401) > refused })
 	b.open(editor)
 	b.at("/auth/login?rd=%2Feditor%2F", "")
 }
