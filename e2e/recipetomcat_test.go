@@ -16,18 +16,32 @@ import (
 )
 
 // tomcatWebXML is the little of Tomcat's own conf/web.xml, which Debian packs
-// elsewhere, without which it has neither files nor WebSockets.
+// elsewhere, without which it has neither files, nor JSP, nor WebSockets.
 const tomcatWebXML = `<web-app xmlns="https://jakarta.ee/xml/ns/jakartaee" version="6.0">
   <servlet><servlet-name>default</servlet-name><servlet-class>org.apache.catalina.servlets.DefaultServlet</servlet-class></servlet>
   <servlet-mapping><servlet-name>default</servlet-name><url-pattern>/</url-pattern></servlet-mapping>
+  <servlet><servlet-name>jsp</servlet-name><servlet-class>org.apache.jasper.servlet.JspServlet</servlet-class></servlet>
+  <servlet-mapping><servlet-name>jsp</servlet-name><url-pattern>*.jsp</url-pattern></servlet-mapping>
 </web-app>`
+
+// buildTomcatValve compiles the recipe's valve with the compiler that Debian's
+// Tomcat has for its JSP: there need not be a javac.
+func buildTomcatValve(t *testing.T, home, compiler, base string) {
+	t.Helper()
+	jars, err := filepath.Glob(home + "/lib/*.jar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustTool(t, base, nil, "java", "-cp", compiler, "org.eclipse.jdt.internal.compiler.batch.Main", "-proc:none", "-17",
+		"-cp", strings.Join(jars, ":"), "-d", "lib", filepath.Join(root(t), "deploy", "recipes", "tomcat", "PosternValve.java"))
+}
 
 // startTomcatRecipe runs Debian's Tomcat with the recipe's server.xml and
 // Debian's package of examples, and the recipe's gateway before it.
 func startTomcatRecipe(t *testing.T) (*gateway, app) {
 	t.Helper()
 	need(t, "java")
-	const home, examples = "/usr/share/tomcat10", "/etc/tomcat10/Catalina/localhost/examples.xml"
+	const home, examples, compiler = "/usr/share/tomcat10", "/etc/tomcat10/Catalina/localhost/examples.xml", "/usr/share/java/eclipse-jdt-core.jar"
 	descriptor, err := os.ReadFile(examples)
 	if err != nil {
 		lack(t, examples)
@@ -49,14 +63,15 @@ func startTomcatRecipe(t *testing.T) (*gateway, app) {
 			t.Fatal(err)
 		}
 	}
+	buildTomcatValve(t, home, compiler, base)
 	a := startApp(t, addr, base, nil, "java", "-Xmx128m", "-XX:TieredStopAtLevel=1",
 		"-Djava.io.tmpdir="+filepath.Join(base, "temp"), "-Dcatalina.home="+home, "-Dcatalina.base="+base,
-		"-cp", home+"/bin/bootstrap.jar:"+home+"/bin/tomcat-juli.jar", "org.apache.catalina.startup.Bootstrap", "start")
+		"-cp", home+"/bin/bootstrap.jar:"+home+"/bin/tomcat-juli.jar:"+compiler, "org.apache.catalina.startup.Bootstrap", "start")
 
 	g := prepareRecipe(t, "tomcat", "/etc/postern/cert.pem", "cert.pem", "/etc/postern/key.pem", "cert.key", "127.0.0.1:8081", addr)
 	g.writeCertificate("app.example.com")
 	g.addUser("alice", "user")
-	g.addUser("root", "admin")
+	g.addUser("root", "admin", "tomcat")
 	return g.start(), a
 }
 
@@ -160,7 +175,8 @@ func tomcatRoles(t *testing.T, g *gateway) {
 		"/examples/jsp;x/security/protected/index.jsp", "/examples;/jsp/security/protected/index.jsp",
 	} {
 		alice.get(path).want(t, 403, path+" for alice")
-		if r := root.get(path).want(t, 200, path+" for root"); !strings.Contains(r.body, "Login Page for Examples") {
+		r := root.get(path+"?role=tomcat").want(t, 200, path+" for root")
+		if !strings.Contains(r.body, "logged in as remote user\n<b>root</b>") || !strings.Contains(r.body, "You have been granted role\n      <b>tomcat</b>") {
 			t.Errorf("%s is another page: %s", path, r.body)
 		}
 	}
