@@ -102,6 +102,7 @@ func TestImportsPointOneWay(t *testing.T) {
 			"auth/sqlstore": "storage stays behind auth.Store", "database/sql": "storage stays behind auth.Store",
 		},
 		"gateway/problem": {"auth": "answers know nothing of who asked", "policy": "answers know nothing of why", "gateway": up},
+		"gateway/lean":    {"auth": "a transport knows nothing of who asked", "policy": "a transport knows nothing of why", "gateway": up, "gateway/problem": "a transport answers nobody"},
 		"gateway/config":  {"auth/sqlstore": "reading a file opens no store", "database/sql": "reading a file opens no store"},
 	}
 	for from, reasons := range forbid {

@@ -102,9 +102,9 @@ type firingRange struct {
 	words    map[string]string
 }
 
-func newRange(t *testing.T) *firingRange {
+func newRange(t *testing.T, transport string) *firingRange {
 	up := newRecorder(t)
-	g := prepare(t, strings.ReplaceAll(corpusPolicy, "{UPSTREAM}", up.addr))
+	g := prepare(t, strings.NewReplacer("{UPSTREAM}\"]", up.addr+"\"], transport: "+transport).Replace(corpusPolicy))
 	g.addUser("alice", "user")
 	g.addUser("root", "admin")
 	const retiredKID = "a-key-that-was"
@@ -189,7 +189,15 @@ func corpus(t *testing.T) []attack {
 // interface is more specific than a case, stricter has its word.
 func TestCorpus(t *testing.T) {
 	t.Parallel()
-	f := newRange(t)
+	for _, transport := range []string{"lean", "standard"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			fireAll(t, newRange(t, transport))
+		})
+	}
+}
+
+func fireAll(t *testing.T, f *firingRange) {
 	cases, fixed := corpus(t), stricter()
 	if len(cases) != 235 {
 		t.Fatalf("%d requests in the corpus, want 235", len(cases))

@@ -82,7 +82,7 @@ func unpack(t *testing.T, part string, v any) {
 // forge bad at its craft, every forgery would be refused for the wrong reason.
 func TestForgeIsGood(t *testing.T) {
 	t.Parallel()
-	f := newRange(t)
+	f := newRange(t, "lean")
 	header := map[string]json.RawMessage{"alg": json.RawMessage(`"ES256"`), "typ": json.RawMessage(`"at+jwt"`), "kid": quote(f.forge.kid)}
 	token := f.forge.sign(header, encode(f.forge.claims), "valid")
 	r := f.hosted("gw.test").get("/app/home", bearer(token))

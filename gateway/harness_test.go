@@ -4,13 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -28,7 +32,39 @@ import (
 
 // TestMain fails the package when a goroutine outlives the tests: a gateway
 // that was shut down leaves nothing behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(bothTransports{m}) }
+
+// bothTransports runs all tests over the lean transport, and where nobody asked
+// for some of them, those of what is carried once more over net/http's.
+type bothTransports struct{ m *testing.M }
+
+// transportVariable has the transport that newStack configures.
+const transportVariable = "POSTERN_TEST_TRANSPORT"
+
+func (b bothTransports) Run() int {
+	code := b.m.Run()
+	for _, chosen := range []string{"test.run", "test.bench", "test.fuzz", "test.list"} {
+		if flag.Lookup(chosen).Value.String() != "" {
+			return code
+		}
+	}
+	var names []string
+	for _, of := range []string{"balance", "body", "check", "gateway", "probe", "retry", "streams", "upstream"} {
+		text, err := os.ReadFile(of + "_test.go")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		for _, name := range regexp.MustCompile(`(?m)^func (Test\w+)`).FindAllStringSubmatch(string(text), -1) {
+			names = append(names, name[1])
+		}
+	}
+	os.Setenv(transportVariable, "standard")
+	if err := flag.Set("test.run", "^("+strings.Join(names, "|")+")$"); err != nil {
+		return 1
+	}
+	return max(code, b.m.Run())
+}
 
 const testPassword = "wonderland-1865"
 
@@ -81,8 +117,12 @@ func newStack(t testing.TB, changes ...func(*setup)) *stack {
 	}
 	s := &stack{t: t, app: newApplication(t, conf.answer), log: &logBuffer{}}
 	for i := range conf.gateway.Upstreams {
-		if u := &conf.gateway.Upstreams[i]; u.URLs == nil {
+		u := &conf.gateway.Upstreams[i]
+		if u.URLs == nil {
 			u.URLs = []string{s.app.server.URL}
+		}
+		if u.Transport == "" {
+			u.Transport = os.Getenv(transportVariable)
 		}
 	}
 	s.serve(&conf)

@@ -108,6 +108,17 @@ func (x *exchange) mayRetry(r *http.Request, err error) bool {
 	return r.Body == nil && x.chosen.isBroken(err)
 }
 
+// repeat is asked by the lean transport before it sends a request again: on a
+// connection that was kept it may have been lost, or received. That is held
+// against nobody, but counts as a retry.
+func (u *upstream) repeat(r *http.Request) bool {
+	if !idempotent(r.Method) || !u.budget.spend(u.now()) {
+		return false
+	}
+	u.retries.Inc()
+	return true
+}
+
 // idempotent tells the methods of RFC 9110 that are, and no other: what
 // extensions mean is the application's.
 func idempotent(method string) bool {

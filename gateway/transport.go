@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/posternhq/postern/gateway/lean"
 )
 
 // Defaults of Timeouts.
@@ -27,16 +30,22 @@ const continueTimeout = time.Second
 const maxResponseHeader = 256 << 10
 
 // transport is how requests reach a target: over HTTP/1.1 or what TLS
-// negotiates, and where that is wanted over HTTP/2 without TLS.
+// negotiates, and where that is wanted over HTTP/2 without TLS. A lean one
+// carries what is plain, and hands the rest to the usual.
 type transport struct {
 	usual *http.Transport
 	h2c   *http.Transport // nil: not wanted
+	lean  *lean.Transport // nil: not wanted, or not without TLS
 }
 
 // roundTrip sends a request to the target. WebSockets are HTTP/1.1, which
 // servers of h2c speak on the same port.
 func (t *target) roundTrip(r *http.Request, websocket bool) (*http.Response, error) {
-	if t.transport.h2c != nil && !websocket {
+	switch {
+	case websocket:
+	case t.transport.lean != nil:
+		return t.transport.lean.RoundTrip(r)
+	case t.transport.h2c != nil:
 		return t.transport.h2c.RoundTrip(r)
 	}
 	return t.transport.usual.RoundTrip(r)
@@ -49,6 +58,9 @@ func (t *target) multiplexes() bool { return t.h2c || t.scheme == "https" }
 // closeIdle lets go of the connections that no request uses.
 func (t transport) closeIdle() {
 	t.usual.CloseIdleConnections()
+	if t.lean != nil {
+		t.lean.CloseIdleConnections()
+	}
 	if t.h2c != nil {
 		t.h2c.CloseIdleConnections()
 	}
@@ -81,7 +93,7 @@ func (ts *transports) of(a *serverAddress) transport {
 			return ts.dialer.DialContext(ctx, "unix", path)
 		})
 		t.Protocols.SetHTTP1(true)
-		return transport{usual: t}
+		return transport{usual: t, lean: ts.lean("unix", path, t)}
 	}
 	if ts.hosts.usual == nil {
 		ts.hosts.usual = ts.make(ts.dialer.DialContext)
@@ -89,13 +101,43 @@ func (ts *transports) of(a *serverAddress) transport {
 		ts.hosts.usual.Protocols.SetHTTP2(true) // where TLS negotiates it
 	}
 	if !a.h2c {
-		return transport{usual: ts.hosts.usual}
+		usual := transport{usual: ts.hosts.usual}
+		if a.scheme == "http" {
+			usual.lean = ts.lean("tcp", withPort(a.host), usual.usual)
+		}
+		return usual
 	}
 	if ts.hosts.h2c == nil {
 		ts.hosts.h2c = ts.make(ts.dialer.DialContext)
 		ts.hosts.h2c.Protocols.SetUnencryptedHTTP2(true)
 	}
 	return ts.hosts
+}
+
+// lean is what carries plain requests to one address, or nothing where the
+// configuration wants net/http's own transport alone. Each address has its own.
+func (ts *transports) lean(network, address string, usual *http.Transport) *lean.Transport {
+	if ts.conf.Transport == "standard" {
+		return nil
+	}
+	return &lean.Transport{
+		Dial:          func(ctx context.Context) (net.Conn, error) { return ts.dialer.DialContext(ctx, network, address) },
+		Else:          usual,
+		HeaderTimeout: usual.ResponseHeaderTimeout,
+		MaxHeader:     usual.MaxResponseHeaderBytes,
+		IdleTimeout:   usual.IdleConnTimeout,
+		MaxIdle:       usual.MaxIdleConnsPerHost,
+	}
+}
+
+// withPort is an address of a URL with the port that http has where it names
+// none.
+func withPort(host string) string {
+	u := url.URL{Host: host}
+	if u.Port() != "" {
+		return host
+	}
+	return net.JoinHostPort(u.Hostname(), "80")
 }
 
 // make makes connections of one kind. It keeps many idle ones: net/http's

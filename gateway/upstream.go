@@ -63,6 +63,9 @@ func (g *Gateway) newUpstream(s *Snapshot, c *Upstream) (*upstream, error) {
 			return nil, fmt.Errorf("urls[%d]: %s", i, complaint)
 		}
 		t := &target{serverAddress: a, index: i, transport: transports.of(&a)}
+		if t.transport.lean != nil {
+			t.transport.lean.Repeat = u.repeat
+		}
 		if old := g.snap.Load().target(u.name, t.label); old != nil {
 			t.health.inherit(&old.health)
 		}

@@ -1,0 +1,27 @@
+// Package lean carries HTTP/1.1 requests to one address, with about two thirds
+// of the work that http.Transport does for the same.
+//
+// http.Transport keeps two goroutines for each connection, and hands every
+// request and answer from one to the next. Here the goroutine that asks writes
+// the request, reads the answer and puts the connection back. What it gives up
+// for that are requests that need both directions at once: with a body that is
+// long or of unknown length, an upgrade, an Expect. Those, and whatever else is
+// not plain, go to http.Transport, which is always there beside it.
+//
+// Answers are read by http.ReadResponse: there is no second parser to disagree
+// with net/http's.
+//
+// # No answer reaches another request
+//
+// A connection carries one request at a time, and is used again only when
+// nothing on it is in doubt:
+//
+//   - the request was written whole, and the answer read to its end;
+//   - the answer is of HTTP/1.1, does not ask to close, and its length is given
+//     in one way;
+//   - no byte was left after it, neither in the buffer then nor in the socket
+//     right before the next request is written;
+//   - nobody has cancelled the request while it was under way.
+//
+// Everything else closes it.
+package lean
