@@ -12,8 +12,9 @@ import (
 )
 
 // startNodeRED runs Node-RED with the recipe's settings.js and no flows, and
-// the recipe's gateway before it.
-func startNodeRED(t *testing.T) *gateway {
+// the recipe's gateway before it, which ends TLS where the scheme is https. It
+// answers the public URL too.
+func startNodeRED(t *testing.T, scheme string) (*gateway, string) {
 	t.Helper()
 	need(t, "node")
 	program, err := filepath.Abs(filepath.Join("testdata", "node-red", "node_modules", "node-red", "red.js"))
@@ -32,10 +33,15 @@ func startNodeRED(t *testing.T) *gateway {
 	startApp(t, addr, dir, []string{"NODE_RED_CREDENTIAL_SECRET=keyboard cat"}, "node", program, "--settings", "settings.js", "--userDir", dir)
 
 	g := prepareRecipe(t, "node-red", "127.0.0.1:1880", addr)
-	g.env = append(g.env, "POSTERN_PUBLIC_URL=http://"+g.addr)
+	site := scheme + "://" + g.addr
+	g.env = append(g.env, "POSTERN_PUBLIC_URL="+site)
+	if scheme == "https" {
+		g.writeCertificate("127.0.0.1")
+		g.env = append(g.env, "POSTERN_TLS_CERT_FILE=cert.pem", "POSTERN_TLS_KEY_FILE=cert.key")
+	}
 	g.addUser("alice", "user")
 	g.addUser("root", "admin")
-	return g.start()
+	return g.start(), site
 }
 
 // helloFlow answers GET /api/hello with the name that the flow is told, and
@@ -63,7 +69,7 @@ func (c *client) awaitHello(header ...string) {
 // administrators, what a flow offers for users, and the flow is told who asks.
 func TestRecipeOfNodeREDByRole(t *testing.T) {
 	t.Parallel()
-	g := startNodeRED(t)
+	g, _ := startNodeRED(t, "http")
 	const comms = "/editor/comms"
 	nobody, alice, root := g.browser(), g.browser(), g.browser()
 	nobody.get("/editor/").want(t, 303, "the editor without a login")
@@ -116,16 +122,20 @@ func (g *gateway) sockets(status float64) (n int) {
 }
 
 // TestRecipeOfNodeREDInARealBrowser draws a flow, deploys it, and reads what it
-// says as it comes over the WebSocket, until the session is revoked.
+// says as it comes over the WebSocket, until the session is revoked. It is over
+// TLS: the pages come by HTTP/2, and the WebSocket must find HTTP/1.1.
 func TestRecipeOfNodeREDInARealBrowser(t *testing.T) {
 	t.Parallel()
 	b := startBrowser(t)
-	g := startNodeRED(t)
-	editor := "http://" + g.addr + "/editor/"
+	g, site := startNodeRED(t, "https")
+	editor := site + "/editor/"
 	b.open(editor)
 	b.at("/auth/login?rd=%2Feditor%2F", "")
 	b.login("root")
 	b.at("/editor/", "Deploy")
+	if spoken := b.script(`return performance.getEntriesByType("navigation")[0].nextHopProtocol`); spoken != "h2" {
+		t.Errorf("the page came by %v", spoken)
+	}
 	shown := func(what, script string) {
 		t.Helper()
 		eventually(t, what, func() bool { return b.script(script) == true })
@@ -143,7 +153,7 @@ func TestRecipeOfNodeREDInARealBrowser(t *testing.T) {
 	}
 	b.screenshot("node-red")
 
-	alice := g.client()
+	alice := g.visitor(site)
 	token := bearer(alice.login("alice").AccessToken)
 	says := `return document.querySelectorAll(".red-ui-debug-msg").length`
 	alice.awaitHello(token)
