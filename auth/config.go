@@ -33,6 +33,10 @@ type Config struct {
 	// Assertions tells whether upstreams are sent assertions, which then have a
 	// key; see Service.Assert. Filled in by the wiring.
 	Assertions bool `yaml:"-"`
+
+	// Subscribers are the upstreams that are told of what becomes of accounts.
+	// Filled in by the wiring.
+	Subscribers []Subscriber `yaml:"-"`
 }
 
 // AccessToken says how access tokens are made.

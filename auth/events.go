@@ -23,10 +23,13 @@ const (
 	EventUserDisabled    = "user_disabled"
 	EventUserEnabled     = "user_enabled"
 	EventUserDeleted     = "user_deleted"
-	EventUserUnlocked    = "user_unlocked"  // its failed logins are forgotten; Detail: those of an address instead
-	EventKeyCreated      = "key_created"    // the first of a use; Detail: the use and the kid
-	EventKeyRotated      = "key_rotated"    // the next of a use; Detail: the use and the new kid
-	EventStoreRestored   = "store_restored" // a backup took the store's place; Detail: what became of the sessions
+	EventUserUnlocked    = "user_unlocked"    // its failed logins are forgotten; Detail: those of an address instead
+	EventUserProvisioned = "user_provisioned" // put into the outbox for the upstreams; no user: all accounts. Detail: how many events
+	EventProvisionBegun  = "provision_begun"  // an upstream is told of accounts from now on; Detail: which
+	EventProvisionEnded  = "provision_ended"  // and is not any more; Detail: which, and how much it was not told
+	EventKeyCreated      = "key_created"      // the first of a use; Detail: the use and the kid
+	EventKeyRotated      = "key_rotated"      // the next of a use; Detail: the use and the new kid
+	EventStoreRestored   = "store_restored"   // a backup took the store's place; Detail: what became of the sessions
 )
 
 // tell hands an event to the audit log.

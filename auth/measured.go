@@ -16,11 +16,12 @@ const (
 	storeFeed         = "feed"   // the revocations, read all the time
 	storeThrottle     = "throttle"
 	storeKeys         = "keys"
+	storeOutbox       = "outbox" // what applications are told of accounts
 )
 
 // StoreOperations are all of them, for metrics that are there from the start.
 func StoreOperations() []string {
-	return []string{storeAccountRead, storeAccountWrite, storeSessionRead, storeSessionWrite, storeRotate, storeFeed, storeThrottle, storeKeys}
+	return []string{storeAccountRead, storeAccountWrite, storeSessionRead, storeSessionWrite, storeRotate, storeFeed, storeThrottle, storeKeys, storeOutbox}
 }
 
 // StoreCall is one use of a Store, as a MeasuredStore tells of it.
@@ -192,4 +193,39 @@ func (m *MeasuredStore) AddKey(ctx context.Context, k SealedKey) (SealedKey, err
 // DeleteKeys is Store's.
 func (m *MeasuredStore) DeleteKeys(ctx context.Context, ids []string) error {
 	return m.told(storeKeys, func() error { return m.Store.DeleteKeys(ctx, ids) })
+}
+
+// Subscribe is Store's.
+func (m *MeasuredStore) Subscribe(ctx context.Context, all []Subscriber, keepOthers bool) (Subscribed, error) {
+	return asked(m, storeOutbox, func() (Subscribed, error) { return m.Store.Subscribe(ctx, all, keepOthers) })
+}
+
+// TellOf is Store's.
+func (m *MeasuredStore) TellOf(ctx context.Context, ids []string) (int, error) {
+	return asked(m, storeOutbox, func() (int, error) { return m.Store.TellOf(ctx, ids) })
+}
+
+// TakeNews is Outbox's.
+func (m *MeasuredStore) TakeNews(ctx context.Context, subscriber string, hold time.Duration) (News, error) {
+	return asked(m, storeOutbox, func() (News, error) { return m.Store.TakeNews(ctx, subscriber, hold) })
+}
+
+// NewsDelivered is Outbox's.
+func (m *MeasuredStore) NewsDelivered(ctx context.Context, n News) error {
+	return m.told(storeOutbox, func() error { return m.Store.NewsDelivered(ctx, n) })
+}
+
+// PostponeNews is Outbox's.
+func (m *MeasuredStore) PostponeNews(ctx context.Context, n News, wait time.Duration) error {
+	return m.told(storeOutbox, func() error { return m.Store.PostponeNews(ctx, n, wait) })
+}
+
+// HastenNews is Outbox's.
+func (m *MeasuredStore) HastenNews(ctx context.Context, subscriber string) error {
+	return m.told(storeOutbox, func() error { return m.Store.HastenNews(ctx, subscriber) })
+}
+
+// Backlogs is Outbox's.
+func (m *MeasuredStore) Backlogs(ctx context.Context) ([]Backlog, error) {
+	return asked(m, storeOutbox, func() ([]Backlog, error) { return m.Store.Backlogs(ctx) })
 }

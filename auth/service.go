@@ -127,6 +127,9 @@ func (s *Service) Reconfigure(ctx context.Context, c Config) error {
 	} else if next.hasher, err = newHasher(c.Password, s.rand, &s.counts.hashing); err != nil {
 		return err
 	}
+	if err := s.subscribe(ctx, c); err != nil { // the last that can fail
+		return err
+	}
 	s.current.Store(next)
 	for _, k := range created {
 		s.tell(ctx, Event{Name: EventKeyCreated, Detail: k.Use + " " + k.ID})

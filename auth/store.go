@@ -127,8 +127,26 @@ type Store interface {
 	// DeleteKeys forgets keys by their ids. One that is not there is no fault.
 	DeleteKeys(ctx context.Context, ids []string) error
 
+	// Subscribe settles who is told of what becomes of accounts from now on.
+	// What waits for one that is not listed is forgotten, and so is what one does
+	// not want any more, unless others are to stay as they are.
+	Subscribe(ctx context.Context, all []Subscriber, keepOthers bool) (Subscribed, error)
+	// TellOf puts accounts into the outbox as if they had just been made, and
+	// says how many news that are; see Service.Provision. For a subscriber who
+	// wants to hear of no new ones they are changed ones; who wants neither is
+	// told nothing. What waits about them is superseded, but what is being sent and
+	// a deletion. An account that is gone is left out.
+	TellOf(ctx context.Context, ids []string) (int, error)
+	Outbox
+
 	// Close ends the use of the store.
 	Close() error
+}
+
+// Subscribed is what Subscribe changed.
+type Subscribed struct {
+	Added     []string  // the names of new subscribers
+	Forgotten []Backlog // the subscribers that are gone, and what they will not hear
 }
 
 // AccountUpdate is a change of an account.

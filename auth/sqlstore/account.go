@@ -26,7 +26,11 @@ const selectAccount = `SELECT ` + accountColumns + ` FROM accounts WHERE id = $1
 // CreateAccount implements auth.Store.
 func (s *Store) CreateAccount(ctx context.Context, a auth.Account) error {
 	return fault("create account", s.write(ctx, func(ctx context.Context, q querier) error {
-		return insertAccount(ctx, q, a)
+		who, err := subscribers(ctx, q)
+		if err != nil {
+			return err
+		}
+		return s.insertAccount(ctx, q, who, a)
 	}))
 }
 
@@ -36,6 +40,10 @@ func (s *Store) CreateAccount(ctx context.Context, a auth.Account) error {
 func (s *Store) CreateAccounts(ctx context.Context, accounts []auth.Account) error {
 	return fault("create accounts", s.write(ctx, func(lasting context.Context, q querier) error {
 		var all auth.ConflictsError
+		who, err := subscribers(lasting, q)
+		if err != nil {
+			return err
+		}
 		for i, a := range accounts {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -43,7 +51,7 @@ func (s *Store) CreateAccounts(ctx context.Context, accounts []auth.Account) err
 			// One in conflict may leave some of its names behind for the rest of
 			// the list. It does not matter: the write is undone then.
 			var taken *auth.ConflictError
-			switch err := insertAccount(lasting, q, a); {
+			switch err := s.insertAccount(lasting, q, who, a); {
 			case errors.As(err, &taken):
 				all.Conflicts = append(all.Conflicts, auth.Conflict{Index: i, Field: taken.Field})
 			case err != nil:
@@ -147,8 +155,14 @@ func (s *Store) DeleteAccount(ctx context.Context, id string, r auth.Removal) er
 		if err := s.announce(ctx, q, auth.Revocation{Kind: auth.RevokeAccountTokens, ID: id, Version: a.Version + 1, Until: r.Until}); err != nil {
 			return err
 		}
-		_, err = q.ExecContext(ctx, `DELETE FROM accounts WHERE id = $1`, id)
-		return err
+		if _, err := q.ExecContext(ctx, `DELETE FROM accounts WHERE id = $1`, id); err != nil {
+			return err
+		}
+		who, err := subscribers(ctx, q)
+		if err != nil {
+			return err
+		}
+		return s.post(ctx, q, who, auth.AccountDeleted, a)
 	}))
 }
 
@@ -187,8 +201,8 @@ func (s *Store) CountRoleHolders(ctx context.Context) (map[string]int, error) {
 	return counts, nil
 }
 
-// insertAccount adds the row and its names.
-func insertAccount(ctx context.Context, q querier, a auth.Account) error {
+// insertAccount adds the row, its names and its news.
+func (s *Store) insertAccount(ctx context.Context, q querier, who []auth.Subscriber, a auth.Account) error {
 	values, err := accountValues(a)
 	if err != nil {
 		return err
@@ -200,7 +214,10 @@ func insertAccount(ctx context.Context, q querier, a auth.Account) error {
 	if n, err := done.RowsAffected(); err != nil || n == 0 {
 		return cmp.Or(err, error(&auth.ConflictError{Field: "id"}))
 	}
-	return insertNames(ctx, q, a)
+	if err := insertNames(ctx, q, a); err != nil {
+		return err
+	}
+	return s.post(ctx, q, who, auth.AccountCreated, a)
 }
 
 // replaceAccount writes the changed account over the old one, with everything
@@ -227,11 +244,18 @@ func (s *Store) replaceAccount(ctx context.Context, q querier, old auth.Account,
 		password_hash = $8, disabled = $9, version = $10, created = $11, updated = $12 WHERE id = $1`, values...); err != nil {
 		return err
 	}
-	// All names anew: the account cannot be in its own way then.
+	if err := replaceNames(ctx, q, *a); err != nil {
+		return err
+	}
+	return s.postChange(ctx, q, old, *a)
+}
+
+// replaceNames claims all names anew: the account cannot be in its own way then.
+func replaceNames(ctx context.Context, q querier, a auth.Account) error {
 	if _, err := q.ExecContext(ctx, `DELETE FROM names WHERE account_id = $1`, a.ID); err != nil {
 		return err
 	}
-	return insertNames(ctx, q, *a)
+	return insertNames(ctx, q, a)
 }
 
 // replaceable is ErrLastAdmin of the one account that can administer. Of two

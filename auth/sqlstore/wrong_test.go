@@ -118,7 +118,7 @@ type fault struct {
 }
 
 func TestWrongBackendsFail(t *testing.T) {
-	for _, f := range slices.Concat(accountFaults(), listFaults(), updateFaults(), sessionFaults(), rotationFaults(), feedFaults(), failureFaults(), callFaults()) {
+	for _, f := range slices.Concat(accountFaults(), listFaults(), updateFaults(), sessionFaults(), rotationFaults(), feedFaults(), failureFaults(), outboxFaults(), callFaults()) {
 		t.Run(f.name, func(t *testing.T) {
 			i := slices.IndexFunc(storetest.Promises(), func(p storetest.Promise) bool { return strings.HasPrefix(p.Name, f.breaks) })
 			if i < 0 {

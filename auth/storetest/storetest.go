@@ -41,7 +41,7 @@ type Promise struct {
 
 // Promises lists them all.
 func Promises() []Promise {
-	return slices.Concat(namePromises(), accountPromises(), listPromises(), changePromises(), sessionPromises(), rotationPromises(), termPromises(), feedPromises(), failurePromises(), verbPromises())
+	return slices.Concat(namePromises(), accountPromises(), listPromises(), changePromises(), sessionPromises(), rotationPromises(), termPromises(), feedPromises(), failurePromises(), outboxPromises(), verbPromises())
 }
 
 // Run checks every promise with a store of its own, which open makes.

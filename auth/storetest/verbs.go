@@ -52,6 +52,10 @@ func lookups() []verb {
 		{"RevokeSession", func(ctx context.Context, s auth.Store) error {
 			return s.RevokeSession(ctx, "nobody", auth.RevokedByChoice, later())
 		}},
+		{"TakeNews", func(ctx context.Context, s auth.Store) error {
+			_, err := s.TakeNews(ctx, "nobody", time.Hour)
+			return err
+		}},
 		{"RevokeSessions", func(ctx context.Context, s auth.Store) error {
 			_, err := s.RevokeSessions(ctx, "nobody", "", later())
 			return err
@@ -87,6 +91,18 @@ func verbs() []verb {
 		}},
 		{"Locks", func(ctx context.Context, s auth.Store) error { _, err := s.Locks(ctx, "n"); return err }},
 		{"ForgetFailures", func(ctx context.Context, s auth.Store) error { _, err := s.ForgetFailures(ctx, "n", "w"); return err }},
+		{"Subscribe", func(ctx context.Context, s auth.Store) error {
+			_, err := s.Subscribe(ctx, []auth.Subscriber{{Name: "app"}}, false)
+			return err
+		}},
+		{"TellOf", func(ctx context.Context, s auth.Store) error {
+			_, err := s.TellOf(ctx, []string{"id-alice"})
+			return err
+		}},
+		{"NewsDelivered", func(ctx context.Context, s auth.Store) error { return s.NewsDelivered(ctx, auth.News{ID: "n"}) }},
+		{"PostponeNews", func(ctx context.Context, s auth.Store) error { return s.PostponeNews(ctx, auth.News{ID: "n"}, 0) }},
+		{"HastenNews", func(ctx context.Context, s auth.Store) error { return s.HastenNews(ctx, "app") }},
+		{"Backlogs", func(ctx context.Context, s auth.Store) error { _, err := s.Backlogs(ctx); return err }},
 		{"Keys", func(ctx context.Context, s auth.Store) error { _, err := s.Keys(ctx); return err }},
 		{"DeleteKeys", func(ctx context.Context, s auth.Store) error { return s.DeleteKeys(ctx, []string{"k"}) }},
 		{"AddKey", func(ctx context.Context, s auth.Store) error {

@@ -208,3 +208,17 @@ func TestADeletedAccountsTokenOpensNothing(t *testing.T) {
 	}
 	s.ask("GET", "/auth/me", bearer(p.access)).want(t, 401, "token_revoked")
 }
+
+// TestSubscribersSeeTheAccountObject holds what applications are told of an
+// account to what the endpoint me shows of it.
+func TestSubscribersSeeTheAccountObject(t *testing.T) {
+	a := auth.Account{ID: "7", Username: "alice", Email: "a@example.com", Name: "Alice <A>", Fields: map[string][]string{"one": {"1"}, "many": {"1", "2"}, "none": {}}}
+	me, err := json.Marshal(profileOf(a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, err := auth.AccountData(a)
+	if want := strings.TrimSuffix(string(me), "}") + `,"disabled":false}`; err != nil || string(told) != want {
+		t.Errorf("got  %s, %v\nwant %s", told, err, want)
+	}
+}
