@@ -143,3 +143,45 @@ func (c *gatewayState) Collect(ch chan<- prometheus.Metric) {
 
 // certificateFile is the source of a certificate that comes from tls.cert_file.
 const certificateFile = "file"
+
+// provisionState tells what waits in the outbox at the time of a scrape.
+type provisionState struct {
+	g *Gateway
+
+	pending, oldest *prometheus.Desc
+}
+
+func newProvisionState(g *Gateway) *provisionState {
+	return &provisionState{
+		g:       g,
+		pending: describe("postern_provision_pending", "Account events that an upstream under provision is still to be told; NaN while the store does not answer.", "upstream"),
+		oldest:  describe("postern_provision_oldest_age_seconds", "How long ago the oldest of them happened; 0 where there is none, NaN while the store does not answer.", "upstream"),
+	}
+}
+
+// Describe says which metrics there are.
+func (c *provisionState) Describe(ch chan<- *prometheus.Desc) { ch <- c.pending; ch <- c.oldest }
+
+// Collect answers a scrape.
+func (c *provisionState) Collect(ch chan<- prometheus.Metric) {
+	names := c.g.provisioned()
+	if len(names) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), sessionCountTimeout)
+	defer cancel()
+	backlogs, err := c.g.outbox.Backlogs(ctx)
+	for _, name := range names {
+		waiting, age := 0.0, 0.0
+		if err != nil {
+			waiting, age = math.NaN(), math.NaN()
+		}
+		for _, b := range backlogs {
+			if b.Subscriber == name {
+				waiting, age = float64(b.Waiting), max(0, c.g.now().Sub(b.Oldest).Seconds())
+			}
+		}
+		ch <- prometheus.MustNewConstMetric(c.pending, prometheus.GaugeValue, waiting, name)
+		ch <- prometheus.MustNewConstMetric(c.oldest, prometheus.GaugeValue, age, name)
+	}
+}

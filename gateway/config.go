@@ -11,17 +11,18 @@ import (
 // whom it believes and what lies behind it. Routes are policy's and
 // RouteOptions', accounts are auth's, the store is the wiring's.
 type Config struct {
-	Listen         string     `yaml:"listen"`          // host:port, or unix:/path
-	PublicURL      string     `yaml:"public_url"`      // as browsers see it
-	Hosts          []string   `yaml:"hosts"`           // Host values answered beside public_url's; empty: any
-	TrustedProxies []string   `yaml:"trusted_proxies"` // CIDRs, addresses, or unix
-	Admin          Admin      `yaml:"admin"`
-	TLS            TLS        `yaml:"tls"`
-	Limits         Limits     `yaml:"limits"`
-	Shutdown       Shutdown   `yaml:"shutdown"`
-	Log            Log        `yaml:"log"`
-	Upstreams      []Upstream `yaml:"upstreams"`
-	Identity       Identity   `yaml:"identity"`
+	Listen         string      `yaml:"listen"`          // host:port, or unix:/path
+	PublicURL      string      `yaml:"public_url"`      // as browsers see it
+	Hosts          []string    `yaml:"hosts"`           // Host values answered beside public_url's; empty: any
+	TrustedProxies []string    `yaml:"trusted_proxies"` // CIDRs, addresses, or unix
+	Admin          Admin       `yaml:"admin"`
+	TLS            TLS         `yaml:"tls"`
+	Limits         Limits      `yaml:"limits"`
+	Shutdown       Shutdown    `yaml:"shutdown"`
+	Log            Log         `yaml:"log"`
+	Upstreams      []Upstream  `yaml:"upstreams"`
+	Identity       Identity    `yaml:"identity"`
+	Provision      []Provision `yaml:"provision"` // who is told of what becomes of accounts
 }
 
 // Admin is the listener for probes and metrics. It is never the public one.
@@ -111,6 +112,15 @@ type UpstreamTLS struct {
 	CertFile   string `yaml:"cert_file"`
 	KeyFile    string `yaml:"key_file"`
 	ServerName string `yaml:"server_name"`
+}
+
+// Provision has an upstream told of what becomes of accounts.
+type Provision struct {
+	Upstream string        `yaml:"upstream"`      // by its name, at most once
+	Path     string        `yaml:"path"`          // where it takes the events
+	Secret   string        `yaml:"secret,secret"` // that they are signed with: whsec_ and base64, or the bytes themselves
+	Events   []string      `yaml:"events"`        // of auth.AccountEvents; empty: all
+	Timeout  time.Duration `yaml:"timeout"`       // of one try; default 10s
 }
 
 // RouteOptions is what a route asks of the gateway, beside what it says to the

@@ -52,7 +52,10 @@ type Own interface {
 // Options is what a Gateway is made of.
 type Options struct {
 	Auth Authenticator
-	Log  *slog.Logger
+	// Outbox is what the upstreams under provision are still to be told of
+	// accounts; default: nobody is told.
+	Outbox auth.Outbox
+	Log    *slog.Logger
 	// Audit is where the entries of the audit log go; default Log.
 	Audit   *slog.Logger
 	Now     func() time.Time // default time.Now
@@ -65,6 +68,7 @@ type Options struct {
 // it. Before the first Swap it answers every request as unavailable.
 type Gateway struct {
 	auth      Authenticator
+	outbox    auth.Outbox // nil: none
 	log       *slog.Logger
 	auditLog  *slog.Logger
 	now       func() time.Time
@@ -93,8 +97,8 @@ func New(o Options) *Gateway {
 	if o.Audit == nil {
 		o.Audit = o.Log
 	}
-	g := &Gateway{auth: o.Auth, log: o.Log, auditLog: o.Audit, now: o.Now, bodyGrace: bodyGrace, swapped: make(chan struct{}, 1), metrics: newMetrics(o.Version)}
-	g.metrics.registry.MustRegister(newAuthStats(o.Auth), newGatewayState(g, o.LogErrors))
+	g := &Gateway{auth: o.Auth, outbox: o.Outbox, log: o.Log, auditLog: o.Audit, now: o.Now, bodyGrace: bodyGrace, swapped: make(chan struct{}, 1), metrics: newMetrics(o.Version)}
+	g.metrics.registry.MustRegister(newAuthStats(o.Auth), newGatewayState(g, o.LogErrors), newProvisionState(g))
 	o.Auth.OnRevoke(g.streams.revoke)
 	return g
 }

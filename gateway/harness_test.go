@@ -133,6 +133,7 @@ func newStack(t testing.TB, changes ...func(*setup)) *stack {
 func (s *stack) serve(conf *setup) {
 	t := s.t
 	conf.auth.Issuer, conf.auth.Assertions = conf.gateway.PublicURL, conf.gateway.Identity.Assertion.Enabled
+	conf.auth.Subscribers = conf.gateway.Subscribers()
 	store, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "postern.db"))
 	must(t, err)
 	store.Now = s.now
@@ -157,7 +158,7 @@ func (s *stack) serve(conf *setup) {
 	if conf.wrap != nil {
 		s.parts.Own = conf.wrap(own)
 	}
-	s.gateway = New(Options{Auth: s.service, Log: log, Now: s.now})
+	s.gateway = New(Options{Auth: s.service, Outbox: store, Log: log, Now: s.now})
 	if conf.grace > 0 {
 		s.gateway.bodyGrace = conf.grace
 	}

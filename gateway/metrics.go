@@ -24,17 +24,18 @@ import (
 // What others count is read from them when a scrape comes: see authStats and
 // gatewayState.
 type metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec   // route, decision, reason, code
-	duration *prometheus.HistogramVec // route
-	upstream *prometheus.HistogramVec // upstream
-	retries  *prometheus.CounterVec   // upstream
-	events   *prometheus.CounterVec   // event
-	store    map[string]storeMetrics  // by operation; read-only
-	accepted prometheus.Counter       // reloads
-	refused  prometheus.Counter
-	reloaded prometheus.Gauge
-	info     *prometheus.GaugeVec // snapshot
+	registry   *prometheus.Registry
+	requests   *prometheus.CounterVec   // route, decision, reason, code
+	duration   *prometheus.HistogramVec // route
+	upstream   *prometheus.HistogramVec // upstream
+	retries    *prometheus.CounterVec   // upstream
+	events     *prometheus.CounterVec   // event
+	deliveries *prometheus.CounterVec   // upstream, result: of account events
+	store      map[string]storeMetrics  // by operation; read-only
+	accepted   prometheus.Counter       // reloads
+	refused    prometheus.Counter
+	reloaded   prometheus.Gauge
+	info       *prometheus.GaugeVec // snapshot
 
 	known atomic.Pointer[map[requestKey]requestMetrics] // the request's counters seen so far; replaced whole
 	mu    sync.Mutex                                    // one replacement of known at a time
@@ -75,6 +76,8 @@ func newMetrics(version string) *metrics {
 			Help: "Requests that were sent again, because a connection to the upstream failed before its answer."}, []string{"upstream"}),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_audit_events_total",
 			Help: "Entries of the audit log by event."}, []string{"event"}),
+		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_provision_deliveries_total",
+			Help: "Tries to tell an upstream of an account, by result: delivered, refused (an answer other than 2xx), failed (no answer)."}, []string{"upstream", "result"}),
 		reloaded: prometheus.NewGauge(prometheus.GaugeOpts{Name: "postern_config_last_reload_successful",
 			Help: "Whether the configuration last read is the one in force: 1 or 0."}),
 		info: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "postern_config_info",
@@ -87,7 +90,7 @@ func newMetrics(version string) *metrics {
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "postern_build_info",
 		Help: "1, for the version that runs and the Go release that built it."}, []string{"version", "goversion"})
 	build.WithLabelValues(version, runtime.Version()).Set(1)
-	m.registry.MustRegister(m.requests, m.duration, m.upstream, m.retries, m.events, m.reloaded, m.info, reloads, build,
+	m.registry.MustRegister(m.requests, m.duration, m.upstream, m.retries, m.events, m.deliveries, m.reloaded, m.info, reloads, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.watchStore()
 	return m

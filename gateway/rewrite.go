@@ -49,6 +49,25 @@ func (x *exchange) upstreamPath() (string, bool) {
 	return p.String(), true
 }
 
+// ClientPath is what a client must ask of a route, whose own path is given, so
+// that the upstream is asked for target: the reverse of what strip_prefix and
+// rewrite do. There may be no such path.
+func (o *RouteOptions) ClientPath(route, target string) (path string, ok bool) {
+	if o.StripPrefix == "" && o.Rewrite == "" {
+		return target, true
+	}
+	rest, ok := strings.CutPrefix(target, strings.TrimSuffix(o.Rewrite, "/"))
+	if !ok || rest != "" && rest[0] != '/' {
+		return "", false
+	}
+	before := o.StripPrefix
+	if before == "" {
+		left, _ := cutSegments(route, literalSegments(route))
+		before = strings.TrimSuffix(route, left)
+	}
+	return before + rest, true
+}
+
 // cut takes strip_prefix off a path, or without one the segments that stand
 // literally before the first {name}, * or ** of the route. The rest is empty or
 // begins with a slash.

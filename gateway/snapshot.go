@@ -46,6 +46,7 @@ type Snapshot struct {
 	table       *policy.Table
 	routes      []route
 	upstreams   []*upstream
+	provisions  []provision // of those who are told of accounts
 	own         Own
 	prefix      string
 	verifyPath  string // where front ends ask, see verify.go; empty: nowhere
@@ -121,7 +122,7 @@ func (g *Gateway) Build(p Parts) (*Snapshot, error) {
 	}
 	s.buildHosts(p.Config)
 	s.buildTrust(p.Config.TrustedProxies)
-	if err := errors.Join(s.buildSources(p), s.buildCrossOrigin(p.CORSOrigins), s.buildUpstreams(g, p.Config), s.buildRoutes(p, g.snap.Load())); err != nil {
+	if err := errors.Join(s.buildSources(p), s.buildCrossOrigin(p.CORSOrigins), s.buildUpstreams(g, p.Config), s.buildRoutes(p, g.snap.Load()), s.buildProvisions(g, p.Config)); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -63,6 +63,7 @@ func (c Config) Validate(routes []RouteOptions) []Fault {
 	}
 	c.Identity.validate(&f)
 	c.validateAuthorization(&f)
+	c.validateProvision(&f)
 	for i := range routes {
 		routes[i].validate(&f, fmt.Sprintf("routes[%d]", i))
 	}

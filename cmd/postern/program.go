@@ -71,14 +71,15 @@ func newProgram(ctx context.Context, sys *system, load func() (*config.File, err
 // wire builds the parts on the opened store, from the leaves up.
 func (p *program) wire(ctx context.Context, master auth.MasterKey) (err error) {
 	conf := p.file.GatewayConfig()
+	store := auth.Measured(p.store, p.observeStore)
 	p.auth, err = auth.New(ctx, auth.Options{
-		Store: auth.Measured(p.store, p.observeStore), Master: master, Config: p.file.AuthConfig(), Audit: p.audit, OldLogin: oldlogin.New().Login,
+		Store: store, Master: master, Config: p.file.AuthConfig(), Audit: p.audit, OldLogin: oldlogin.New().Login,
 	})
 	if err != nil {
 		return err
 	}
 	p.gateway = gateway.New(gateway.Options{
-		Auth: p.auth, Log: p.log, Audit: p.logs.audit, Version: thisBuild().Version, LogErrors: p.logs.errors,
+		Auth: p.auth, Outbox: store, Log: p.log, Audit: p.logs.audit, Version: thisBuild().Version, LogErrors: p.logs.errors,
 	})
 	snap, err := p.snapshot(p.file)
 	if err != nil {
@@ -176,6 +177,7 @@ func (p *program) Run(asked context.Context) error {
 	}
 	group.Go(func() error { return untilDone(serving, p.auth.Follow(serving)) })
 	group.Go(func() error { return p.gateway.CheckUpstreams(serving) })
+	group.Go(func() error { return p.gateway.Provision(serving) })
 	changed := make(chan struct{}, 1)
 	group.Go(func() error { return p.reloads(ctx, changed) })
 	group.Go(func() error { return p.watchFile(ctx, changed) })

@@ -23,6 +23,7 @@ func Check(src Source) (*File, []Finding) {
 	d.checkIdentity(file)
 	d.checkRoutes(file)
 	if table := d.checkPolicy(file); table != nil && !Failed(d.findings) {
+		d.checkProvision(file, table)
 		d.findings = append(d.findings, RunTests(table, file.Tests)...)
 	}
 	findings := sortFindings(d.findings)
@@ -39,6 +40,9 @@ func CheckAccounts(src Source) (*File, []Finding) {
 	file, d := load(src)
 	d.checkStore(file.Store)
 	d.checkAuth(file)
+	for _, fault := range file.Config.ValidateProvision() { // what changes is told
+		d.fault(fault.Path, fault.Message, fault.Warning)
+	}
 	findings := sortFindings(d.findings)
 	if Failed(findings) {
 		return nil, findings

@@ -62,8 +62,9 @@ func fileShape() *shape { return shapeOf(reflect.TypeFor[File]()) }
 func (f *File) GatewayConfig() gateway.Config { return f.Config }
 
 // AuthConfig is what package auth takes of the file. The issuer defaults to
-// the public URL; the longest life of an access token is the aliases', and
-// there is a key for assertions where there are any.
+// the public URL; the longest life of an access token is the aliases',
+// there is a key for assertions where there are any, and the upstreams under
+// provision are told of accounts.
 func (f *File) AuthConfig() auth.Config {
 	c := f.Auth.Accounts
 	c.Assertions = f.Identity.Assertion.Enabled
@@ -71,6 +72,7 @@ func (f *File) AuthConfig() auth.Config {
 		c.Issuer = f.PublicURL
 	}
 	c.LongestAccess = f.Auth.Web.LongestAccess()
+	c.Subscribers = f.Config.Subscribers()
 	return c
 }
 

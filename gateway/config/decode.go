@@ -127,10 +127,23 @@ func (d *decoder) object(s *shape, n *yaml.Node, v reflect.Value, path string) {
 		d.key(s, n.Content[i], n.Content[i+1], v, path)
 	}
 	for _, f := range s.fields {
-		if one, both := join(path, f.name), join(path, f.name+twinSuffix); f.shape.secret && d.has(one) && d.has(both) {
-			d.fail(d.places[both], path, "give either %s or %s, not both", f.name, f.name+twinSuffix)
-			delete(d.twins, one)
+		if f.shape.secret {
+			d.secret(f, v, path)
 		}
+	}
+}
+
+// secret looks at a secret of the object at path, which may stand in a file of
+// its own. In a list that is read at once: neither environment nor flag reaches
+// into lists.
+func (d *decoder) secret(f field, v reflect.Value, path string) {
+	one, both := join(path, f.name), join(path, f.name+twinSuffix)
+	if d.has(one) && d.has(both) {
+		d.fail(d.places[both], path, "give either %s or %s, not both", f.name, f.name+twinSuffix)
+		delete(d.twins, one)
+	}
+	if twin, ok := d.twins[one]; ok && strings.Contains(path, "[") {
+		d.apply(key{one, f.index, f.shape}, twin, v.FieldByIndex(f.index))
 	}
 }
 

@@ -90,8 +90,8 @@ func TestEditDistanceIsADistance(t *testing.T) {
 // The packages own their structs. What the file cannot express, and a name
 // that two of them give to different things, shows here.
 func TestTheShapeOfTheFileIsSound(t *testing.T) {
-	var visit func(s *shape, path string, inList bool)
-	visit = func(s *shape, path string, inList bool) {
+	var visit func(s *shape, path string)
+	visit = func(s *shape, path string) {
 		seen := make(map[string]bool)
 		for _, name := range s.names() {
 			if seen[name] || name != strings.ToLower(name) || strings.ContainsAny(name, " -.[]:") {
@@ -100,16 +100,16 @@ func TestTheShapeOfTheFileIsSound(t *testing.T) {
 			seen[name] = true
 		}
 		for _, f := range s.fields {
-			if f.shape.secret && (inList || f.shape.kind != text) {
-				t.Errorf("%s: a secret must be a text outside lists, where its _file twin is read", join(path, f.name))
+			if f.shape.secret && f.shape.kind != text {
+				t.Errorf("%s: a secret must be a text, as a file holds it", join(path, f.name))
 			}
-			visit(f.shape, join(path, f.name), inList)
+			visit(f.shape, join(path, f.name))
 		}
 		if s.item != nil {
-			visit(s.item, path, true)
+			visit(s.item, path)
 		}
 	}
-	visit(fileShape(), "", false)
+	visit(fileShape(), "")
 }
 
 func TestATypeThatNoFileExpressesIsRefused(t *testing.T) {
