@@ -17,7 +17,7 @@ import (
 func userCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "user",
-		Short: "The accounts: add, list, show, set, passwd, disable, enable, unlock, delete, import, export",
+		Short: "The accounts: add, list, show, set, passwd, disable, enable, unlock, delete, import, export, provision",
 		Long: `The accounts of the store. These commands work on the store directly, also
 while a gateway serves from it, and take effect there within a second.`,
 	}
@@ -25,7 +25,7 @@ while a gateway serves from it, and take effect there within a second.`,
 		userAddCommand(sys), userListCommand(sys), userShowCommand(sys), userSetCommand(sys), userPasswdCommand(sys),
 		userDisableCommand(sys, "disable", "Refuse the user's logins and end their sessions", true),
 		userDisableCommand(sys, "enable", "Let the user log in again", false),
-		userUnlockCommand(sys), userDeleteCommand(sys), userImportCommand(sys), userExportCommand(sys),
+		userUnlockCommand(sys), userDeleteCommand(sys), userImportCommand(sys), userExportCommand(sys), userProvisionCommand(sys),
 	)
 	return group(cmd)
 }
