@@ -84,6 +84,7 @@ func TestRecipeOfTomcat(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *gateway){
 		"the servlet is told who asks":               tomcatIsTold,
 		"the session is found by cookie and by path": tomcatKeepsSessions,
+		"a session is its user's":                    tomcatForgetsTheLastUser,
 		"roles hold for every spelling":              tomcatRoles,
 		"answers in chunks and trailers arrive":      tomcatChunks,
 		"streams end with the login":                 tomcatStreams,
@@ -154,12 +155,37 @@ func tomcatKeepsSessions(t *testing.T, g *gateway) {
 		t.Errorf("Tomcat was sent other cookies than its own: %s", page)
 	}
 
-	plain := g.visitor("https://app.example.com") // keeps no cookie of Tomcat's
-	token := plain.login("alice").AccessToken
-	for path, want := range map[string]bool{"SessionExample": false, link[1]: true} {
-		plain.http.Jar = nil
-		if body := plain.get(tomcatServlets+path, bearer(token)).want(t, 200, path).body; strings.Contains(body, "tea = Earl Grey") != want {
-			t.Errorf("%s remembers: %v, want %v", path, !want, want)
+	for _, test := range []struct {
+		name, path string
+		remembers  bool
+	}{
+		{"alice", "SessionExample", false}, {"alice", link[1], true}, {"root", link[1], false}, {"alice", link[1], false}, // root's use of it ended it
+	} {
+		plain := g.visitor("https://app.example.com")
+		token := plain.login(test.name).AccessToken
+		body := plain.get(tomcatServlets+test.path, bearer(token)).want(t, 200, test.path).body
+		if strings.Contains(body, "tea = Earl Grey") != test.remembers {
+			t.Errorf("%s remembers for %s: %v, want %v", test.path, test.name, !test.remembers, test.remembers)
+		}
+	}
+}
+
+// tomcatForgetsTheLastUser logs another one in at the same browser, after a
+// session of one request and after one of more.
+func tomcatForgetsTheLastUser(t *testing.T, g *gateway) {
+	for _, more := range []int{0, 1} {
+		b := g.person("https://app.example.com")
+		b.loginForm("alice")
+		for range more {
+			b.get(tomcatServlets + "SessionExample")
+		}
+		b.postForm(tomcatServlets+"SessionExample", url.Values{"dataname": {"tea"}, "datavalue": {"Earl Grey"}}).want(t, 200, "the form")
+		own := b.cookie("/examples", "JSESSIONID")
+		b.postForm("/auth/logout", nil)
+		b.loginForm("root")
+		body := b.get(tomcatServlets+"SessionExample").want(t, 200, "root's session").body
+		if now := b.cookie("/examples", "JSESSIONID"); strings.Contains(body, "Earl Grey") || now == own || own == "" {
+			t.Errorf("at alice's browser root has the session %q, hers was %q: %s", now, own, body)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import org.apache.catalina.realm.GenericPrincipal;
 import org.apache.catalina.valves.ValveBase;
 
 import jakarta.servlet.ServletException;
+import jakarta.servlet.http.HttpSession;
 
 /**
  * Makes what Postern says of the caller what the application asks Tomcat for:
@@ -17,6 +18,8 @@ import jakarta.servlet.ServletException;
  *   javac -cp "/usr/share/tomcat10/lib/*" -d /var/lib/tomcat10/lib PosternValve.java
  */
 public class PosternValve extends ValveBase {
+
+    private static final String OWNER = "postern.user";
 
     public PosternValve() {
         super(true); // takes part in asynchronous requests
@@ -29,7 +32,28 @@ public class PosternValve extends ValveBase {
             request.setUserPrincipal(new GenericPrincipal(name, List.of(header(request, "X-Auth-Roles").split(","))));
             request.setAuthType("POSTERN");
         }
+        own(request, name);
         getNext().invoke(request, response);
+        if (!request.isAsync()) {
+            own(request, name); // the session that the application began
+        }
+    }
+
+    /**
+     * A session outlives the logout at Postern. Whoever comes with the session of
+     * somebody else, as the next user of a browser does, begins a new one.
+     */
+    private static void own(Request request, String name) {
+        HttpSession session = request.getSession(false);
+        if (session == null) {
+            return;
+        }
+        Object owner = session.getAttribute(OWNER);
+        if (owner == null) {
+            session.setAttribute(OWNER, name);
+        } else if (!owner.equals(name)) {
+            session.invalidate();
+        }
     }
 
     /** Postern writes UTF-8, Tomcat reads ISO-8859-1. */
