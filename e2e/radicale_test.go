@@ -128,7 +128,9 @@ func radicaleCarriesEveryVerb(t *testing.T, g *gateway, radicale app) {
 		}
 	}
 	c.do("MKCALENDAR", "/bob/home/", "", other).want(t, 201, "bob's own calendar")
-	c.do("MOVE", "/bob/home/1.ics", "", other, "Destination: "+c.base+"/alice/work/1.ics").want(t, 403, "a move into another's calendar")
+	if r := c.do("MOVE", "/bob/home/1.ics", "", other, "Destination: "+c.base+"/alice/work/1.ics").want(t, 403, "a move into another's calendar"); r.code() != "forbidden" {
+		t.Errorf("it was Radicale that refused the move: %s", r.body)
+	}
 	asks := g.entries("request")
 	if !slices.ContainsFunc(asks, func(e entry) bool { return e["method"] == "MKCALENDAR" && e["user"] == "bob" }) {
 		t.Error("the access log has no MKCALENDAR of bob's")

@@ -258,10 +258,10 @@ func (g *Gateway) decide(x *exchange) bool {
 	switch {
 	case d.Effect == policy.Allow && d.Observed:
 		x.decision = decisionObserve
-		return true
+		return x.allowsDestination(caller)
 	case d.Effect == policy.Allow:
 		x.decision = decisionAllow
-		return true
+		return x.allowsDestination(caller)
 	case d.Effect == policy.Challenge:
 		x.challenge(d)
 	default:

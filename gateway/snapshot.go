@@ -106,7 +106,7 @@ func (g *Gateway) Build(p Parts) (*Snapshot, error) {
 	s := &Snapshot{
 		id: p.ID, table: p.Table, own: p.Own, prefix: p.Prefix, identity: newIdentity(p.Config.Identity),
 		publicURL: public, publicHost: canonicalHost(public.Host, public.Scheme), cookies: p.Cookies, dialects: p.Dialects,
-		accessLog: p.Config.Log.Access,
+		accessLog:  p.Config.Log.Access,
 		clientIdle: orDefault(p.Config.Limits.ClientIdle, defaultClientIdle), shutdown: p.Config.Shutdown,
 	}
 	if s.id == "" {
