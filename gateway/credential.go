@@ -49,14 +49,11 @@ func verify(a Authenticator, p *auth.Presented) {
 func (x *exchange) collect(list []auth.Presented) ([]auth.Presented, error) {
 	h, s := x.r.Header, x.snap
 	if (s.bearer || s.basic) && !x.passesAuthorization() {
-		switch values := h["Authorization"]; {
-		case len(values) > 1:
+		values := h["Authorization"]
+		if len(values) > 1 {
 			return nil, errAmbiguous
-		case len(values) == 1:
-			if p, ok := s.parseAuthorization(values[0]); ok {
-				list = append(list, p)
-			}
 		}
+		list = s.appendAuthorization(list, values)
 	}
 	for _, name := range s.tokenHeaders {
 		switch values := h[name]; {
@@ -122,15 +119,18 @@ func oneSession(list []auth.Presented) bool {
 	return true
 }
 
-// parseAuthorization reads an Authorization field of a scheme that is a source.
-func (s *Snapshot) parseAuthorization(value string) (p auth.Presented, ok bool) {
-	if s.bearer {
-		p, ok = parseBearer(value)
+// appendAuthorization reads the one Authorization field, or none, of a scheme
+// that is a source.
+func (s *Snapshot) appendAuthorization(list []auth.Presented, values []string) []auth.Presented {
+	for _, value := range values {
+		if p, ok := parseBearer(value); ok && s.bearer {
+			return append(list, p)
+		}
+		if p, ok := parseBasic(value); ok && s.basic {
+			return append(list, p)
+		}
 	}
-	if !ok && s.basic {
-		p, ok = parseBasic(value)
-	}
-	return p, ok
+	return list
 }
 
 // parseBearer reads an Authorization field: the scheme in any case, one space,
