@@ -75,7 +75,10 @@ const racers = 16
 
 // race runs f for 0 to racers-1 at the same time, the odd ones on other, and
 // waits for all.
-func race(s, other auth.Store, f func(i int, s auth.Store)) {
+func race(s, other auth.Store, f func(i int, s auth.Store)) { contest(s, other, f) }
+
+// contest is race for any kind of store.
+func contest[S any](s, other S, f func(i int, s S)) {
 	var ready, done sync.WaitGroup
 	start := make(chan struct{})
 	for i := range racers {
