@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -14,6 +15,7 @@ import (
 type app struct {
 	addr   string
 	output *output
+	stop   func() // ends it before the test does
 }
 
 // client speaks to the application past the gateway.
@@ -22,7 +24,8 @@ func (a app) client(t testing.TB) *client { return newClient(t, "http://"+a.addr
 // startApp runs a program that listens on the address and waits until it does.
 func startApp(t testing.TB, addr, dir string, env []string, program string, args ...string) app {
 	t.Helper()
-	a := app{addr: addr, output: startProcess(t, dir, env, program, args...)}
+	a := app{addr: addr}
+	a.output, a.stop = startStoppable(t, dir, env, program, args...)
 	eventually(t, program+" listens", func() bool {
 		conn, err := net.DialTimeout("tcp", addr, time.Second)
 		if err == nil {
@@ -36,6 +39,13 @@ func startApp(t testing.TB, addr, dir string, env []string, program string, args
 // startProcess runs a program until the test is over.
 func startProcess(t testing.TB, dir string, env []string, program string, args ...string) *output {
 	t.Helper()
+	out, _ := startStoppable(t, dir, env, program, args...)
+	return out
+}
+
+// startStoppable is startProcess for one that may have to end before.
+func startStoppable(t testing.TB, dir string, env []string, program string, args ...string) (*output, func()) {
+	t.Helper()
 	out := newOutput(t)
 	cmd := exec.Command(program, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out.file, out.file
@@ -43,13 +53,14 @@ func startProcess(t testing.TB, dir string, env []string, program string, args .
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		cmd.Process.Signal(os.Interrupt)
 		done := time.AfterFunc(5*time.Second, func() { cmd.Process.Kill() })
 		cmd.Wait()
 		done.Stop()
 	})
-	return out
+	t.Cleanup(stop)
+	return out, stop
 }
 
 // startExpress runs a program of testdata/express under Node.

@@ -229,10 +229,31 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 func TestTestingStaysOutOfTheBinary(t *testing.T) {
 	t.Parallel()
 	p := listPackages(t)["cmd/postern"]
-	for _, unwanted := range []string{"testing", "net/http/httptest", "net/http/pprof"} {
+	for _, unwanted := range []string{"testing", "net/http/httptest"} {
 		if slices.Contains(p.Deps, unwanted) {
 			t.Errorf("the binary contains %s", unwanted)
 		}
+	}
+}
+
+// TestNobodyServesTheDefaultMux: net/http/pprof, which the admin listener has by
+// choice, puts its handlers there on its own. So no server may fall back to it.
+func TestNobodyServesTheDefaultMux(t *testing.T) {
+	packages := listPackages(t)
+	for _, name := range own(packages) {
+		if p := packages[name]; slices.Contains(p.Imports, "net/http/pprof") && name != "gateway" {
+			t.Errorf("%s imports net/http/pprof: only gateway does, for the admin listener", name)
+		}
+		inspect(t, packages[name], func(at token.Position, n ast.Node) {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return
+			}
+			banned := []string{"DefaultServeMux", "ListenAndServe", "ListenAndServeTLS", "Handle", "HandleFunc"}
+			if pkg, ok := s.X.(*ast.Ident); ok && pkg.Name == "http" && slices.Contains(banned, s.Sel.Name) {
+				t.Errorf("%s: http.%s is, or may serve, the mux of everybody", at, s.Sel.Name)
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package gateway
 import (
 	"io"
 	"net/http"
+	"net/http/pprof"
 )
 
 // Admin answers on the admin listener: /healthz while the process runs,
@@ -31,6 +32,21 @@ func (g *Gateway) Admin() http.Handler {
 	})
 	mux.Handle("GET /metrics", g.metrics.handler())
 	mux.Handle("GET /decisions/{id}", &g.decisions)
+	return mux
+}
+
+// WithProfiles adds Go's profiles under /debug/pprof/ to what the admin listener
+// answers: `go tool pprof http://127.0.0.1:9901/debug/pprof/heap`. They tell
+// how the program runs and what it is busy with, not what it carries; the
+// command line, which net/http/pprof has as well, is left out.
+func WithProfiles(admin http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", admin)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
 	return mux
 }
 

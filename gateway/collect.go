@@ -133,6 +133,9 @@ func (c *gatewayState) Collect(ch chan<- prometheus.Metric) {
 	if until := c.g.certificate.Load(); until != 0 {
 		gauge(c.certificate, float64(until), certificateFile)
 	}
+	if until := c.g.fetched.Load(); until != 0 {
+		gauge(c.certificate, float64(until), certificateACME)
+	}
 	var lost LogErrors
 	if c.logErrors != nil {
 		lost = c.logErrors()
@@ -141,8 +144,12 @@ func (c *gatewayState) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(c.unwritten, prometheus.CounterValue, float64(lost.Audit), "audit")
 }
 
-// certificateFile is the source of a certificate that comes from tls.cert_file.
-const certificateFile = "file"
+// The sources of certificates: tls.cert_file, and tls.acme, of which the one that
+// expires first is told.
+const (
+	certificateFile = "file"
+	certificateACME = "acme"
+)
 
 // provisionState tells what waits in the outbox at the time of a scrape.
 type provisionState struct {

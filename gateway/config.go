@@ -3,6 +3,8 @@ package gateway
 import (
 	"time"
 
+	"golang.org/x/crypto/acme"
+
 	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/policy"
 )
@@ -17,6 +19,7 @@ type Config struct {
 	TrustedProxies []string    `yaml:"trusted_proxies"` // CIDRs, addresses, or unix
 	Admin          Admin       `yaml:"admin"`
 	TLS            TLS         `yaml:"tls"`
+	H2C            bool        `yaml:"h2c"` // HTTP/2 without TLS, for clients that begin with it
 	Limits         Limits      `yaml:"limits"`
 	Shutdown       Shutdown    `yaml:"shutdown"`
 	Log            Log         `yaml:"log"`
@@ -28,9 +31,11 @@ type Config struct {
 // Admin is the listener for probes and metrics. It is never the public one.
 type Admin struct {
 	Listen string `yaml:"listen"` // empty: none
+	PProf  bool   `yaml:"pprof"`  // /debug/pprof/ as well
 }
 
-// TLS makes the public listener speak HTTPS when both files are named.
+// TLS makes the public listener speak HTTPS when both files are named, or
+// domains to fetch certificates for.
 type TLS struct {
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
@@ -40,12 +45,19 @@ type TLS struct {
 	ACME         ACME   `yaml:"acme"`
 }
 
-// ACME would obtain certificates by itself. Refused for now.
+// ACME has certificates fetched from a certificate authority (CA), and renewed
+// (RFC 8555). It takes the place of CertFile and KeyFile.
 type ACME struct {
-	Domains  []string `yaml:"domains"`
-	Email    string   `yaml:"email"`
-	CacheDir string   `yaml:"cache_dir"`
+	Domains      []string `yaml:"domains"`       // the names to fetch for, and no others; empty: off
+	Email        string   `yaml:"email"`         // for the CA to write to
+	CacheDir     string   `yaml:"cache_dir"`     // where they are kept; empty: in the store
+	DirectoryURL string   `yaml:"directory_url"` // the CA's; default Let's Encrypt
+	CAFile       string   `yaml:"ca_file"`       // whom the CA itself is believed by (PEM); empty: as the system has it
+	HTTPListen   string   `yaml:"http_listen"`   // for challenges over HTTP, and redirects to https; empty: none
 }
+
+// Enabled tells whether certificates are fetched.
+func (a *ACME) Enabled() bool { return len(a.Domains) > 0 }
 
 // Limits bound what all clients together take, and how long one may keep the
 // gateway waiting.
@@ -160,6 +172,7 @@ func DefaultConfig() Config {
 		Log:       Log{Level: "info", Format: "auto", Access: true},
 		Limits:    Limits{ClientIdle: defaultClientIdle},
 		Shutdown:  Shutdown{Timeout: 25 * time.Second},
+		TLS:       TLS{ACME: ACME{DirectoryURL: acme.LetsEncryptURL}},
 		Identity:  defaultIdentity(),
 	}
 }

@@ -81,7 +81,7 @@ type Gateway struct {
 	draining  atomic.Bool
 	// connections are those to the public listener, certificate is when its own
 	// expires, in Unix seconds; zero: it has none. The Server keeps both.
-	connections, certificate atomic.Int64
+	connections, certificate, fetched atomic.Int64
 
 	bodyGrace time.Duration // tests cannot wait for the constant
 

@@ -17,8 +17,14 @@ import (
 // stays. Nothing gets through either way.
 type plainConn struct {
 	net.Conn
-	fresh atomic.Bool // what is read next begins a request
+	fresh  atomic.Bool // what is read next begins a request
+	binary atomic.Bool // it began as HTTP/2, which has no lines: nothing is touched
+	ahead  []byte      // read, and still to be given; Read's alone, of which there is one at a time
 }
+
+// h2Preface is how a connection of HTTP/2 begins, as far as it stands in a line
+// (RFC 9113, 3.4).
+const h2Preface = "PRI * HTTP/2.0"
 
 // newPlainConn makes one of a connection that has just been accepted.
 func newPlainConn(conn net.Conn) *plainConn {
@@ -27,16 +33,40 @@ func newPlainConn(conn net.Conn) *plainConn {
 	return c
 }
 
+// lineAhead is how much is read at least where a request begins. Where HTTP/2
+// may come without TLS net/http asks for the first bytes of a connection alone,
+// to see which it is, and they are no whole line.
+const lineAhead = 2 << 10
+
 // Read reads, and marks what is broken in the line that begins a request: once
 // per request, in the first bytes that are read after the answer before. What
 // is read later is a body, or a stream, and is never touched. (Of a client that
 // sends its next request before it has the answer these bytes may be its body:
 // then they are still touched only if they are a request line themselves.)
 func (c *plainConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if n > 0 && c.fresh.Load() {
-		c.fresh.Store(false)
-		markBroken(p[:n])
+	if len(c.ahead) > 0 {
+		n := copy(p, c.ahead)
+		c.ahead = c.ahead[n:]
+		return n, nil
+	}
+	if !c.fresh.Load() || c.binary.Load() {
+		return c.Conn.Read(p)
+	}
+	into := p
+	if len(p) < lineAhead {
+		into = make([]byte, lineAhead)
+	}
+	n, err := c.Conn.Read(into)
+	if n == 0 {
+		return 0, err
+	}
+	c.fresh.Store(false)
+	c.binary.Store(bytes.HasPrefix(into[:n], []byte(h2Preface)))
+	markBroken(into[:n])
+	if len(p) < lineAhead {
+		taken := copy(p, into[:n])
+		c.ahead = into[taken:n]
+		return taken, nil // an error comes again with the next read
 	}
 	return n, err
 }

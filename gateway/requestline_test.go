@@ -36,6 +36,7 @@ func TestEveryRequestOfAConnectionIsLookedAt(t *testing.T) {
 		nil,
 		{func(c *setup) { c.gateway.Limits.Connections = 5 }},
 		{func(c *setup) { c.gateway.TrustedProxies = []string{"127.0.0.1"} }},
+		{func(c *setup) { c.gateway.H2C = true }},
 	} {
 		s := newStack(t, changes...)
 		conn := s.dial()
@@ -60,7 +61,13 @@ func TestEveryRequestOfAConnectionIsLookedAt(t *testing.T) {
 }
 
 func TestBodiesAreNotTakenForRequestLines(t *testing.T) {
-	s := newStack(t)
+	for _, h2c := range []bool{false, true} { // with it the first read of a connection is a short one
+		checkBodies(t, newStack(t, func(c *setup) { c.gateway.H2C = h2c }))
+	}
+}
+
+func checkBodies(t *testing.T, s *stack) {
+	t.Helper()
 	body := "GET /public/%zz HTTP/1.1\r\nHost: gw.test\r\n\r\n"
 	head := "POST /public/upload HTTP/1.1\r\nHost: gw.test\r\nContent-Length: " + itoa(len(body)) + "\r\n\r\n"
 	conn := s.dial()

@@ -10,9 +10,14 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/crypto/acme"
+
+	"github.com/posternhq/postern/auth"
 )
 
 // Limits of the public listener. There is no write timeout: an event stream or
@@ -31,13 +36,15 @@ type Server struct {
 	address           string
 	key               string // of the configuration: listen, or admin.listen
 	certFile, keyFile string
-	clientCAFile      string // empty: clients are asked for no certificate
+	clientCAFile      string   // empty: clients are asked for no certificate
+	fetcher           *fetcher // of certificates by ACME; nil: none
 	http              *http.Server
 	streams           *streams // nil: none
 	listener          net.Listener
 	trusts            func(netip.Addr) bool // whose PROXY protocol is believed; nil: nobody's
 	connections       int                   // at most; zero: no limit
 	open              *atomic.Int64         // counts them
+	reading           sync.Mutex            // of the certificate's files: what was read last is what counts
 	certificate       atomic.Pointer[tls.Certificate]
 	expiry            *atomic.Int64 // of the certificate, in Unix seconds
 }
@@ -48,7 +55,16 @@ func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
 		trusts: g.trusts, connections: c.Limits.Connections, open: &g.connections, expiry: &g.certificate}
 	s.http.ConnContext, s.http.ConnState = noteCrowd, noteIdle
 	s.http.HTTP2.WriteByteTimeout = orDefault(c.Limits.ClientIdle, defaultClientIdle) // of the connection; answer has those of its streams
-	if s.certFile != "" {
+	switch {
+	case c.TLS.ACME.Enabled():
+		s.fetcher = newFetcher(c.TLS.ACME, log)
+		s.fetcher.expiry = &g.fetched
+		s.http.TLSConfig = &tls.Config{
+			MinVersion:     tls.VersionTLS12,
+			NextProtos:     []string{"h2", "http/1.1", acme.ALPNProto}, // the last is the CA's, for its challenge (RFC 8737)
+			GetCertificate: s.fetcher.certificate,
+		}
+	case s.certFile != "":
 		s.http.TLSConfig = &tls.Config{
 			MinVersion: tls.VersionTLS12,
 			NextProtos: []string{"h2", "http/1.1"},
@@ -56,8 +72,40 @@ func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
 				return s.certificate.Load(), nil
 			},
 		}
+	case c.H2C:
+		s.http.Protocols = new(http.Protocols)
+		s.http.Protocols.SetHTTP1(true)
+		s.http.Protocols.SetUnencryptedHTTP2(true)
 	}
 	return s
+}
+
+// KeepCertificates says where certificates that are fetched by ACME are kept,
+// unless the configuration names a directory. Call it before Listen.
+func (s *Server) KeepCertificates(secrets *auth.Secrets) {
+	if s.fetcher != nil {
+		s.fetcher.secrets = secrets
+	}
+}
+
+// FetchCertificates fetches the certificates of the configured domains, and
+// those of others once there are (FetchFor), until ctx ends. Without ACME it
+// does nothing. It needs the server to serve: the CA comes to see whose the
+// domain is.
+func (s *Server) FetchCertificates(ctx context.Context) error {
+	if s.fetcher != nil {
+		s.fetcher.fetch(ctx)
+	}
+	return nil
+}
+
+// FetchFor has certificates fetched for these domains from now on, and for no
+// others. Connections that stand stay. Without ACME, and without domains, it
+// does nothing: to end or begin it is for the next start.
+func (s *Server) FetchFor(domains []string) {
+	if s.fetcher != nil && len(domains) > 0 {
+		s.fetcher.serve(domains)
+	}
 }
 
 // NewAdminServer makes the server for probes and metrics. It speaks plain HTTP:
@@ -85,6 +133,11 @@ func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 func (s *Server) Listen() error {
 	if err := s.ReloadCertificate(); err != nil {
 		return err
+	}
+	if s.fetcher != nil {
+		if err := s.fetcher.open(); err != nil {
+			return err
+		}
 	}
 	if s.clientCAFile != "" {
 		if err := askForCertificates(s.http.TLSConfig, s.clientCAFile); err != nil {
@@ -118,7 +171,7 @@ func (s *Server) wrapped(l net.Listener) net.Listener {
 	if s.trusts == nil {
 		return l
 	}
-	return &front{Listener: l, trusts: s.trusts, most: s.connections, open: s.open, plain: s.certFile == ""}
+	return &front{Listener: l, trusts: s.trusts, most: s.connections, open: s.open, plain: s.http.TLSConfig == nil}
 }
 
 // ReloadCertificate reads the certificate's files again; without any it does
@@ -127,6 +180,8 @@ func (s *Server) ReloadCertificate() error {
 	if s.certFile == "" {
 		return nil
 	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	cert, err := tls.LoadX509KeyPair(s.certFile, s.keyFile)
 	if err != nil {
 		return fmt.Errorf("tls: %w", err)
@@ -163,6 +218,9 @@ func (s *Server) Serve() error {
 // Shutdown stops listening, ends WebSockets and event streams, waits for the
 // other requests until ctx ends, and then tears off what is left.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if s.fetcher != nil {
+		s.fetcher.stop()
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.http.Shutdown(ctx) }()
 	var err error

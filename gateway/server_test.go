@@ -394,7 +394,6 @@ func TestConfigurationFaultsSayWhatToDo(t *testing.T) {
 		{"tls", "belong together", func(c *Config, _ *RouteOptions) { c.TLS.CertFile = "x" }},
 		{"tls.client_ca_file", "needs cert_file", func(c *Config, _ *RouteOptions) { c.TLS.ClientCAFile = "x" }},
 		{"limits.connections", "negative", func(c *Config, _ *RouteOptions) { c.Limits.Connections = -1 }},
-		{"tls.acme", later, func(c *Config, _ *RouteOptions) { c.TLS.ACME.Domains = []string{"gw.test"} }},
 		{"log.level", "debug", func(c *Config, _ *RouteOptions) { c.Log.Level = "loud" }},
 		{"log.format", "json", func(c *Config, _ *RouteOptions) { c.Log.Format = "xml" }},
 		{"trusted_proxies[0]", "CIDR", func(c *Config, _ *RouteOptions) { c.TrustedProxies = []string{"proxy"} }},

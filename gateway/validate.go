@@ -102,13 +102,7 @@ func (c *Config) validateFront(f *faults) {
 			f.add(fmt.Sprintf("hosts[%d]", i), "%q is no host name", h)
 		}
 	}
-	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
-		f.add("tls", "cert_file and key_file belong together")
-	}
-	if c.TLS.ClientCAFile != "" && c.TLS.CertFile == "" {
-		f.add("tls.client_ca_file", "needs cert_file and key_file: only clients of https show certificates")
-	}
-	f.refuse(len(c.TLS.ACME.Domains) > 0 || c.TLS.ACME.Email != "" || c.TLS.ACME.CacheDir != "", "tls.acme")
+	c.validateTLS(f)
 	if c.Limits.Connections < 0 {
 		f.add("limits.connections", "must not be negative; 0 is no limit")
 	}

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -34,6 +37,7 @@ type program struct {
 	auth    *auth.Service
 	gateway *gateway.Gateway
 	public  *gateway.Server
+	plain   *gateway.Server // nil where tls.acme.http_listen is empty
 	admin   *gateway.Server // nil where admin.listen is empty
 	hup     chan os.Signal  // SIGHUP, from the very start
 }
@@ -87,10 +91,20 @@ func (p *program) wire(ctx context.Context, master auth.MasterKey) (err error) {
 	}
 	p.gateway.Swap(snap)
 	p.public = gateway.NewServer(conf, p.gateway, p.log)
+	p.public.KeepCertificates(auth.NewSecrets(p.store, master, rand.Reader))
+	p.plain = gateway.NewPlainServer(conf, p.public, p.log)
 	if conf.Admin.Listen != "" {
-		p.admin = gateway.NewAdminServer(conf, p.gateway.Admin(), p.log)
+		p.admin = gateway.NewAdminServer(conf, p.adminHandler(conf), p.log)
 	}
 	return nil
+}
+
+// adminHandler is what the admin listener answers.
+func (p *program) adminHandler(conf gateway.Config) http.Handler {
+	if conf.Admin.PProf {
+		return gateway.WithProfiles(p.gateway.Admin())
+	}
+	return p.gateway.Admin()
 }
 
 // audit hands the auth service's events to the gateway's audit log.
@@ -155,13 +169,18 @@ func (p *program) Listen() error {
 	case admin != nil:
 		p.admin.Inherit(admin)
 	}
-	if err := p.public.Listen(); err != nil {
-		return err
-	}
-	if p.admin != nil {
-		return p.admin.Listen()
+	for _, s := range p.servers() {
+		if err := s.Listen(); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// servers are those that there are, in the order in which they begin and end.
+func (p *program) servers() []*gateway.Server {
+	all := []*gateway.Server{p.public, p.plain, p.admin}
+	return slices.DeleteFunc(all, func(s *gateway.Server) bool { return s == nil })
 }
 
 // Run serves until asked ends or a part fails, then drains and closes all. What
@@ -171,16 +190,19 @@ func (p *program) Run(asked context.Context) error {
 	defer signal.Stop(p.hup)
 	group, ctx := errgroup.WithContext(asked)
 	serving, end := context.WithCancel(context.WithoutCancel(asked))
-	group.Go(p.public.Serve)
-	if p.admin != nil {
-		group.Go(p.admin.Serve)
+	for _, s := range p.servers() {
+		group.Go(s.Serve)
 	}
+	group.Go(func() error { return p.public.FetchCertificates(serving) })
 	group.Go(func() error { return untilDone(serving, p.auth.Follow(serving)) })
 	group.Go(func() error { return p.gateway.CheckUpstreams(serving) })
 	group.Go(func() error { return p.gateway.Provision(serving) })
 	changed := make(chan struct{}, 1)
 	group.Go(func() error { return p.reloads(ctx, changed) })
 	group.Go(func() error { return p.watchFile(ctx, changed) })
+	for _, path := range []string{p.file.TLS.CertFile, p.file.TLS.KeyFile} {
+		group.Go(func() error { return p.watchCertificate(ctx, path) })
+	}
 	group.Go(func() error {
 		defer end()
 		<-ctx.Done()
@@ -233,9 +255,9 @@ func (p *program) shutdown(asked bool) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), conf.Timeout)
 	defer cancel()
-	err := p.public.Shutdown(ctx)
-	if p.admin != nil {
-		err = errors.Join(err, p.admin.Shutdown(ctx))
+	var err error
+	for _, s := range p.servers() {
+		err = errors.Join(err, s.Shutdown(ctx))
 	}
 	return err
 }

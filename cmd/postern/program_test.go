@@ -197,7 +197,7 @@ func TestKeysThatNeedARestartAreNamedAtAReload(t *testing.T) {
 
 func TestRestartOnlyListsWhatDiffers(t *testing.T) {
 	base := func() *config.File {
-		return &config.File{Config: gateway.Config{Listen: ":1", Admin: gateway.Admin{Listen: ":2"}}}
+		return &config.File{Config: gateway.Config{Listen: ":1", Admin: gateway.Admin{Listen: ":2"}, TLS: gateway.TLS{ACME: gateway.ACME{Domains: []string{"gw.test"}}}}}
 	}
 	for _, test := range []struct {
 		change func(*config.File)
@@ -207,6 +207,11 @@ func TestRestartOnlyListsWhatDiffers(t *testing.T) {
 		{func(f *config.File) { f.Listen = ":3" }, "listen"},
 		{func(f *config.File) { f.Admin.Listen = "" }, "admin.listen"},
 		{func(f *config.File) { f.TLS.CertFile = "a" }, "tls, to other files"},
+		{func(f *config.File) { f.TLS.ACME.Domains = []string{"gw.test", "new.test"} }, ""},
+		{func(f *config.File) { f.TLS.ACME.Domains = nil }, "tls.acme, but its domains"},
+		{func(f *config.File) { f.TLS.ACME.HTTPListen = ":80" }, "tls.acme, but its domains"},
+		{func(f *config.File) { f.H2C = true }, "h2c"},
+		{func(f *config.File) { f.Admin.PProf = true }, "admin.pprof"},
 		{func(f *config.File) { f.Store.KeyFile = "a" }, "store"},
 		{func(f *config.File) { f.Log.Level = "debug" }, "log"},
 		{func(f *config.File) { f.Limits.Connections = 9 }, "limits.connections"},

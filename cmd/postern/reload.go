@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"os"
 	"os/signal"
 	"syscall"
@@ -57,19 +58,46 @@ func (p *program) watchFile(ctx context.Context, changed chan<- struct{}) error 
 func (p *program) reload(ctx context.Context) {
 	p.notify(stateReloading())
 	defer p.notify(stateReady) // whatever became of it: the old configuration serves on
+	var domains []string
 	err := p.gateway.Reload(ctx, func() (*gateway.Snapshot, error) {
 		file, err := p.load()
 		if err != nil {
 			return nil, err
 		}
+		domains = file.TLS.ACME.Domains
 		return p.rebuild(ctx, file)
 	})
 	if err != nil {
 		return // audited, and the old one stays
 	}
-	if err := p.public.ReloadCertificate(); err != nil {
+	p.public.FetchFor(domains)
+	p.reloadCertificate()
+}
+
+// reloadCertificate reads the certificate's files again, and tells whether what
+// they hold is in use.
+func (p *program) reloadCertificate() bool {
+	err := p.public.ReloadCertificate()
+	if err != nil {
 		p.log.Error("the new certificate cannot be used, the old one stays", "error", err.Error())
 	}
+	return err == nil
+}
+
+// watchCertificate takes up a certificate or key whose file was replaced: what
+// renews it may know nothing of us. Where the two do not fit together, because
+// the other one is still to come, the old ones stay.
+func (p *program) watchCertificate(ctx context.Context, path string) error {
+	if path == "" {
+		return nil
+	}
+	first := true // the content as it was at the start, or just after
+	return config.Watch(ctx, path, [sha256.Size]byte{}, func() {
+		if p.reloadCertificate() && !first {
+			p.log.Info("the certificate's files have changed, and are in use", "file", path)
+		}
+		first = false
+	})
 }
 
 // rebuild makes the next snapshot from file. Everything that can be refused is
@@ -98,6 +126,9 @@ func restartOnly(old, next *config.File) []string {
 	}
 	differs("listen", old.Listen != next.Listen)
 	differs("admin.listen", old.Admin.Listen != next.Admin.Listen)
+	differs("admin.pprof", old.Admin.PProf != next.Admin.PProf)
+	differs("h2c", old.H2C != next.H2C)
+	differs("tls.acme, but its domains", acmeDiffers(old.TLS.ACME, next.TLS.ACME))
 	differs("tls, to other files", old.TLS.CertFile != next.TLS.CertFile || old.TLS.KeyFile != next.TLS.KeyFile)
 	differs("tls.client_ca_file", old.TLS.ClientCAFile != next.TLS.ClientCAFile)
 	differs("limits.connections", old.Limits.Connections != next.Limits.Connections)
@@ -106,4 +137,11 @@ func restartOnly(old, next *config.File) []string {
 	access.Access = old.Log.Access // this one needs none
 	differs("log", old.Log != access)
 	return keys
+}
+
+// acmeDiffers tells whether certificates would be fetched in another way, or
+// begin or cease to be fetched.
+func acmeDiffers(old, next gateway.ACME) bool {
+	return old.Enabled() != next.Enabled() || old.Email != next.Email || old.CacheDir != next.CacheDir ||
+		old.DirectoryURL != next.DirectoryURL || old.CAFile != next.CAFile || old.HTTPListen != next.HTTPListen
 }
