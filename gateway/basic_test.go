@@ -136,6 +136,17 @@ func TestAnExpiredPasswordIsNotRefreshed(t *testing.T) {
 	s.get("/public/x", basic("alice", token)).wants(t, 200, "")
 }
 
+// TestAClientsOwnBasicDoesNotKeepItFromATokenEndpoint: RFC 6749 section 2.3.1 has
+// clients name themselves so, and they are not asked for their name here.
+func TestAClientsOwnBasicDoesNotKeepItFromATokenEndpoint(t *testing.T) {
+	s := newStack(t, withBasic)
+	form := "grant_type=password&username=alice&password=" + testPassword
+	r := s.send("POST", "/auth/token", form, basic("client", "secret"), "Content-Type: application/x-www-form-urlencoded")
+	r.wants(t, 200, "")
+	s.get("/auth/me", basic("client", "secret")).wants(t, 401, problem.TokenMalformed)
+	s.get("/auth/me", basic("alice", s.token("alice"))).wants(t, 200, "")
+}
+
 // TestBasicIsOfferedToProgramsAndNotToPages: a browser that meets the challenge
 // opens a box of its own.
 func TestBasicIsOfferedToProgramsAndNotToPages(t *testing.T) {
