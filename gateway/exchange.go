@@ -61,6 +61,7 @@ type exchange struct {
 	forwarded   string     // X-Forwarded-For to be sent on
 	host        string     // effective host, lower case, with a port that is not the scheme's own
 	scheme      string     // effective scheme
+	schemeFrom  string     // who said so, see SchemeOfProxy
 	websocket   bool       // a handshake of a WebSocket
 
 	question *question // forward-auth: the request is another's, asked about; nil: it is carried

@@ -188,21 +188,28 @@ func (x *exchange) readHost(authority string) (problem.Problem, bool) {
 	return x.admitHost(host)
 }
 
+// What may have told the effective scheme: a closed list.
+const (
+	SchemeOfPublicURL = "public_url" // nobody said another
+	SchemeOfListener  = "listener"   // TLS ends here
+	SchemeOfProxy     = "proxy"      // a trusted one, in X-Forwarded-Proto
+)
+
 // readScheme settles the effective scheme.
 func (x *exchange) readScheme() {
-	x.scheme = x.snap.publicURL.Scheme
+	x.scheme, x.schemeFrom = x.snap.publicURL.Scheme, SchemeOfPublicURL
 	if x.r.TLS != nil {
-		x.scheme = "https"
+		x.scheme, x.schemeFrom = "https", SchemeOfListener
 	}
 	if !x.peerTrusted {
 		return
 	}
 	switch lastElement(x.r.Header["X-Forwarded-Proto"]) {
 	case "https", "wss":
-		x.scheme = "https"
+		x.scheme, x.schemeFrom = "https", SchemeOfProxy
 		x.snap.warnScheme(x.id)
 	case "http", "ws":
-		x.scheme = "http"
+		x.scheme, x.schemeFrom = "http", SchemeOfProxy
 	}
 }
 

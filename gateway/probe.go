@@ -3,9 +3,11 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -50,15 +52,7 @@ func ProbeUpstream(ctx context.Context, c *Upstream, host string) ([]Probe, erro
 // probe asks one address. Only the head of the answer counts.
 func probe(ctx context.Context, t transport, a *serverAddress, path, host string) (status int, date time.Time, err error) {
 	w, _ := a.wireURL(path, "", false)
-	r := (&http.Request{
-		Method: http.MethodGet, URL: w, Host: host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"User-Agent": {"postern doctor"}, "Accept": {"*/*"}},
-	}).WithContext(ctx)
-	carrier := t.usual
-	if t.h2c != nil {
-		carrier = t.h2c
-	}
-	resp, err := carrier.RoundTrip(r)
+	resp, err := t.carrier().RoundTrip(probeRequest(ctx, w, host))
 	if err != nil {
 		return 0, time.Time{}, err
 	}
@@ -66,6 +60,22 @@ func probe(ctx context.Context, t transport, a *serverAddress, path, host string
 	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
 	date, _ = http.ParseTime(resp.Header.Get("Date")) // none, or nonsense: zero
 	return resp.StatusCode, date, nil
+}
+
+// probeRequest is a GET of the gateway's own.
+func probeRequest(ctx context.Context, w *url.URL, host string) *http.Request {
+	return (&http.Request{
+		Method: http.MethodGet, URL: w, Host: host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"User-Agent": {"postern doctor"}, "Accept": {"*/*"}},
+	}).WithContext(ctx)
+}
+
+// carrier is what the gateway's own requests take.
+func (t transport) carrier() *http.Transport {
+	if t.h2c != nil {
+		return t.h2c
+	}
+	return t.usual
 }
 
 // dialled is the host and port that a connection goes to.
@@ -90,3 +100,64 @@ func trimBrackets(host string) string {
 	}
 	return host
 }
+
+// maxPage is how much of a page the doctor compares.
+const maxPage = 64 << 10
+
+// Page is what an application answered to a GET of the gateway's own.
+type Page struct {
+	Status         int
+	Type, Location string
+	Body           []byte // its start
+}
+
+// Asker asks one address of an upstream for pages, each path byte for byte, as
+// nobody: it names no user.
+type Asker struct {
+	to     transport
+	at     serverAddress
+	host   string
+	scheme string
+}
+
+// NewAsker asks the first of an upstream's urls, over the connections that
+// requests would take. The application is told what it would be of a request
+// for the public URL.
+func NewAsker(c *Upstream, public *url.URL) (*Asker, error) {
+	made, err := newTransports(c)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.URLs) == 0 {
+		return nil, errors.New("the upstream has no urls")
+	}
+	a, complaint := parseAddress(c.URLs[0])
+	if complaint != "" {
+		return nil, errors.New(complaint)
+	}
+	asked := public.Host
+	if c.Host == "rewrite" {
+		asked = a.name
+	}
+	return &Asker{made.of(&a), a, asked, public.Scheme}, nil
+}
+
+// Get asks for a path. Redirects are answered, not followed.
+func (a *Asker) Get(ctx context.Context, path string) (Page, error) {
+	w, exact := a.at.wireURL(path, "", false)
+	if !exact {
+		return Page{}, errors.New("the path cannot be sent as it is")
+	}
+	r := probeRequest(ctx, w, a.host)
+	r.Header["X-Forwarded-Host"], r.Header["X-Forwarded-Proto"] = []string{a.host}, []string{a.scheme}
+	resp, err := a.to.carrier().RoundTrip(r)
+	if err != nil {
+		return Page{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
+	return Page{resp.StatusCode, resp.Header.Get("Content-Type"), resp.Header.Get("Location"), body}, err
+}
+
+// Close ends the connections.
+func (a *Asker) Close() { a.to.closeIdle() }

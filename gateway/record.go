@@ -36,6 +36,8 @@ type Decided struct {
 	Time        time.Time `json:"time"`
 	Method      string    `json:"method"`
 	Host        string    `json:"host"`
+	Scheme      string    `json:"scheme"`      // that the client uses; empty: not settled
+	SchemeFrom  string    `json:"scheme_from"` // what told it: public_url, listener, proxy
 	Path        string    `json:"path"` // as it was sent; cut when it is longer than what is kept
 	Client      string    `json:"client"`
 	Certificate string    `json:"certificate"`        // the subject of the client's own; empty: it has none, or is not known
@@ -72,6 +74,8 @@ type slot struct {
 	authTime time.Time
 	client   netip.Addr
 	hidden   bool   // the client's certificate
+	scheme   string
+	from     string // the scheme
 	decision string // these are of closed sets, and belong to the program or a snapshot
 	reason   string
 	route    string
@@ -94,6 +98,7 @@ func (c *record) add(x *exchange, status int) {
 	}
 	s.number, s.status = number, status
 	s.time, s.client, s.hidden = x.start, x.client, x.cert.Hidden
+	s.scheme, s.from = x.scheme, x.schemeFrom
 	s.decision, s.reason, s.route, s.rule, s.snapshot = x.decision, x.reason, x.label, x.rule, x.snap.id
 	s.fill(x)
 }
@@ -155,7 +160,7 @@ func (c *record) find(id string) (found Decided, ok bool) {
 func (s *slot) decided() Decided {
 	d := Decided{
 		RequestID: s.part(0), Method: s.part(1), Host: s.part(2), Path: s.part(3), UserID: s.part(4), User: s.part(5), Certificate: s.part(6), Roles: s.part(7),
-		Time: s.time, AuthTime: s.authTime, Decision: s.decision, Reason: s.reason, Route: s.route, Status: s.status, Snapshot: s.snapshot, CertHidden: s.hidden,
+		Time: s.time, AuthTime: s.authTime, Decision: s.decision, Reason: s.reason, Route: s.route, Status: s.status, Snapshot: s.snapshot, CertHidden: s.hidden, Scheme: s.scheme, SchemeFrom: s.from,
 	}
 	if s.client.IsValid() {
 		d.Client = s.client.String()

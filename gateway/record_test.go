@@ -54,13 +54,14 @@ func TestADecisionIsFoundByItsRequestsID(t *testing.T) {
 		id := strings.ReplaceAll(test.name, " ", "-")
 		s.send(test.method, test.path, "", append(test.lines, "X-Request-Id: "+id)...)
 		got := s.recorded(id)
-		if got.Time.IsZero() || got.Client != "127.0.0.1" || got.Host != "gw.test" || got.Snapshot != "1" {
+		if got.Time.IsZero() || got.Client != "127.0.0.1" || got.Host != "gw.test" || got.Snapshot != "1" || got.Scheme != "http" || got.SchemeFrom != SchemeOfPublicURL {
 			t.Errorf("%s: %+v", test.name, got)
 		}
 		if (got.User == "") != (got.UserID == "") || (got.User == "") != got.AuthTime.IsZero() {
 			t.Errorf("%s: half an identity: %+v", test.name, got)
 		}
 		got.RequestID, got.Time, got.Client, got.Host, got.Snapshot, got.UserID, got.AuthTime = "", time.Time{}, "", "", "", "", time.Time{}
+		got.Scheme, got.SchemeFrom = "", ""
 		if got != test.want {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", test.name, got, test.want)
 		}
@@ -203,4 +204,30 @@ func BenchmarkRecord(b *testing.B) {
 			c.add(x, 200)
 		}
 	})
+}
+
+// TestADecisionRemembersWhoToldTheScheme: the doctor asks for it, to find a
+// proxy on the way that loses it.
+func TestADecisionRemembersWhoToldTheScheme(t *testing.T) {
+	trusting := newStack(t, func(c *setup) { c.gateway.TrustedProxies = []string{"127.0.0.1"} })
+	strict := newStack(t)
+	secure := newStack(t, func(c *setup) { c.gateway.PublicURL = "https://gw.test" })
+	for i, test := range []struct {
+		s          *stack
+		said       string
+		want, from string
+	}{
+		{trusting, "X-Forwarded-Proto: https", "https", SchemeOfProxy},
+		{trusting, "X-Forwarded-Proto: http", "http", SchemeOfProxy},
+		{trusting, "X-Forwarded-Proto: gopher", "http", SchemeOfPublicURL},
+		{trusting, "X-A: b", "http", SchemeOfPublicURL},
+		{strict, "X-Forwarded-Proto: https", "http", SchemeOfPublicURL}, // a stranger's word
+		{secure, "X-Forwarded-Proto: http", "https", SchemeOfPublicURL},
+	} {
+		id := fmt.Sprintf("scheme-%d", i)
+		test.s.get("/public/x", test.said, "X-Request-Id: "+id)
+		if d := test.s.recorded(id); d.Scheme != test.want || d.SchemeFrom != test.from {
+			t.Errorf("%s: %s from %s, want %s from %s", test.said, d.Scheme, d.SchemeFrom, test.want, test.from)
+		}
+	}
 }

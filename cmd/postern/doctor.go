@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/posternhq/postern/gateway/config"
+	"github.com/posternhq/postern/policy"
 )
 
 // How a check of the doctor ended.
@@ -33,6 +35,7 @@ type doctor struct {
 	now    func() time.Time
 	door   *url.URL // the public one; nil: not to be gone through
 	kids   []string // of the keys in the store
+	page   string   // to learn routers by; empty: what the configuration names
 	report []checkup
 }
 
@@ -50,19 +53,25 @@ nothing. One line says how each check ended, and what to do about it:
   clock      nothing in the store is of the future; the upstreams' clocks agree
   upstreams  each address takes connections and answers HTTP
   bypass     an upstream on this machine cannot be reached from outside it
+  router     which other spellings of a page each application takes for it, and
+             whether router: counts them all. The page is health.path, or paths
+             that anybody may read; --page names another. It is asked for without
+             a login, past the gateway
   gateway    one is running here, and ready
   door       with the public URL: it leads to this gateway, and a proxy on the
-             way loses neither the Host (where hosts is set) nor a cookie
+             way loses neither the Host, the scheme (X-Forwarded-Proto) nor a
+             cookie
 
-Warnings alone end with 0, an error with 1.
-
-It does not tell yet whether a proxy on the way loses the scheme
-(X-Forwarded-Proto), nor which router profile an application really follows.`,
+Warnings alone end with 0, an error with 1.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	output := outputFlag(cmd)
+	page := cmd.Flags().String("page", "", "a path of the application that anybody may read, to learn its router by")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		d := &doctor{sys: sys, now: time.Now}
+		d := &doctor{sys: sys, now: time.Now, page: *page}
+		if _, wrong := policy.ParsePath(d.page); d.page != "" && (wrong != nil || strings.ContainsAny(d.page, "?#;")) {
+			return usagef("--page %q is no path of a page: write /about", d.page)
+		}
 		if len(args) == 1 {
 			if d.door, err = parseDoor(args[0]); err != nil {
 				return err
@@ -132,6 +141,7 @@ func (d *doctor) examine(ctx context.Context, cmd *cobra.Command) {
 	d.checkStore(ctx, file.Store)
 	if whole != nil {
 		d.checkUpstreams(ctx, whole)
+		d.checkRouters(ctx, whole)
 		d.checkRunning(whole)
 		if d.door != nil {
 			d.checkDoor(ctx, whole, d.door)

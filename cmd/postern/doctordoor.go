@@ -3,13 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/posternhq/postern/auth/web"
+	"github.com/posternhq/postern/gateway"
 	"github.com/posternhq/postern/gateway/config"
 )
 
@@ -42,7 +45,8 @@ func (d *doctor) checkDoor(ctx context.Context, file *config.File, door *url.URL
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if d.checkLeadsHere(ctx, client, door) {
-		d.checkCookies(ctx, client, file.WebConfig(), public, door)
+		id := d.checkCookies(ctx, client, file.WebConfig(), public, door)
+		d.checkSeen(ctx, file.Admin.Listen, door, id)
 	}
 }
 
@@ -85,8 +89,9 @@ func (d *doctor) checkLeadsHere(ctx context.Context, client *http.Client, door *
 
 // checkCookies refreshes with a cookie that is no token. Without a cookie the
 // gateway would say that the request is wrong (400); with it that the login is
-// over (401), and take the cookie back: so it tells both ways.
-func (d *doctor) checkCookies(ctx context.Context, client *http.Client, conf web.Config, public, door *url.URL) {
+// over (401), and take the cookie back: so it tells both ways. It answers the id
+// of that request, which no cache on the way can have answered.
+func (d *doctor) checkCookies(ctx context.Context, client *http.Client, conf web.Config, public, door *url.URL) (id string) {
 	_, name := web.CookieNames(conf, public)
 	header := http.Header{
 		"Content-Type": {"application/json"}, "Origin": {public.Scheme + "://" + public.Host}, "Cookie": {name + "=" + doorCookie},
@@ -94,7 +99,7 @@ func (d *doctor) checkCookies(ctx context.Context, client *http.Client, conf web
 	resp, _, err := visit(ctx, client, door.String()+conf.Prefix+"/refresh", "{}", header)
 	if err != nil {
 		d.fail("door", "", "nobody answers at %s%s/refresh: %s", door, conf.Prefix, oneLine(err))
-		return
+		return ""
 	}
 	back := slices.ContainsFunc(resp.Cookies(), func(c *http.Cookie) bool { return c.Name == name })
 	switch {
@@ -107,6 +112,66 @@ func (d *doctor) checkCookies(ctx context.Context, client *http.Client, conf web
 	default:
 		d.good("door", "cookies arrive, both ways")
 	}
+	return resp.Header.Get("X-Request-Id")
+}
+
+// checkSeen asks the gateway itself, on its admin listener, what it took the
+// scheme and the host of a request to be that came through the door: a stranger
+// learns nothing by it.
+func (d *doctor) checkSeen(ctx context.Context, admin string, door *url.URL, id string) {
+	seen, err := d.remembered(ctx, admin, id)
+	if err != nil {
+		d.warn("door", "run the doctor beside the gateway that answers there", "whether the scheme arrives cannot be told: %s", oneLine(err))
+		return
+	}
+	if bareHost(seen.Host) != bareHost(door.Host) {
+		d.fail("door", "have the proxy hand on the client's Host (nginx: proxy_set_header Host $host)", "the Host is lost on the way: the gateway was asked for %s", seen.Host)
+	}
+	d.judgeScheme(seen, door)
+}
+
+// judgeScheme compares the scheme of the door with the one that the gateway saw.
+func (d *doctor) judgeScheme(seen gateway.Decided, door *url.URL) {
+	switch {
+	case seen.Scheme == door.Scheme && seen.SchemeFrom == gateway.SchemeOfPublicURL:
+		d.good("door", "the scheme is %s: no trusted proxy says so, public_url does", seen.Scheme)
+	case seen.Scheme == door.Scheme:
+		d.good("door", "the scheme %s arrives", seen.Scheme)
+	case seen.SchemeFrom == gateway.SchemeOfProxy && door.Scheme == "https":
+		d.fail("door", "have the proxy that ends TLS say X-Forwarded-Proto: https, and those behind it hand that on (nginx: proxy_set_header X-Forwarded-Proto $scheme)",
+			"the scheme is lost on the way: a proxy says %s to the gateway", seen.Scheme)
+	case door.Scheme == "https":
+		d.fail("door", "set public_url to "+door.String()+", or trusted_proxies to the proxy that says X-Forwarded-Proto: https",
+			"the gateway takes this site for %s: its cookies lack Secure, and the application makes links to http", seen.Scheme)
+	default:
+		d.warn("door", "have the proxy send http on to https", "%s is open, and the gateway takes it for %s: a browser there keeps no Secure cookie", door, seen.Scheme)
+	}
+}
+
+// bareHost is a host in lower case without a port: whether a proxy adds or drops
+// the scheme's own is of no account.
+func bareHost(host string) string {
+	u := url.URL{Host: strings.ToLower(host)}
+	return u.Hostname()
+}
+
+// rememberTries is how often a decision is asked for: it is kept a moment after
+// the answer was sent.
+const rememberTries = 20
+
+// remembered is what the gateway that runs here keeps of a request.
+func (d *doctor) remembered(ctx context.Context, admin, id string) (seen gateway.Decided, err error) {
+	if admin == "" || id == "" {
+		return seen, errors.New("it has no admin listener (admin.listen), or a proxy takes X-Request-Id out of its answers")
+	}
+	for range rememberTries {
+		seen, err = askRecorded(ctx, admin, id)
+		if err == nil || ctx.Err() != nil {
+			return seen, err
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return seen, err
 }
 
 // visit makes one request, with the header lines, and reads the start of the

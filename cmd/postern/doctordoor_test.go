@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/posternhq/postern/gateway"
 )
 
 // proxyBefore is a front end before a gateway, that keeps the Host and does
@@ -100,6 +102,64 @@ func TestADoorIsAURLOfTheSiteAlone(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("the error shows a password: %v", err)
+		}
+	}
+}
+
+// askDoctor runs the doctor with the URL of a door, beside the gateway.
+func (s *served) askDoctor(t *testing.T, door string) *doctor {
+	t.Helper()
+	env := []string{"POSTERN_ADMIN_LISTEN=" + s.stdout.await(t, `"admin":"([^"]+)"`)}
+	var out, errs transcript
+	run(&system{ctx: t.Context(), env: env, stdin: strings.NewReader(""), stdout: &out, stderr: &errs}, []string{"doctor", door, "-o", "json"})
+	d := &doctor{}
+	if err := json.Unmarshal([]byte(out.String()), &d.report); err != nil {
+		t.Fatalf("%v\n%s%s", err, out.String(), errs.String())
+	}
+	return d
+}
+
+// TestTheDoctorSeesWhatTheGatewaySaw: with no hosts set every Host is answered,
+// and a proxy may say any scheme.
+func TestTheDoctorSeesWhatTheGatewaySaw(t *testing.T) {
+	s := startServeFile(t, "trusted_proxies: [127.0.0.1]\nroutes: [{ path: /open, allow: anyone }]\n")
+	for _, test := range []struct {
+		name, status, words string
+		request             func(*http.Request)
+	}{
+		{"nothing said", checkGood, "the scheme is http: no trusted proxy says so", nil},
+		{"http said", checkGood, "the scheme http arrives", func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "http") }},
+		{"https said of http", checkWarning, "is open, and the gateway takes it for https", func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "https") }},
+		{"another Host", checkError, "the gateway was asked for inner.test", func(r *http.Request) { r.Host = "inner.test" }},
+	} {
+		s.askDoctor(t, proxyBefore(t, s.url, test.request, nil)).said(t, test.status, "door", test.words)
+	}
+	hides := proxyBefore(t, s.url, nil, func(r *http.Response) { r.Header.Del("X-Request-Id") })
+	s.askDoctor(t, hides).said(t, checkWarning, "door", "whether the scheme arrives cannot be told: it has no admin listener")
+	other := proxyBefore(t, s.url, nil, func(r *http.Response) { r.Header.Set("X-Request-Id", "of-a-cache") })
+	s.askDoctor(t, other).said(t, checkWarning, "door", "keeps no decision on a request")
+}
+
+func TestTheDoctorJudgesTheScheme(t *testing.T) {
+	for _, test := range []struct{ seen, from, door, status, words string }{
+		{"https", gateway.SchemeOfListener, "https://a.test", checkGood, "the scheme https arrives"},
+		{"https", gateway.SchemeOfProxy, "https://a.test", checkGood, "the scheme https arrives"},
+		{"https", gateway.SchemeOfPublicURL, "https://a.test", checkGood, "public_url does"},
+		{"http", gateway.SchemeOfProxy, "https://a.test", checkError, "lost on the way: a proxy says http"},
+		{"http", gateway.SchemeOfPublicURL, "https://a.test", checkError, "set public_url to https://a.test"},
+		{"https", gateway.SchemeOfPublicURL, "http://a.test", checkWarning, "send http on to https"},
+	} {
+		door, err := url.Parse(test.door)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &doctor{}
+		d.judgeScheme(gateway.Decided{Scheme: test.seen, SchemeFrom: test.from}, door)
+		d.said(t, test.status, "door", test.words)
+	}
+	for host, want := range map[string]string{"A.test:443": "a.test", "[::1]:80": "::1", "a.test": "a.test", "": ""} {
+		if got := bareHost(host); got != want {
+			t.Errorf("%s: %s", host, got)
 		}
 	}
 }
