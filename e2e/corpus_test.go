@@ -171,7 +171,14 @@ func latin1(text string) string {
 	return b.String()
 }
 
-func corpus(t *testing.T) []attack {
+// name is the case's id with the advisories that it comes from.
+func (a attack) name() string {
+	found := regexp.MustCompile(`CVE-\d{4}-\d+|GHSA(-[23456789cfghjmpqrvwx]{4}){3}`).FindAllString(a.Source, -1)
+	return strings.Join(append([]string{a.ID}, found...), " ")
+}
+
+// wholeCorpus are the raw requests and the cases that are steps.
+func wholeCorpus(t *testing.T) []attack {
 	t.Helper()
 	text, err := os.ReadFile("testdata/corpus.json")
 	if err != nil {
@@ -181,7 +188,12 @@ func corpus(t *testing.T) []attack {
 	if err := json.Unmarshal(text, &cases); err != nil {
 		t.Fatal(err)
 	}
-	return slices.DeleteFunc(cases, func(a attack) bool { return a.Request == "" })
+	return cases
+}
+
+func corpus(t *testing.T) []attack {
+	t.Helper()
+	return slices.DeleteFunc(wholeCorpus(t), func(a attack) bool { return a.Request == "" })
 }
 
 // TestCorpus sends every raw request of the corpus to the binary and holds the
@@ -206,7 +218,7 @@ func fireAll(t *testing.T, f *firingRange) {
 		if rule, ok := fixed[a.ID]; ok {
 			a.Expect.Status, a.Expect.Recommended = []int{rule.status}, rule.status
 		}
-		t.Run(a.ID, func(t *testing.T) {
+		t.Run(a.name(), func(t *testing.T) {
 			if a.JWT == nil {
 				f.fire(t, a, "")
 				return

@@ -33,36 +33,46 @@ func startTLS(t *testing.T) (*gateway, *recorder, string) {
 // h2field is a header field of HTTP/2, in the order in which it is sent.
 type h2field struct{ name, value string }
 
-// askH2 sends one request frame by frame, the broken ones too, and gives the
-// status of the answer; 0: the stream or the connection was ended.
-func askH2(t *testing.T, g *gateway, fields, trailers []h2field) int {
+// dialH2 opens a connection and says what every client says first.
+func dialH2(t *testing.T, addr string) (*tls.Conn, *http2.Framer) {
 	t.Helper()
-	conn, err := tls.Dial("tcp", g.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}, ServerName: "gw.test"})
+	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}, ServerName: "gw.test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(func() { conn.Close() })
 	if got := conn.ConnectionState().NegotiatedProtocol; got != "h2" {
-		t.Fatalf("the gateway speaks %q, want h2", got)
+		t.Fatalf("%s speaks %q, want h2", addr, got)
 	}
 	conn.SetDeadline(time.Now().Add(patience))
 	conn.Write([]byte(http2.ClientPreface))
 	framer := http2.NewFramer(conn, conn)
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	framer.WriteSettings()
+	return conn, framer
+}
+
+// headerBlock is the fields as HPACK writes them, without a state.
+func headerBlock(fields []h2field) []byte {
 	var block bytes.Buffer
 	encoder := hpack.NewEncoder(&block)
-	encode := func(fields []h2field) []byte {
-		block.Reset()
-		for _, f := range fields {
-			encoder.WriteField(hpack.HeaderField{Name: f.name, Value: f.value})
-		}
-		return slices.Clone(block.Bytes())
+	encoder.SetMaxDynamicTableSize(0)
+	for _, f := range fields {
+		encoder.WriteField(hpack.HeaderField{Name: f.name, Value: f.value})
 	}
-	framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: encode(fields), EndHeaders: true, EndStream: trailers == nil})
+	return block.Bytes()
+}
+
+// askH2 sends one request frame by frame, the broken ones too, and gives the
+// status of the answer; 0: the stream or the connection was ended.
+func askH2(t *testing.T, g *gateway, fields, trailers []h2field) int {
+	t.Helper()
+	conn, framer := dialH2(t, g.addr)
+	defer conn.Close()
+	framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: headerBlock(fields), EndHeaders: true, EndStream: trailers == nil})
 	if trailers != nil {
 		framer.WriteData(1, false, []byte("abc"))
-		framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: encode(trailers), EndHeaders: true, EndStream: true})
+		framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: headerBlock(trailers), EndHeaders: true, EndStream: true})
 	}
 	for {
 		frame, err := framer.ReadFrame()
