@@ -12,9 +12,6 @@ import (
 	"github.com/posternhq/postern/policy"
 )
 
-// later ends the refusal of a key whose time has not come.
-const later = "comes with a later version of Postern; leave it out"
-
 // faults collects what is wrong with a configuration.
 type faults []Fault
 
@@ -26,13 +23,6 @@ func (f *faults) add(path, format string, args ...any) {
 // warn says that something is doubtful.
 func (f *faults) warn(path, format string, args ...any) {
 	*f = append(*f, Fault{Path: path, Message: fmt.Sprintf(format, args...), Warning: true})
-}
-
-// refuse says of a key that is set that it cannot be, yet.
-func (f *faults) refuse(set bool, path string) {
-	if set {
-		f.add(path, later)
-	}
 }
 
 // oneOf complains of a word that is not in the list; empty is the default.
