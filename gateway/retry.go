@@ -162,8 +162,14 @@ func (t *target) isBroken(err error) bool {
 	if errors.As(err, &op) {
 		return !op.Timeout()
 	}
-	return errors.Is(err, io.EOF) || t.h2c && errors.Is(err, io.ErrUnexpectedEOF)
+	return errors.Is(err, io.EOF) || err.Error() == endedUnused || t.h2c && errors.Is(err, io.ErrUnexpectedEOF)
 }
+
+// endedUnused is what http.Transport says of a connection that the other side
+// has ended before the request that it was made for came to be sent. It has no
+// name outside of net/http, which itself tries again only where the connection
+// was used before.
+const endedUnused = "http: server closed idle connection"
 
 // How many retries an upstream's requests may cause: so many for each hundred
 // requests, and so many in a second beside, saved up to a bound.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -94,6 +95,49 @@ func TestNoIdempotentRequestFailsWhenOneOfThreeIsKilled(t *testing.T) {
 	}
 	if got := s.healthOf(h.servers[1].URL); got != "0" {
 		t.Errorf("the killed server's health is %q", got)
+	}
+}
+
+// endedConn is a connection that the other side has ended already.
+type endedConn struct {
+	net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (*endedConn) Read([]byte) (int, error) { return 0, io.EOF }
+
+func (c *endedConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+// TestAConnectionThatEndsBeforeItIsUsedIsBroken: an application that is killed
+// between accepting a connection and its first request is as far away as one
+// that is killed a moment later, when net/http has another word for it.
+func TestAConnectionThatEndsBeforeItIsUsedIsBroken(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	conn := &endedConn{Conn: near, closed: make(chan struct{})}
+	made, err := newTransports(&Upstream{})
+	must(t, err)
+	a, _ := parseAddress("http://app.test")
+	to := &target{serverAddress: a, transport: made.of(&a)}
+	to.transport.usual.DialContext = func(context.Context, string, string) (net.Conn, error) { return conn, nil }
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { <-conn.closed }, // net/http has noticed, and is about to send
+	})
+	r, err := http.NewRequestWithContext(ctx, "GET", "http://app.test/", nil)
+	must(t, err)
+	res, err := to.roundTrip(r, false)
+	if err == nil {
+		t.Fatalf("answered %s", res.Status)
+	}
+	if !to.isBroken(err) || isConnect(err) {
+		t.Errorf("%v is not taken for a connection that broke", err)
+	}
+	if got := failure(err); got != "closed the connection" {
+		t.Errorf("the log says %q", got)
 	}
 }
 
