@@ -40,7 +40,7 @@ func TestATargetThatFailsItsChecksGetsNoRequests(t *testing.T) {
 			served.Add(int64(i))
 			return
 		}
-		saw.Store(r.Host + " " + r.RequestURI)
+		saw.Store(fmt.Sprint(r.Host, " ", r.RequestURI, " ", r.Close))
 		if i == 1 && unwell.Load() {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
@@ -65,8 +65,8 @@ func TestATargetThatFailsItsChecksGetsNoRequests(t *testing.T) {
 	}
 	unwell.Store(false)
 	eventually(t, "the target to be back", func() bool { return s.healthOf(url) == "1" })
-	if got := saw.Load(); got != "gw.test /healthz?full=1" {
-		t.Errorf("asked for %v", got)
+	if got := saw.Load(); got != "gw.test /healthz?full=1 true" {
+		t.Errorf("asked for %v; the connection is to be closed: it must not be another's when a reload cancels the check", got)
 	}
 	if log := s.log.String(); !strings.Contains(log, "an address of an upstream is out") || !strings.Contains(log, "an address of an upstream is back") || !strings.Contains(log, "answered with an error: 500") {
 		t.Error("the log does not say so")

@@ -162,7 +162,17 @@ func (t *target) isBroken(err error) bool {
 	if errors.As(err, &op) {
 		return !op.Timeout()
 	}
-	return errors.Is(err, io.EOF) || err.Error() == endedUnused || t.h2c && errors.Is(err, io.ErrUnexpectedEOF)
+	return errors.Is(err, io.EOF) || isMistaken(err) || t.h2c && errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// isMistaken tells what http.Transport says of a connection that it closed
+// under a request, or had closed before it sent it, through no fault of either
+// side: see endedUnused; and where the request before on this connection was
+// cancelled at the moment when its answer came, which had no body, the
+// connection is another's already when the cancellation closes it. The request
+// itself was not cancelled: whoever asks has made sure of that.
+func isMistaken(err error) bool {
+	return err.Error() == endedUnused || errors.Is(err, context.Canceled)
 }
 
 // endedUnused is what http.Transport says of a connection that the other side

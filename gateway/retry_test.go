@@ -119,11 +119,9 @@ func TestAConnectionThatEndsBeforeItIsUsedIsBroken(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	conn := &endedConn{Conn: near, closed: make(chan struct{})}
-	made, err := newTransports(&Upstream{})
-	must(t, err)
-	a, _ := parseAddress("http://app.test")
-	to := &target{serverAddress: a, transport: made.of(&a)}
-	to.transport.usual.DialContext = func(context.Context, string, string) (net.Conn, error) { return conn, nil }
+	to := &target{transport: transport{usual: &http.Transport{
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+	}}}
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { <-conn.closed }, // net/http has noticed, and is about to send
 	})
@@ -138,6 +136,30 @@ func TestAConnectionThatEndsBeforeItIsUsedIsBroken(t *testing.T) {
 	}
 	if got := failure(err); got != "closed the connection" {
 		t.Errorf("the log says %q", got)
+	}
+}
+
+// TestAConnectionThatAnotherRequestCancelledIsTriedAgain: http.Transport closes
+// the connection of a request that is cancelled, even when it has given it to
+// the next one by then, which did not ask for it.
+func TestAConnectionThatAnotherRequestCancelledIsTriedAgain(t *testing.T) {
+	for method, want := range map[string]int{"GET": 200, "POST": 502} {
+		s := newStack(t)
+		s.parts.Config.Upstreams[0].URLs = []string{"http://first.test", s.app.server.URL}
+		s.rebuild()
+		b := &s.gateway.snap.Load().upstreams[0].balancer
+		b.targets[0].transport = transport{usual: &http.Transport{
+			DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, context.Canceled },
+		}}
+		b.turn.Store(1) // the next is the first
+		r := s.send(method, "/public/x", "")
+		r.wants(t, want, "")
+		if want == 502 {
+			r.notAsked(t)
+		}
+		if !b.targets[0].health.healthy() || b.targets[0].health.broken.Load() != 0 {
+			t.Errorf("%s: it is held against the application", method)
+		}
 	}
 }
 

@@ -335,7 +335,7 @@ func failure(err error) string {
 		return op.Error()
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded):
 		return "timeout"
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || err.Error() == endedUnused:
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isMistaken(err):
 		return "closed the connection"
 	case errors.Is(err, errUnwell) || errors.Is(err, errStreamEnded) || errors.Is(err, errStreamStopping) || errors.Is(err, errBodyTooLarge) || errors.Is(err, errOddStatus):
 		return err.Error()
