@@ -30,6 +30,14 @@
 // they write afterwards is lost. So everybody who opens a store shares a lock on
 // the -lock beside it, and Restore, which replaces the file, wants it alone.
 //
+// An outbox. What applications are to be told of an account is written by the
+// transaction that changes it, for the subscribers that the store itself knows:
+// no crash comes between the two, and a command that changes accounts need not
+// know what the gateway was told to tell. A row that was sent once never changes,
+// since the receiver may have it under its id; what follows it is merged. An
+// account that came and went unsent leaves nothing, which only its birth can
+// prove: one that was introduced again may be known.
+//
 // Own migrations. The usual library has no lock for SQLite, so that two
 // processes that start at once would run the same step twice, and brings 95
 // modules into go.sum; migrate.go is shorter than its set-up. The version is

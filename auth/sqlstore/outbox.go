@@ -125,7 +125,7 @@ func (s *Store) post(ctx context.Context, q querier, who []auth.Subscriber, even
 		if unheard || !sub.Wants(event) {
 			continue
 		}
-		if err := enqueue(ctx, q, sub.Name, n); err != nil {
+		if err := enqueue(ctx, q, sub.Name, n, event == auth.AccountCreated); err != nil {
 			return err
 		}
 	}
@@ -150,7 +150,7 @@ func merge(ctx context.Context, q querier, subscriber string, n auth.News) (unhe
 		_, err = remove(`event IN ('disabled', 'enabled')`)
 	case auth.AccountDeleted:
 		var born int64
-		if born, err = remove(`event = 'created'`); err == nil {
+		if born, err = remove(`birth = 1`); err == nil {
 			_, err = remove(`event <> 'deleted'`) // that is of an account that had this id before
 		}
 		unheard = born > 0
@@ -161,10 +161,10 @@ func merge(ctx context.Context, q querier, subscriber string, n auth.News) (unhe
 // enqueue adds a row behind those of its account. Its id is drawn and not
 // counted: a store that was restored would count the same numbers again, and a
 // receiver take the message for one that it has.
-func enqueue(ctx context.Context, q querier, subscriber string, n auth.News) error {
-	_, err := q.ExecContext(ctx, `INSERT INTO outbox (subscriber, account_id, seq, id, event, data, happened, tries, due, taken)
-		VALUES ($1, $2, (SELECT coalesce(max(seq), 0) + 1 FROM outbox WHERE subscriber = $1 AND account_id = $2), $3, $4, $5, $6, 0, $6, 0)`,
-		subscriber, n.Account, "msg_"+rand.Text(), n.Event, string(n.Data), millis(n.Happened))
+func enqueue(ctx context.Context, q querier, subscriber string, n auth.News, birth bool) error {
+	_, err := q.ExecContext(ctx, `INSERT INTO outbox (subscriber, account_id, seq, id, event, birth, data, happened, tries, due, taken)
+		VALUES ($1, $2, (SELECT coalesce(max(seq), 0) + 1 FROM outbox WHERE subscriber = $1 AND account_id = $2), $3, $4, $5, $6, $7, 0, $7, 0)`,
+		subscriber, n.Account, "msg_"+rand.Text(), n.Event, integer(birth), string(n.Data), millis(n.Happened))
 	return err
 }
 
@@ -232,7 +232,8 @@ func (s *Store) TellOf(ctx context.Context, ids []string) (told int, err error) 
 
 // introduce posts an account as a new one. What was tried in vain goes too: a
 // subscriber who does not know the account refuses every change of it, and would
-// never get to hear who it is.
+// never get to hear who it is. It is no birth where the subscriber may know the
+// account: then it must hear of its end.
 func (s *Store) introduce(ctx context.Context, q querier, who []auth.Subscriber, a auth.Account) (told int, err error) {
 	data, err := auth.AccountData(a)
 	if err != nil {
@@ -247,10 +248,11 @@ func (s *Store) introduce(ctx context.Context, q querier, who []auth.Subscriber,
 			continue
 		}
 		now := s.now()
-		if _, err := q.ExecContext(ctx, `DELETE FROM outbox WHERE subscriber = $1 AND account_id = $2 AND taken <= $3 AND event <> 'deleted'`, sub.Name, a.ID, millis(now)); err != nil {
+		birth, err := supersede(ctx, q, sub.Name, a.ID, now)
+		if err != nil {
 			return told, err
 		}
-		if err := enqueue(ctx, q, sub.Name, auth.News{Account: a.ID, Event: event, Data: data, Happened: now}); err != nil {
+		if err := enqueue(ctx, q, sub.Name, auth.News{Account: a.ID, Event: event, Data: data, Happened: now}, birth); err != nil {
 			return told, err
 		}
 		told++
@@ -258,18 +260,38 @@ func (s *Store) introduce(ctx context.Context, q querier, who []auth.Subscriber,
 	return told, nil
 }
 
+// supersede removes what waits about an account, but what is being sent and the
+// end of one that had the id before. It answers whether the subscriber was never
+// told of the account.
+func supersede(ctx context.Context, q querier, subscriber, id string, now time.Time) (unheard bool, err error) {
+	done, err := q.ExecContext(ctx, `DELETE FROM outbox WHERE subscriber = $1 AND account_id = $2 AND tries = 0 AND birth = 1`, subscriber, id)
+	if err != nil {
+		return false, err
+	}
+	born, err := done.RowsAffected()
+	if err != nil {
+		return false, err
+	}
+	_, err = q.ExecContext(ctx, `DELETE FROM outbox WHERE subscriber = $1 AND account_id = $2 AND taken <= $3 AND event <> 'deleted'`, subscriber, id, millis(now))
+	return born > 0, err
+}
+
 // takeTries is how often somebody else may be faster before TakeNews waits for
 // its next turn.
 const takeTries = 3
+
+// nextNews finds what is due. It is in the order of an index: after an import a
+// hundred thousand rows are due at the same time, and are not sorted for each.
+const nextNews = `SELECT id FROM outbox AS head WHERE subscriber = $1 AND due <= $2 AND taken <= $2 AND NOT EXISTS (
+	SELECT 1 FROM outbox AS earlier WHERE earlier.subscriber = head.subscriber AND earlier.account_id = head.account_id AND earlier.seq < head.seq)
+	ORDER BY due LIMIT 1`
 
 // TakeNews implements auth.Outbox. It looks without writing, so that asking
 // twice a second costs next to nothing, and then takes by compare-and-swap.
 func (s *Store) TakeNews(ctx context.Context, subscriber string, hold time.Duration) (n auth.News, err error) {
 	for range takeTries {
 		var id string
-		err = s.readers.QueryRowContext(ctx, `SELECT id FROM outbox AS head WHERE subscriber = $1 AND due <= $2 AND taken <= $2 AND NOT EXISTS (
-			SELECT 1 FROM outbox AS earlier WHERE earlier.subscriber = head.subscriber AND earlier.account_id = head.account_id AND earlier.seq < head.seq)
-			ORDER BY due, happened LIMIT 1`, subscriber, millis(s.now())).Scan(&id)
+		err = s.readers.QueryRowContext(ctx, nextNews, subscriber, millis(s.now())).Scan(&id)
 		if err != nil {
 			break
 		}

@@ -149,6 +149,18 @@ func outboxFaults() []fault {
 				return real.PostponeNews(ctx, n, wait)
 			}}
 		})},
+		{"gives up what is refused", "whatever becomes of accounts", is(func(real auth.Store) misposting {
+			return misposting{postpone: func(ctx context.Context, n auth.News, _ time.Duration) error { return real.NewsDelivered(ctx, n) }}
+		})},
+		{"takes what was sent for taken", "whatever becomes of accounts", is(func(real auth.Store) misposting {
+			return misposting{take: func(ctx context.Context, name string, hold time.Duration) (auth.News, error) {
+				n, err := real.TakeNews(ctx, name, hold)
+				if err == nil && n.Tries > 1 { // and says something else in its place
+					n.Data = nil
+				}
+				return n, err
+			}}
+		})},
 		{"keeps everybody", "each subscriber hears", is(func(real auth.Store) misposting {
 			return misposting{subscribe: func(ctx context.Context, all []auth.Subscriber, _ bool) (auth.Subscribed, error) {
 				return real.Subscribe(ctx, all, true)

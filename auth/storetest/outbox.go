@@ -27,6 +27,7 @@ func outboxPromises() []Promise {
 		{Name: "what is not delivered is due again, after its wait or when it is hastened", Check: checkPostponed},
 		{Name: "who was too slow with news has them no more", Check: checkLateTaker},
 		{Name: "each subscriber hears what it wants, and one that is gone nothing", Check: checkSubscribers},
+		{Name: "whatever becomes of accounts, and of the tries, the subscriber ends up in step", Check: checkInStep},
 		{Name: "an account is introduced as a new one, in place of what waits", Check: checkIntroduced},
 	}
 }
@@ -380,6 +381,15 @@ func checkIntroduced(t testing.TB, s, _ auth.Store) {
 	slices.Sort(heard)
 	same(t, "changes heard", heard, []string{"changed id-alice", "changed id-bob"})
 	nothing(t, s, "ends")
+	// Who came and went unheard did so when introduced meanwhile, too; who was
+	// heard of did not.
+	account(t, s, "carol")
+	for _, id := range []string{"id-carol", "id-alice"} {
+		_, err = s.TellOf(ctx, []string{id})
+		must(t, "tell of "+id, err)
+		end(t, s, id)
+	}
+	same(t, "app heard", drain(t, s, "app"), []string{"deleted id-alice"})
 	// What is on its way stays, and so does the end of who had the id before.
 	end(t, s, "id-bob")
 	account(t, s, "bob")

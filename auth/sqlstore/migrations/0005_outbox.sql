@@ -13,6 +13,7 @@ CREATE TABLE outbox (
 	seq        BIGINT NOT NULL, -- the order within an account
 	id         TEXT   NOT NULL UNIQUE,
 	event      TEXT   NOT NULL,
+	birth      BIGINT NOT NULL, -- before it the subscriber cannot know the account
 	data       TEXT   NOT NULL, -- JSON, as it is sent
 	happened   BIGINT NOT NULL,
 	tries      BIGINT NOT NULL,
