@@ -20,6 +20,7 @@ upstreams:
   - { name: app, urls: ["{APP}"] }
   - { name: gone, urls: ["http://127.0.0.1:9"] }
 auth: { roles: [user, admin] }
+provision: [{ upstream: app, path: /internal/accounts, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw }]
 routes:
   - { path: /open/**, upstream: app, allow: anyone }
   - { path: /gone/**, upstream: gone, allow: anyone }
