@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// streamer is an application of large bodies and long answers.
+type streamer struct {
+	server *httptest.Server
+	heard  chan struct{} // the client has heard the event that was said last
+	left   chan struct{} // an event stream, or a request at /wait, has ended with its client
+	came   chan struct{} // one has come to /wait
+}
+
+func newStreamer(t *testing.T) *streamer {
+	t.Helper()
+	a := &streamer{heard: make(chan struct{}), left: make(chan struct{}, 100), came: make(chan struct{}, 100)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/public/events", a.sayEvents)
+	mux.HandleFunc("/public/wait", func(_ http.ResponseWriter, r *http.Request) {
+		a.came <- struct{}{}
+		<-r.Context().Done()
+		a.left <- struct{}{}
+	})
+	mux.HandleFunc("/public/upload", func(w http.ResponseWriter, r *http.Request) {
+		sum := crc32.NewIEEE()
+		n, err := io.Copy(sum, r.Body)
+		fmt.Fprintf(w, "%d %x %d %v", n, sum.Sum32(), r.ContentLength, err)
+	})
+	mux.HandleFunc("/public/download", func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.ParseInt(r.URL.Query().Get("bytes"), 10, 64)
+		if r.URL.Query().Has("length") {
+			w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
+		}
+		_, _ = io.Copy(w, newPattern(n))
+	})
+	mux.HandleFunc("/public/full", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "no more than a gigabyte", http.StatusRequestEntityTooLarge)
+	})
+	a.server = httptest.NewUnstartedServer(mux)
+	a.server.Config.Protocols = new(http.Protocols)
+	a.server.Config.Protocols.SetHTTP1(true)
+	a.server.Config.Protocols.SetUnencryptedHTTP2(true)
+	a.server.Start()
+	t.Cleanup(func() { a.server.CloseClientConnections(); a.server.Close() })
+	return a
+}
+
+// sayEvents says one event after the other: the next only when the client has
+// heard the last. An event that waits in a buffer is the last of all.
+func (a *streamer) sayEvents(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	for i := 0; ; i++ {
+		fmt.Fprintf(w, "data: %d\n\n", i)
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-a.heard:
+		case <-r.Context().Done():
+			a.left <- struct{}{}
+			return
+		}
+	}
+}
+
+// serve runs a gateway before the application, reached over HTTP/1.1.
+func (a *streamer) serve(t *testing.T, more string) *gateway {
+	t.Helper()
+	config := strings.NewReplacer("{UPSTREAM}", strings.TrimPrefix(a.server.URL, "http://"), "http://gw.test", "{URL}", "hosts: [gw.test]", "").Replace(corpusPolicy)
+	return prepare(t, config+more).start()
+}
+
+// events opens an event stream, and hears the first three events.
+func (a *streamer) events(t *testing.T, g *gateway) *http.Response {
+	t.Helper()
+	res, err := http.Get("http://" + g.addr + "/public/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { res.Body.Close() })
+	a.hear(t, res, 0, 3)
+	return res
+}
+
+// hear hears the events from one number to the one before another.
+func (a *streamer) hear(t *testing.T, res *http.Response, from, to int) {
+	t.Helper()
+	for i := from; i < to; i++ {
+		want := fmt.Sprintf("data: %d\n\n", i)
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(res.Body, got); err != nil || string(got) != want {
+			t.Fatalf("event %d: %q, %v", i, got, err)
+		}
+		if i < to-1 {
+			a.heard <- struct{}{}
+		}
+	}
+}
+
+// pattern are bytes of which no part is like another, until a length.
+type pattern struct{ at, left int64 }
+
+func newPattern(n int64) *pattern { return &pattern{left: n} }
+
+// Read makes the next ones.
+func (p *pattern) Read(b []byte) (int, error) {
+	if p.left == 0 {
+		return 0, io.EOF
+	}
+	n := int(min(p.left, int64(len(b))))
+	for i := range n {
+		b[i] = byte((p.at + int64(i)) * 2654435761 >> 13)
+	}
+	p.at, p.left = p.at+int64(n), p.left-int64(n)
+	return n, nil
+}
+
+// sumOf is the checksum of a pattern.
+func sumOf(n int64) uint32 {
+	sum := crc32.NewIEEE()
+	_, _ = io.Copy(sum, newPattern(n))
+	return sum.Sum32()
+}
