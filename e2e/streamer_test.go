@@ -123,7 +123,13 @@ func (p *pattern) Read(b []byte) (int, error) {
 
 // sumOf is the checksum of a pattern.
 func sumOf(n int64) uint32 {
+	_, sum, _ := sumUp(newPattern(n))
+	return sum
+}
+
+// sumUp reads to the end.
+func sumUp(r io.Reader) (int64, uint32, error) {
 	sum := crc32.NewIEEE()
-	_, _ = io.Copy(sum, newPattern(n))
-	return sum.Sum32()
+	n, err := io.Copy(sum, r)
+	return n, sum.Sum32(), err
 }

@@ -115,6 +115,31 @@ func (b *requestBody) received() int64 {
 	return b.bytes
 }
 
+// lingering is how long a client may go on with a body that nobody wants any
+// more, while it gets to read the answer.
+const lingering = time.Second
+
+// linger takes what still comes of a body that the upstream has stopped reading,
+// once the answer is sent. A connection that is closed while its client writes
+// is reset, and the answer lost with it. net/http sees to that by itself, but
+// not where a read that is under way has to be broken off: its error is taken
+// for the body's end.
+func (b *requestBody) linger() {
+	b.mu.Lock()
+	b.over = true
+	_ = b.conn.SetReadDeadline(time.Now().Add(lingering))
+	b.mu.Unlock()
+	_, _ = io.Copy(io.Discard, b.body)
+}
+
+// isUnwanted tells whether reading has begun, and stopped before the end for no
+// reason of the body's.
+func (b *requestBody) isUnwanted() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.begun && !b.ended && b.err == nil
+}
+
 // add counts what came from the client in another way than as a body.
 func (b *requestBody) add(n int64) {
 	b.mu.Lock()

@@ -237,3 +237,29 @@ func TestRefusedTargetsAreLoggedWithoutUserAndPassword(t *testing.T) {
 		t.Errorf("logged %s", text)
 	}
 }
+
+// What nobody wants any more is taken all the same, for a while, so that the
+// client gets to read the answer; a body that ended by itself is not waited for.
+func TestABodyThatNobodyWantsIsTakenForAWhile(t *testing.T) {
+	conn := &connection{ResponseWriter: httptest.NewRecorder()}
+	text := strings.NewReader("0123456789")
+	b := &requestBody{conn: http.NewResponseController(conn), body: io.NopCloser(text), grace: time.Minute, idle: time.Minute}
+	if b.isUnwanted() {
+		t.Error("nobody has begun to read")
+	}
+	_, _ = b.Read(make([]byte, 4))
+	if !b.isUnwanted() {
+		t.Error("the rest is not unwanted")
+	}
+	b.linger()
+	if text.Len() != 0 || conn.deadlines.Load() != 2 || b.received() != 4 {
+		t.Errorf("%d bytes are left, %d deadlines, %d received", text.Len(), conn.deadlines.Load(), b.received())
+	}
+	if _, err := b.Read(make([]byte, 4)); err == nil {
+		t.Error("the transport reads on")
+	}
+	whole := &requestBody{conn: b.conn, body: io.NopCloser(strings.NewReader("x")), grace: time.Minute, idle: time.Minute}
+	if _, err := io.ReadAll(whole); err != nil || whole.isUnwanted() {
+		t.Errorf("a whole body is unwanted, %v", err)
+	}
+}

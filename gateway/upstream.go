@@ -119,6 +119,9 @@ func (g *Gateway) forward(x *exchange) {
 	}()
 	x.rt.upstream.proxy.ServeHTTP(&x.answer, x.r.WithContext(ctx))
 	x.snap.cleanTrailers(x.answer.Header())
+	if x.r.ProtoMajor < 2 && x.body.isUnwanted() && x.answer.FlushError() == nil {
+		x.body.linger()
+	}
 }
 
 // maxBody is the least that a route admits which the application may take the
