@@ -241,27 +241,40 @@ type trace struct {
 }
 
 // continueTrace takes a valid traceparent up, or starts a new, unsampled
-// trace (W3C Trace Context, section 3.2).
+// trace (W3C Trace Context, section 3.2). What is sent on is of version 00,
+// whatever came: of the flags those that it defines, that the trace is recorded
+// and that its id is random.
 func continueTrace(given []string) trace {
 	var raw [24]byte
 	rand.Read(raw[:])
 	id, flags, known := "", "00", false
 	if len(given) == 1 && validTraceparent(given[0]) {
-		id, flags, known = given[0][3:35], given[0][53:55], true
+		id, flags, known = given[0][3:35], string([]byte{'0', "0123"[hexDigit(given[0][54])&3]}), true
 	} else {
 		id = hex.EncodeToString(raw[:16])
 	}
 	return trace{id: id, parent: "00-" + id + "-" + hex.EncodeToString(raw[16:]) + "-" + flags, known: known}
 }
 
-// validTraceparent checks version 00: 00-{32 hex}-{16 hex}-{2 hex}, lower
-// case, neither id all zero.
+// validTraceparent checks 00-{32 hex}-{16 hex}-{2 hex}, lower case, neither id
+// all zero. A later version may have more behind that, after a dash; ff is none.
 func validTraceparent(v string) bool {
-	if len(v) != 55 || v[:3] != "00-" || v[35] != '-' || v[52] != '-' {
+	if len(v) < 55 || v[2] != '-' || v[35] != '-' || v[52] != '-' || !lowerHex(v[:2]) || v[:2] == "ff" {
+		return false
+	}
+	if len(v) > 55 && (v[:2] == "00" || v[55] != '-') {
 		return false
 	}
 	return lowerHex(v[3:35]) && lowerHex(v[36:52]) && lowerHex(v[53:55]) &&
 		v[3:35] != "00000000000000000000000000000000" && v[36:52] != "0000000000000000"
+}
+
+// hexDigit is what a digit of lowerHex stands for.
+func hexDigit(c byte) byte {
+	if c >= 'a' {
+		return c - 'a' + 10
+	}
+	return c - '0'
 }
 
 // lowerHex tells whether a text is hexadecimal in lower case, as the

@@ -301,12 +301,40 @@ func TestARequestKeepsItsIdAndItsTrace(t *testing.T) {
 			t.Errorf("%q became %q", bad, got)
 		}
 	}
-	for _, bad := range []string{"00-" + strings.Repeat("0", 32) + parent[35:], strings.ToUpper(parent), "01" + parent[2:], parent + "-x", parent[:35] + "-0000000000000000-01"} {
+	for _, bad := range []string{"00-" + strings.Repeat("0", 32) + parent[35:], strings.ToUpper(parent), "ff" + parent[2:], parent + "-x", "01" + parent[2:] + "x", parent[:54], parent[:35] + "-0000000000000000-01", parent[:53] + "0g", "", "0x" + parent[2:]} {
 		saw := s.get("/public/x", "traceparent: "+bad, "tracestate: a=b").saw(t)
 		if got := saw.header.Get("Traceparent"); got == bad || !validTraceparent(got) || saw.header.Get("Tracestate") != "" {
 			t.Errorf("%q became %q", bad, got)
 		}
 	}
+}
+
+// TestATraceOfALaterVersionIsContinued as the first: what is known of it is kept.
+func TestATraceOfALaterVersionIsContinued(t *testing.T) {
+	const ids = "-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-"
+	for given, flags := range map[string]string{
+		"00" + ids + "00": "00", "00" + ids + "03": "03", "00" + ids + "fd": "01", "00" + ids + "ae": "02",
+		"01" + ids + "01": "01", "cc" + ids + "01-what-the-future-brings": "01", "01" + ids + "ff": "03",
+	} {
+		got := continueTrace([]string{given})
+		if !got.known || got.id != ids[1:33] || got.parent[:36] != "00"+ids[:34] || got.parent[52:] != "-"+flags || !validTraceparent(got.parent) {
+			t.Errorf("%s: %+v, want flags %s", given, got, flags)
+		}
+	}
+	if got := continueTrace([]string{"00" + ids + "01", "00" + ids + "01"}); got.known {
+		t.Error("two are one too many")
+	}
+}
+
+func FuzzTraceparent(f *testing.F) {
+	f.Add("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	f.Add("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x")
+	f.Fuzz(func(t *testing.T, given string) {
+		got := continueTrace([]string{given})
+		if !validTraceparent(got.parent) || len(got.parent) != 55 || got.parent[3:35] != got.id || got.known && given[3:35] != got.id {
+			t.Fatalf("%q became %+v", given, got)
+		}
+	})
 }
 
 func FuzzNormalise(f *testing.F) {

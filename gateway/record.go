@@ -38,7 +38,7 @@ type Decided struct {
 	Host        string    `json:"host"`
 	Scheme      string    `json:"scheme"`      // that the client uses; empty: not settled
 	SchemeFrom  string    `json:"scheme_from"` // what told it: public_url, listener, proxy
-	Path        string    `json:"path"` // as it was sent; cut when it is longer than what is kept
+	Path        string    `json:"path"`        // as it was sent; cut when it is longer than what is kept
 	Client      string    `json:"client"`
 	Certificate string    `json:"certificate"`        // the subject of the client's own; empty: it has none, or is not known
 	CertHidden  bool      `json:"certificate_hidden"` // it is not known whether the client has one
@@ -73,7 +73,7 @@ type slot struct {
 	time     time.Time
 	authTime time.Time
 	client   netip.Addr
-	hidden   bool   // the client's certificate
+	hidden   bool // the client's certificate
 	scheme   string
 	from     string // the scheme
 	decision string // these are of closed sets, and belong to the program or a snapshot

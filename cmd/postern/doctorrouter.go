@@ -136,14 +136,19 @@ func (d *doctor) pagesOf(file *config.File, u *gateway.Upstream) []string {
 	add(u.Health.Path)
 	for i := range file.Routes {
 		r := &file.Routes[i]
-		open := len(r.Allow) == 1 && r.Allow[0].Anyone && len(r.Deny) == 0
-		here := r.Upstream == u.Name || r.Upstream == "" && len(file.Upstreams) == 1
-		reads := len(r.Methods) == 0 || slices.Contains(r.Methods, http.MethodGet)
-		if open && here && reads && r.Host == "" && r.StripPrefix == "" && r.Rewrite == "" {
+		if here := r.Upstream == u.Name || r.Upstream == "" && len(file.Upstreams) == 1; here && isOpenPage(r) {
 			add(r.Path)
 		}
 	}
 	return pages
+}
+
+// isOpenPage tells a route whose path anybody may GET, and which the upstream
+// gets as it is.
+func isOpenPage(r *config.Route) bool {
+	open := len(r.Allow) == 1 && r.Allow[0].Anyone && len(r.Deny) == 0
+	reads := len(r.Methods) == 0 || slices.Contains(r.Methods, http.MethodGet)
+	return open && reads && r.Host == "" && r.StripPrefix == "" && r.Rewrite == ""
 }
 
 // observed is what the spellings of an application's pages came to.
@@ -311,17 +316,22 @@ func narrower(router string, o observed) (s spelling, page string, open bool) {
 			if table == nil {
 				continue // no literal path of a policy
 			}
-			for _, s := range o.pages[page] {
-				p, err := policy.ParsePath(s.path)
-				if err != nil {
-					continue // refused, whoever asks
-				}
-				m := table.Match(http.MethodGet, "app", p)
-				if m.Refusal() == policy.ReasonNone && m.Decide(policy.Caller{}).Effect == policy.Allow {
-					return s, page, true
-				}
+			i := slices.IndexFunc(o.pages[page], func(s spelling) bool { return letsAnybody(table, s.path) })
+			if i >= 0 {
+				return o.pages[page][i], page, true
 			}
 		}
 	}
 	return spelling{}, "", false
+}
+
+// letsAnybody tells whether a policy allows a path without a login. One that
+// cannot be read is refused, whoever asks.
+func letsAnybody(table *policy.Table, path string) bool {
+	p, err := policy.ParsePath(path)
+	if err != nil {
+		return false
+	}
+	m := table.Match(http.MethodGet, "app", p)
+	return m.Refusal() == policy.ReasonNone && m.Decide(policy.Caller{}).Effect == policy.Allow
 }

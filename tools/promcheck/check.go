@@ -140,12 +140,8 @@ func (c *checker) binary(e *parser.BinaryExpr) set {
 			c.complain("both sides are matched by %s, which one of them has not: %s", name, e)
 		}
 	}
-	if !match.On {
-		for name := range left {
-			if !right[name] && !slices.Contains(match.MatchingLabels, name) && match.Card == parser.CardOneToOne {
-				c.complain("the left side has the label %s and the right side has not, so that nothing matches: %s", name, e)
-			}
-		}
+	if !match.On && match.Card == parser.CardOneToOne {
+		c.paired(e, left, right)
 	}
 	if match.On && match.Card == parser.CardOneToOne && !e.Op.IsComparisonOperator() {
 		return setOf(match.MatchingLabels...)
@@ -154,6 +150,15 @@ func (c *checker) binary(e *parser.BinaryExpr) set {
 		left[name] = true
 	}
 	return left
+}
+
+// paired complains of a label that only the left side has: then nothing matches.
+func (c *checker) paired(e *parser.BinaryExpr, left, right set) {
+	for name := range left {
+		if !right[name] && !slices.Contains(e.VectorMatching.MatchingLabels, name) {
+			c.complain("the left side has the label %s and the right side has not, so that nothing matches: %s", name, e)
+		}
+	}
 }
 
 // call keeps the labels of what it is about, but for those that it uses up.
