@@ -1,8 +1,12 @@
 package e2e
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,6 +84,40 @@ func TestFileIsWatched(t *testing.T) {
 	g.start()
 	g.configure(config + "  - { path: /new, allow: anyone }\n")
 	eventually(t, "the new route", func() bool { return g.client().get("/new").StatusCode == 200 })
+}
+
+// TestAConfigMapThatIsSwappedIsTakenUp: Kubernetes mounts one as links, of which
+// an update changes a single one (gateway.yaml -> ..data/gateway.yaml,
+// ..data -> ..2026_11_26), and sends no signal.
+func TestAConfigMapThatIsSwappedIsTakenUp(t *testing.T) {
+	t.Parallel()
+	up := newRecorder(t)
+	g := prepare(t, strings.NewReplacer("{UPSTREAM}", up.addr, "http://gw.test", "{URL}", "hosts: [gw.test]", "").Replace(corpusPolicy))
+	config := g.read("gateway.yaml")
+	mount := filepath.Join(g.dir, "mount")
+	put := func(generation, text string) {
+		t.Helper()
+		dir, link := filepath.Join(mount, generation), filepath.Join(mount, "..data")
+		err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "gateway.yaml"), []byte(text), 0o600),
+			os.Symlink(generation, link+"_tmp"), os.Rename(link+"_tmp", link))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("..1", config)
+	if err := os.Symlink("..data/gateway.yaml", filepath.Join(mount, "gateway.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	g.launch("serve", "--config", filepath.Join("mount", "gateway.yaml"))
+	g.waitReady()
+	for i, path := range []string{"/two", "/three"} {
+		g.client().get(path).want(t, 404, "a route that is not there yet")
+		put(fmt.Sprint("..", i+2), config+"  - { path: "+path+", allow: anyone }\n")
+		eventually(t, "the new route", func() bool { return g.client().get(path).StatusCode == 200 })
+	}
+	if e := g.audit("reload"); len(e) < 2 || e[0]["detail"] != "snapshot 2" {
+		t.Errorf("audited %v", e)
+	}
 }
 
 // metric is the value of a metric without labels.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -41,6 +42,7 @@ func newStreamer(t *testing.T) *streamer {
 		}
 		_, _ = io.Copy(w, newPattern(n))
 	})
+	mux.HandleFunc("/public/call", answerCall)
 	mux.HandleFunc("/public/full", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "no more than a gigabyte", http.StatusRequestEntityTooLarge)
 	})
@@ -51,6 +53,22 @@ func newStreamer(t *testing.T) *streamer {
 	a.server.Start()
 	t.Cleanup(func() { a.server.CloseClientConnections(); a.server.Close() })
 	return a
+}
+
+// answerCall answers each message of a call as it comes, in capitals, and says in
+// trailers how it went.
+func answerCall(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Trailer", "Grpc-Status")
+	w.WriteHeader(http.StatusOK)
+	for message := make([]byte, 1<<10); ; {
+		_ = http.NewResponseController(w).Flush()
+		n, err := r.Body.Read(message)
+		_, _ = w.Write(bytes.ToUpper(message[:n]))
+		if err != nil {
+			break
+		}
+	}
+	w.Header().Set("Grpc-Status", "0")
 }
 
 // sayEvents says one event after the other: the next only when the client has

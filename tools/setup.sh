@@ -12,6 +12,7 @@
 #   git, fcgiwrap             git's own server, and its clients
 #   systemd                   deploy/postern.service, and sockets handed on
 #   nginx, caddy, haproxy     front ends that ask about requests (forward-auth)
+#   wrk                       full load, while the configuration changes
 # Made for Debian 12. On another system it names what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -32,6 +33,7 @@ need nginx nginx-light
 need fcgiwrap fcgiwrap
 need caddy caddy
 need haproxy haproxy
+need wrk wrk
 need php php-cli
 need curl curl
 need vdirsyncer vdirsyncer
