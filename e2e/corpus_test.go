@@ -91,7 +91,7 @@ routes:
 `
 
 // maxHeaderBytes is more than the gateway reads of a request's head.
-const maxHeaderBytes = 64 << 10
+const maxHeaderBytes = 96 << 10
 
 // firingRange is where the corpus is run: a gateway with POLICY, what it protects,
 // and the words that stand for parts of it.

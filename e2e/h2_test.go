@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"crypto/tls"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,13 +18,23 @@ import (
 // HTTP/2, and answers alice's access token with it.
 func startTLS(t *testing.T) (*gateway, *recorder, string) {
 	t.Helper()
+	return startH2(t, true)
+}
+
+// startH2 is startTLS, or without TLS a gateway behind something that ends it.
+func startH2(t *testing.T, secure bool) (*gateway, *recorder, string) {
+	t.Helper()
 	up := newRecorder(t)
 	config := strings.NewReplacer("{UPSTREAM}", up.addr, "http://gw.test", "https://gw.test").Replace(corpusPolicy)
-	g := prepare(t, config+"tls: { cert_file: cert.pem, key_file: cert.key }\n")
+	scheme, more := "https", "tls: { cert_file: cert.pem, key_file: cert.key }\n"
+	if !secure {
+		scheme, more = "http", "h2c: true\n"
+	}
+	g := prepare(t, config+more)
 	g.writeCertificate("gw.test")
 	g.addUser("alice", "user")
 	g.start()
-	c := newClient(t, "https://gw.test")
+	c := newClient(t, scheme+"://gw.test")
 	transport := dialing(g.addr)
 	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // the certificate is this test's own
 	c.http.Transport = transport
@@ -44,12 +55,17 @@ func dialH2(t *testing.T, addr string) (*tls.Conn, *http2.Framer) {
 	if got := conn.ConnectionState().NegotiatedProtocol; got != "h2" {
 		t.Fatalf("%s speaks %q, want h2", addr, got)
 	}
+	return conn, beginH2(conn)
+}
+
+// beginH2 says it on a connection, where TLS agreed on it or it is known.
+func beginH2(conn net.Conn) *http2.Framer {
 	conn.SetDeadline(time.Now().Add(patience))
 	conn.Write([]byte(http2.ClientPreface))
 	framer := http2.NewFramer(conn, conn)
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	framer.WriteSettings()
-	return conn, framer
+	return framer
 }
 
 // headerBlock is the fields as HPACK writes them, without a state.
@@ -67,7 +83,23 @@ func headerBlock(fields []h2field) []byte {
 // status of the answer; 0: the stream or the connection was ended.
 func askH2(t *testing.T, g *gateway, fields, trailers []h2field) int {
 	t.Helper()
-	conn, framer := dialH2(t, g.addr)
+	return askH2Over(t, g, true, fields, trailers)
+}
+
+// askH2Over is askH2 with TLS or without.
+func askH2Over(t *testing.T, g *gateway, secure bool, fields, trailers []h2field) int {
+	t.Helper()
+	var conn net.Conn
+	var framer *http2.Framer
+	if secure {
+		conn, framer = dialH2(t, g.addr)
+	} else {
+		var err error
+		if conn, err = net.Dial("tcp", g.addr); err != nil {
+			t.Fatal(err)
+		}
+		framer = beginH2(conn)
+	}
 	defer conn.Close()
 	framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: headerBlock(fields), EndHeaders: true, EndStream: trailers == nil})
 	if trailers != nil {
@@ -92,7 +124,17 @@ func askH2(t *testing.T, g *gateway, fields, trailers []h2field) int {
 // TestHTTP2 are the cases of the corpus that HTTP/1.1 cannot write.
 func TestHTTP2(t *testing.T) {
 	t.Parallel()
-	g, up, token := startTLS(t)
+	for name, secure := range map[string]bool{"with TLS": true, "without TLS": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkHTTP2(t, secure)
+		})
+	}
+}
+
+func checkHTTP2(t *testing.T, secure bool) {
+	t.Helper()
+	g, up, token := startH2(t, secure)
 	request := func(method, path string, more ...h2field) []h2field {
 		return append([]h2field{{":method", method}, {":scheme", "https"}, {":authority", "gw.test"}, {":path", path}}, more...)
 	}
@@ -105,6 +147,16 @@ func TestHTTP2(t *testing.T) {
 		reached          bool
 	}{
 		{"a good request", request("GET", "/app/home", alice), nil, []int{200}, true},
+		{"nobody", request("GET", "/app/home"), nil, []int{401}, false},
+		{"a user, as an administrator", request("GET", "/admin/panel", alice), nil, []int{403}, false},
+		{"dot segments", request("GET", "/public/../admin/panel", alice), nil, []int{400}, false},
+		{"encoded dot segments", request("GET", "/public/%2e%2e/admin/panel", alice), nil, []int{400}, false},
+		{"an encoded slash", request("GET", "/public/..%2fadmin/panel", alice), nil, []int{400}, false},
+		{"a broken encoding", request("GET", "/public/%zz", alice), nil, []int{400, 0}, false},
+		{"CONNECT", []h2field{{":method", "CONNECT"}, {":authority", "gw.test"}}, nil, []int{0, 400, 404, 405}, false},
+		{"an extended CONNECT", []h2field{{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "https"}, {":authority", "gw.test"}, {":path", "/app/home"}}, nil, []int{0, 400, 404, 405}, false},
+		{"TRACE", request("TRACE", "/app/home", alice), nil, []int{400, 405}, false},
+		{"another host", append([]h2field{{":method", "GET"}, {":scheme", "https"}, {":authority", "evil.test"}, {":path", "/app/home"}}, alice), nil, []int{421}, false},
 		{"PC-108 no leading slash", request("GET", "admin/panel", alice), nil, refusal, false},
 		{"PC-108 an absolute path", request("GET", "http://gw.test/public/../admin/panel", alice), nil, refusal, false},
 		{"SM-060 transfer-encoding", request("GET", "/app/home", h2field{"transfer-encoding", "chunked"}), nil, refusal, false},
@@ -122,7 +174,7 @@ func TestHTTP2(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			up.take()
-			got := askH2(t, g, test.fields, test.trailers)
+			got := askH2Over(t, g, secure, test.fields, test.trailers)
 			seen := up.take()
 			if !slices.Contains(test.want, got) {
 				t.Errorf("status %d, want one of %v", got, test.want)

@@ -271,7 +271,8 @@ func TestATooLongAddressIsSaidToBeOne(t *testing.T) {
 		{"/public/" + strings.Repeat("a", 16<<10-7), 414},
 		{"/public/x?" + strings.Repeat("a", 20<<10), 414},
 		{"/admin/" + strings.Repeat("a", 30<<10), 414},
-		{"/public/" + strings.Repeat("a", 70<<10), 431}, // net/http's
+		{"/public/" + strings.Repeat("a", 70<<10), 431},
+		{"/public/" + strings.Repeat("a", 110<<10), 431}, // net/http's
 	} {
 		r := s.raw(fmt.Sprintf("GET %s HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n", test.target))
 		if r.StatusCode != test.status || test.status == 414 && r.code() != "bad_request" {

@@ -97,16 +97,19 @@ func (x *exchange) checkHeader() (problem.Problem, bool) {
 	if oldBody || len(x.r.TransferEncoding) > 0 && x.r.ProtoMajor < 2 {
 		x.answer.closes = true
 	}
-	lines := 0
-	for _, values := range h {
+	lines, size := 0, len(x.r.RequestURI)
+	for name, values := range h {
 		lines += len(values)
+		for _, v := range values {
+			size += len(name) + len(v) + len(": \r\n")
+		}
 	}
 	cookies := 0
 	for _, v := range h["Cookie"] {
 		cookies += 1 + strings.Count(v, ";")
 	}
-	if lines > maxHeaders || cookies > maxCookies {
-		p := badRequest("The request has too many headers or cookies.")
+	if lines > maxHeaders || cookies > maxCookies || size > maxHeaderBytes {
+		p := badRequest("The request has too many headers or cookies, or too long ones.")
 		p.Status = http.StatusRequestHeaderFieldsTooLarge
 		return p, false
 	}

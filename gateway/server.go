@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,7 +26,8 @@ import (
 const (
 	readHeaderTimeout = 10 * time.Second // against slow headers (Slowloris)
 	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 64 << 10
+	maxHeaderBytes    = 64 << 10 // what is longer is refused as every bad request is
+	readHeaderBytes   = 96 << 10 // and what is longer than this by net/http, in its own words
 	defaultClientIdle = time.Minute // Limits.ClientIdle
 	maxH2Streams      = 250
 )
@@ -38,6 +40,7 @@ type Server struct {
 	certFile, keyFile string
 	clientCAFile      string   // empty: clients are asked for no certificate
 	fetcher           *fetcher // of certificates by ACME; nil: none
+	log               *slog.Logger
 	http              *http.Server
 	streams           *streams // nil: none
 	listener          net.Listener
@@ -51,7 +54,7 @@ type Server struct {
 
 // NewServer makes the public server of a Gateway.
 func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
-	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, clientCAFile: c.TLS.ClientCAFile, http: newHTTPServer(g, log), streams: &g.streams,
+	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, clientCAFile: c.TLS.ClientCAFile, log: log, http: newHTTPServer(g, log), streams: &g.streams,
 		trusts: g.trusts, connections: c.Limits.Connections, open: &g.connections, expiry: &g.certificate}
 	s.http.ConnContext, s.http.ConnState = noteCrowd, noteIdle
 	s.http.HTTP2.WriteByteTimeout = orDefault(c.Limits.ClientIdle, defaultClientIdle) // of the connection; answer has those of its streams
@@ -122,7 +125,7 @@ func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 		DisableGeneralOptionsHandler: true, // OPTIONS * is a request like any other, and refused like one
 		ReadHeaderTimeout:            readHeaderTimeout,
 		IdleTimeout:                  idleTimeout,
-		MaxHeaderBytes:               maxHeaderBytes - 4<<10, // net/http adds 4 KiB of slack
+		MaxHeaderBytes:               readHeaderBytes - 4<<10, // net/http adds 4 KiB of slack
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: maxH2Streams},
 	}
@@ -186,7 +189,9 @@ func (s *Server) ReloadCertificate() error {
 	if err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}
-	s.certificate.Store(&cert)
+	if old := s.certificate.Swap(&cert); old != nil && !bytes.Equal(old.Certificate[0], cert.Certificate[0]) {
+		s.log.Info("another certificate is in use", "file", s.certFile, "until", cert.Leaf.NotAfter)
+	}
 	if s.expiry != nil {
 		s.expiry.Store(cert.Leaf.NotAfter.Unix())
 	}

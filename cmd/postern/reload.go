@@ -74,14 +74,11 @@ func (p *program) reload(ctx context.Context) {
 	p.reloadCertificate()
 }
 
-// reloadCertificate reads the certificate's files again, and tells whether what
-// they hold is in use.
-func (p *program) reloadCertificate() bool {
-	err := p.public.ReloadCertificate()
-	if err != nil {
+// reloadCertificate reads the certificate's files again.
+func (p *program) reloadCertificate() {
+	if err := p.public.ReloadCertificate(); err != nil {
 		p.log.Error("the new certificate cannot be used, the old one stays", "error", err.Error())
 	}
-	return err == nil
 }
 
 // watchCertificate takes up a certificate or key whose file was replaced: what
@@ -91,13 +88,7 @@ func (p *program) watchCertificate(ctx context.Context, path string) error {
 	if path == "" {
 		return nil
 	}
-	first := true // the content as it was at the start, or just after
-	return config.Watch(ctx, path, [sha256.Size]byte{}, func() {
-		if p.reloadCertificate() && !first {
-			p.log.Info("the certificate's files have changed, and are in use", "file", path)
-		}
-		first = false
-	})
+	return config.Watch(ctx, path, [sha256.Size]byte{}, p.reloadCertificate) // once more for what changed since the start
 }
 
 // rebuild makes the next snapshot from file. Everything that can be refused is
