@@ -44,6 +44,9 @@ func TestMain(m *testing.M) {
 	if addr := os.Getenv(herdAddress); addr != "" { // this process is an application, see herd_test.go
 		serveHerd(addr)
 	}
+	if addr := os.Getenv(soakAddress); addr != "" { // see soakapp_test.go
+		serveSoak(addr)
+	}
 	sideBySide()
 	status := m.Run()
 	os.RemoveAll(binary.dir)

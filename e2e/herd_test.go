@@ -41,11 +41,13 @@ type animal struct {
 	addr string
 	said []*output // one for each life
 	cmd  *exec.Cmd
+
+	variable string // of the environment, which says which application it is
 }
 
 func newAnimal(t testing.TB) *animal {
 	t.Helper()
-	a := &animal{t: t, addr: freeAddr(t)}
+	a := &animal{t: t, addr: freeAddr(t), variable: herdAddress}
 	a.start()
 	t.Cleanup(a.kill)
 	return a
@@ -57,7 +59,7 @@ func (a *animal) start() {
 	out := newOutput(a.t)
 	a.said = append(a.said, out)
 	a.cmd = exec.Command(os.Args[0])
-	a.cmd.Env, a.cmd.Stdout, a.cmd.Stderr = append(cleanEnv(), herdAddress+"="+a.addr), out.file, out.file
+	a.cmd.Env, a.cmd.Stdout, a.cmd.Stderr = append(cleanEnv(), a.variable+"="+a.addr), out.file, out.file
 	if err := a.cmd.Start(); err != nil {
 		a.t.Fatal(err)
 	}

@@ -13,6 +13,7 @@
 #   systemd                   deploy/postern.service, and sockets handed on
 #   nginx, caddy, haproxy     front ends that ask about requests (forward-auth)
 #   wrk                       full load, while the configuration changes
+#   slowhttptest              slow clients of four kinds, for the soak
 # Made for Debian 12. On another system it names what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -45,6 +46,7 @@ need systemd-analyze systemd # and systemd-socket-activate
 [ -e /var/lib/mediawiki/index.php ] || missing+=(mediawiki)
 ls /usr/lib/apache2/modules/libphp*.so >/dev/null 2>&1 || missing+=(libapache2-mod-php)
 php -r 'exit(extension_loaded("pdo_sqlite") ? 0 : 1);' 2>/dev/null || missing+=(php-sqlite3)
+need slowhttptest slowhttptest
 [ -e /usr/share/tomcat10/bin/bootstrap.jar ] || missing+=(tomcat10-common)
 [ -e /etc/tomcat10/Catalina/localhost/examples.xml ] || missing+=(tomcat10-examples)
 [ -e /usr/share/java/tomcat9-catalina.jar ] || missing+=(libtomcat9-java)
