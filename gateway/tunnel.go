@@ -86,14 +86,16 @@ func (t *tunnel) begin() {
 	})
 }
 
-// end has the gateway end the tunnel. It does not wait until it has ended.
+// end has the gateway end the tunnel. From now on nothing more is carried but
+// the rest of a frame, see tunnel. It does not wait until the tunnel has ended, and neither for
+// a side that takes nothing: others are waiting to be ended too.
 func (t *tunnel) end(why closing) {
 	if !t.why.CompareAndSwap(0, uint32(why)) {
 		return
 	}
 	t.tearAfter(farewell)
-	t.down.finish()
-	t.up.finish()
+	time.AfterFunc(0, t.down.finish)
+	time.AfterFunc(0, t.up.finish)
 }
 
 // tearAfter closes both connections after a while, unless they are by then.

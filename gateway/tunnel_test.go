@@ -246,3 +246,29 @@ func TestAClientThatComesTooLateIsClosed(t *testing.T) {
 		t.Error("the client is connected to nobody")
 	}
 }
+
+// Else one who opens many WebSockets and reads from none could hold up the
+// revocation of everybody else's sessions.
+func TestEndingOneThatTakesNothingHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c1, c2 := net.Pipe() // nobody reads at either end
+		u1, u2 := net.Pipe()
+		tn := newTunnel(u1, time.Minute)
+		user := tn.attach(c1)
+		tn.begin()
+		began := time.Now()
+		tn.end(closingSession)
+		if took := time.Since(began); took > 0 {
+			t.Errorf("whoever ends it waited %v", took)
+		}
+		if n, err := user.Write(frame(0x81, 5, false)); err != nil || n != 7 || tn.down.carried() != 0 {
+			t.Errorf("%d bytes, %v, were carried after the session", n, err)
+		}
+		time.Sleep(farewell)
+		synctest.Wait()
+		if _, err := c2.Write([]byte{0}); err == nil {
+			t.Error("the client is still connected")
+		}
+		_ = u2.Close()
+	})
+}

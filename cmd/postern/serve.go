@@ -23,7 +23,8 @@ func serveCommand(sys *system) *cobra.Command {
 one application: every path needs a login. Where there is a file, --upstream
 takes the place of its only upstream's address.
 
-SIGHUP reads the file again, SIGTERM and SIGINT let requests under way end.`,
+SIGHUP reads the file again. SIGTERM and SIGINT let requests under way end, as
+shutdown in the file says; a second one ends the gateway at once.`,
 		Args: noArgs,
 	}
 	cmd.Flags().StringVar(&upstream, "upstream", "", "URL of the one application to protect")
