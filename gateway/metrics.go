@@ -132,7 +132,7 @@ func (m *metrics) request(x *exchange, status int, elapsed time.Duration) {
 	found.count.Inc()
 	found.duration.Observe(elapsed.Seconds())
 	if x.upstreamTime > 0 {
-		m.upstream.WithLabelValues(x.rt.upstream.name).Observe(x.upstreamTime.Seconds())
+		x.rt.upstream.duration.Observe(x.upstreamTime.Seconds())
 	}
 }
 

@@ -30,7 +30,8 @@ type upstream struct {
 	balancer          balancer
 	budget            *budget // of retries
 	retries           prometheus.Counter
-	checkup           *checkup // nil: no health checks
+	duration          prometheus.Observer // until the head of its answer
+	checkup           *checkup            // nil: no health checks
 	proxy             *httputil.ReverseProxy
 	log               *slog.Logger
 	now               func() time.Time
@@ -51,7 +52,7 @@ func (g *Gateway) newUpstream(s *Snapshot, c *Upstream) (*upstream, error) {
 		name: c.Name, keepHost: c.Host != "rewrite",
 		passAuthorization: c.Authorization == "pass", forwardToken: c.ForwardToken, keepHeaders: c.KeepHeaders,
 		mint: newMint(c.Name, s.identity, g.auth.Assert), budget: newBudget(g.now()), checkup: newCheckup(c, s.publicURL.Host),
-		retries: g.metrics.retries.WithLabelValues(c.Name), log: g.log, now: g.now,
+		retries: g.metrics.retries.WithLabelValues(c.Name), duration: g.metrics.upstream.WithLabelValues(c.Name), log: g.log, now: g.now,
 	}
 	transports, err := newTransports(c)
 	if err != nil {

@@ -24,7 +24,7 @@ func (d *doctor) checkFiles(file *config.File) {
 	d.checkMode(file.Path, 0o022)
 	d.checkMode(store.KeyFile, 0o077)
 	for _, log := range []string{file.Log.File, file.Log.AuditFile} {
-		if log != "" {
+		if log != "" && !strings.HasPrefix(log, "/dev/") {
 			d.checkMode(log, 0o022)
 		}
 	}

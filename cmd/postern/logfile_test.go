@@ -265,3 +265,20 @@ func TestLinesElsewhereAreCountedByLog(t *testing.T) {
 		t.Errorf("%q, %q", out.String(), errs.String())
 	}
 }
+
+// TestTheStandardStreamsAreLogsToo: in a container nothing else may be written.
+func TestTheStandardStreamsAreLogsToo(t *testing.T) {
+	var out, errs transcript
+	l, err := openLogs(&system{stdout: &out, stderr: &errs}, gateway.Log{Format: "json", File: "/dev/stdout", AuditFile: "/dev/stderr"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.main.Info("of the main log")
+	l.audit.Info("of the audit log")
+	if !strings.Contains(out.String(), "of the main log") || !strings.Contains(errs.String(), "of the audit log") || strings.Contains(out.String(), "audit") {
+		t.Errorf("%q, %q", out.String(), errs.String())
+	}
+	if err := l.close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -28,19 +28,20 @@ type logs struct {
 // serve without the audit log that was asked for.
 func openLogs(sys *system, conf gateway.Log) (*logs, error) {
 	l := &logs{main: newLogger(sys.stdout, conf)}
-	if conf.File != "" {
+	fallback := sys.stdout
+	if w := sys.standard(conf.File); w != nil {
+		fallback, l.main = w, newLogger(w, conf)
+	} else if conf.File != "" {
 		file, err := openLogFile(conf.File, lookEvery, sys.stderr, newLogger(sys.stderr, conf))
 		if err != nil {
 			return nil, fmt.Errorf("log.file: %w", err)
 		}
-		l.mainFile, l.main = file, newLogger(file, conf)
+		fallback, l.mainFile, l.main = file, file, newLogger(file, conf)
 	}
 	l.audit = l.main
-	if conf.AuditFile != "" {
-		fallback := sys.stdout
-		if l.mainFile != nil {
-			fallback = l.mainFile
-		}
+	if w := sys.standard(conf.AuditFile); w != nil {
+		l.audit = newLogger(w, conf)
+	} else if conf.AuditFile != "" {
 		file, err := openLogFile(conf.AuditFile, 0, fallback, l.main)
 		if err != nil {
 			_ = l.close() // the other error is the one to tell
@@ -49,6 +50,18 @@ func openLogs(sys *system, conf gateway.Log) (*logs, error) {
 		l.auditFile, l.audit = file, newLogger(file, conf)
 	}
 	return l, nil
+}
+
+// standard is what /dev/stdout and /dev/stderr name: in a container they are
+// pipes, which no log file may be, and need no opening. Other paths are nil.
+func (sys *system) standard(path string) io.Writer {
+	switch path {
+	case "/dev/stdout":
+		return sys.stdout
+	case "/dev/stderr":
+		return sys.stderr
+	}
+	return nil
 }
 
 // reopen takes up files that were moved away.

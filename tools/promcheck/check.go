@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -82,13 +83,13 @@ func (c *checker) selector(e *parser.VectorSelector) set {
 	}
 	result := setOf("job", "instance")
 	for name := range have {
-		if name != labels.MetricName {
+		if name != model.MetricNameLabel {
 			result[name] = true
 		}
 	}
 	for _, m := range e.LabelMatchers {
 		switch {
-		case m.Name == labels.MetricName || m.Name == "job" || m.Name == "instance":
+		case m.Name == model.MetricNameLabel || m.Name == "job" || m.Name == "instance":
 		case have[m.Name] == nil:
 			c.complain("%s has no label %s", e.Name, m.Name)
 		case !anyMatches(m, have[m.Name]):
