@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -121,20 +122,26 @@ func (a *streamer) hear(t *testing.T, res *http.Response, from, to int) {
 	}
 }
 
-// pattern are bytes of which no part is like another, until a length.
-type pattern struct{ at, left int64 }
+// pattern are bytes until a length. What they begin with comes again after a
+// number of bytes that no buffer has: parts that are lost, doubled or exchanged
+// change the whole.
+type pattern struct {
+	period   []byte
+	at, left int64
+}
 
-func newPattern(n int64) *pattern { return &pattern{left: n} }
+func newPattern(n int64) *pattern {
+	p := &pattern{period: make([]byte, 1<<20+7), left: n}
+	rand.NewChaCha8([32]byte{}).Read(p.period)
+	return p
+}
 
-// Read makes the next ones.
+// Read copies the next ones.
 func (p *pattern) Read(b []byte) (int, error) {
 	if p.left == 0 {
 		return 0, io.EOF
 	}
-	n := int(min(p.left, int64(len(b))))
-	for i := range n {
-		b[i] = byte((p.at + int64(i)) * 2654435761 >> 13)
-	}
+	n := copy(b[:min(p.left, int64(len(b)))], p.period[p.at%int64(len(p.period)):])
 	p.at, p.left = p.at+int64(n), p.left-int64(n)
 	return n, nil
 }
