@@ -44,6 +44,7 @@ type fetcher struct {
 	changed chan struct{}      // holds one when there are other domains
 
 	current atomic.Pointer[fetching]
+	waiting atomic.Int64 // handshakes of domains that have no certificate yet
 
 	expiry *atomic.Int64 // of the certificate that expires first, in Unix seconds; nil: nobody wants to know
 
@@ -181,7 +182,7 @@ func asciiName(name string) string {
 	return ascii
 }
 
-// certificate is tls.Config.GetCertificate. Nothing at all for a name that is
+// certificate finds or fetches the one for a handshake. Nothing at all for a name that is
 // not ours has the client told that it is unknown here.
 func (f *fetcher) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	now, name := f.current.Load(), asciiName(hello.ServerName)
@@ -192,10 +193,41 @@ func (f *fetcher) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 	switch {
 	case err != nil && f.until.Err() == nil && f.first(name):
 		f.log.Error("there is no certificate for a domain, clients of it are turned away", "domain", name, "error", err.Error())
-	case err == nil && cert.Leaf != nil && !slices.Contains(hello.SupportedProtos, acme.ALPNProto):
+	case err == nil && cert.Leaf != nil && !isChallenge(hello):
 		f.note(now.domains, name, cert.Leaf.NotAfter)
 	}
 	return cert, err
+}
+
+// admitted is certificate for clients. As long as a domain has no certificate
+// they wait for the CA, which may take minutes in which nobody can tear their
+// connections off: so only some may. The CA itself is never one too many.
+func (f *fetcher) admitted(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if isChallenge(hello) || f.has(asciiName(hello.ServerName)) {
+		return f.certificate(hello)
+	}
+	defer f.waiting.Add(-1)
+	if f.waiting.Add(1) > maxWaiting {
+		return nil, errWaiting
+	}
+	return f.certificate(hello)
+}
+
+// maxWaiting is how many handshakes may wait for the CA.
+const maxWaiting = 64
+
+var errWaiting = errors.New("too many wait for a certificate already")
+
+// isChallenge tells whether it is the CA that connects (RFC 8737, 3).
+func isChallenge(hello *tls.ClientHelloInfo) bool {
+	return slices.Contains(hello.SupportedProtos, acme.ALPNProto)
+}
+
+// has tells whether there was a certificate for a domain.
+func (f *fetcher) has(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.ends[name].IsZero()
 }
 
 // note remembers when a domain's certificate expires, and tells of the first that
@@ -203,7 +235,7 @@ func (f *fetcher) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 func (f *fetcher) note(domains map[string]bool, name string, ends time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.expiry == nil || f.ends[name].Equal(ends) {
+	if f.ends[name].Equal(ends) {
 		return
 	}
 	f.ends[name] = ends
@@ -216,7 +248,9 @@ func (f *fetcher) note(domains map[string]bool, name string, ends time.Time) {
 			first = then
 		}
 	}
-	f.expiry.Store(first.Unix())
+	if f.expiry != nil {
+		f.expiry.Store(first.Unix())
+	}
 }
 
 // first tells whether a failure is to be logged: any stranger can repeat it.

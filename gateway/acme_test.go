@@ -185,11 +185,13 @@ func TestFetchingGoesOnWithEveryOtherListUntilTheEnd(t *testing.T) {
 	}
 }
 
-// TestTheEndDoesNotWaitForTheAuthority, which may have us wait for very long.
-func TestTheEndDoesNotWaitForTheAuthority(t *testing.T) {
-	reached, release := make(chan struct{}), make(chan struct{})
-	ca := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		close(reached)
+// newSilent is an authority that takes a request and never answers. It tells of
+// the first.
+func newSilent(t *testing.T) (ca *httptest.Server, file string, reached chan struct{}) {
+	t.Helper()
+	reached, release := make(chan struct{}, 100), make(chan struct{})
+	ca = httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		reached <- struct{}{}
 		select {
 		case <-release:
 		case <-r.Context().Done():
@@ -197,8 +199,62 @@ func TestTheEndDoesNotWaitForTheAuthority(t *testing.T) {
 	}))
 	t.Cleanup(ca.Close)
 	t.Cleanup(func() { close(release) })
-	file := filepath.Join(t.TempDir(), "ca.pem")
+	file = filepath.Join(t.TempDir(), "ca.pem")
 	must(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Certificate().Raw}), 0o600))
+	return ca, file, reached
+}
+
+// TestOnlySomeHandshakesWaitForTheAuthority: a stranger who opens connection
+// after connection while it thinks holds no more than those; domains that have
+// a certificate, and the CA that comes to look, are not held up by them.
+func TestOnlySomeHandshakesWaitForTheAuthority(t *testing.T) {
+	ca, file, _ := newSilent(t)
+	f, _ := fetcherOf(t, ACME{Domains: []string{"gw.test", "two.test"}, DirectoryURL: ca.URL, CAFile: file})
+	f.expiry = new(atomic.Int64)
+	dir := t.TempDir()
+	cert := writeCertificate(t, dir)
+	key, err := os.ReadFile(filepath.Join(dir, "key.pem"))
+	must(t, err)
+	must(t, f.shelf.Put(t.Context(), "gw.test", append(key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})...)))
+	served := func() {
+		t.Helper()
+		if got, err := f.admitted(hello("gw.test", "h2")); err != nil || got == nil || !got.Leaf.Equal(cert) {
+			t.Errorf("the domain that has one: %v, %v", got, err)
+		}
+	}
+	served()
+	if got := f.expiry.Load(); got != cert.NotAfter.Unix() {
+		t.Errorf("the first certificate expires at %d, want %d", got, cert.NotAfter.Unix())
+	}
+	ended := make(chan error, maxWaiting)
+	for range maxWaiting {
+		go func() {
+			_, err := f.admitted(hello("two.test"))
+			ended <- err
+		}()
+	}
+	eventually(t, "all wait", func() bool { return f.waiting.Load() == maxWaiting })
+	if _, err := f.admitted(hello("two.test")); !errors.Is(err, errWaiting) {
+		t.Errorf("one more: %v", err)
+	}
+	if _, err := f.admitted(hello("two.test", acme.ALPNProto)); err == nil || errors.Is(err, errWaiting) {
+		t.Errorf("the CA: %v", err)
+	}
+	served()
+	f.stop()
+	for range maxWaiting {
+		if err := <-ended; err == nil || errors.Is(err, errWaiting) {
+			t.Errorf("one that waited: %v", err)
+		}
+	}
+	if f.waiting.Load() != 0 {
+		t.Errorf("%d wait after the end", f.waiting.Load())
+	}
+}
+
+// TestTheEndDoesNotWaitForTheAuthority, which may have us wait for very long.
+func TestTheEndDoesNotWaitForTheAuthority(t *testing.T) {
+	ca, file, reached := newSilent(t)
 	f, log := fetcherOf(t, ACME{Domains: []string{"gw.test"}, DirectoryURL: ca.URL, CAFile: file})
 	ctx, end := context.WithCancel(t.Context())
 	ended := make(chan struct{})

@@ -24,7 +24,9 @@ func NewPlainServer(c Config, public *Server, log *slog.Logger) *Server {
 	if u, err := url.Parse(c.PublicURL); err == nil && u.Scheme == "https" && u.Port() != "" {
 		h.port = ":" + u.Port()
 	}
-	return &Server{address: c.TLS.ACME.HTTPListen, key: "tls.acme.http_listen", http: newHTTPServer(h, log)}
+	s := &Server{address: c.TLS.ACME.HTTPListen, key: "tls.acme.http_listen", http: newHTTPServer(h, log)}
+	s.http.ReadTimeout, s.http.WriteTimeout = readHeaderTimeout, readHeaderTimeout // nobody has a body to send here, or a long answer to read
+	return s
 }
 
 // toHTTPS is its handler.

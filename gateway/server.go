@@ -26,8 +26,8 @@ import (
 const (
 	readHeaderTimeout = 10 * time.Second // against slow headers (Slowloris)
 	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 64 << 10 // what is longer is refused as every bad request is
-	readHeaderBytes   = 96 << 10 // and what is longer than this by net/http, in its own words
+	maxHeaderBytes    = 64 << 10    // what is longer is refused as every bad request is
+	readHeaderBytes   = 96 << 10    // and what is longer than this by net/http, in its own words
 	defaultClientIdle = time.Minute // Limits.ClientIdle
 	maxH2Streams      = 250
 )
@@ -65,7 +65,7 @@ func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
 		s.http.TLSConfig = &tls.Config{
 			MinVersion:     tls.VersionTLS12,
 			NextProtos:     []string{"h2", "http/1.1", acme.ALPNProto}, // the last is the CA's, for its challenge (RFC 8737)
-			GetCertificate: s.fetcher.certificate,
+			GetCertificate: s.fetcher.admitted,
 		}
 	case s.certFile != "":
 		s.http.TLSConfig = &tls.Config{

@@ -5,6 +5,7 @@ import (
 	"net/mail"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"strings"
 
 	"golang.org/x/crypto/acme"
@@ -35,12 +36,30 @@ func (c *Config) validateTLS(f *faults) {
 func (c *Config) validateACME(f *faults) {
 	a := &c.TLS.ACME
 	if !a.Enabled() {
-		if a.Email != "" || a.CacheDir != "" || a.CAFile != "" || a.HTTPListen != "" || a.DirectoryURL != "" && a.DirectoryURL != acme.LetsEncryptURL {
+		if a.isSet() {
 			f.add("tls.acme.domains", "is empty: list the names that certificates are to be fetched for, or leave out tls.acme")
 		}
 		return
 	}
-	seen := map[string]bool{}
+	c.validateDomains(f)
+	if at, err := mail.ParseAddress(a.Email); a.Email != "" && (err != nil || at.Address != a.Email) {
+		f.add("tls.acme.email", "%q is no e-mail address", a.Email)
+	}
+	if u, err := url.Parse(a.DirectoryURL); err != nil || !isSite(u) || u.Scheme != "https" || u.User != nil {
+		f.add("tls.acme.directory_url", "is no https URL: write where the CA has its directory, or leave it out for %s", acme.LetsEncryptURL)
+	}
+	c.validateHTTPListen(f)
+}
+
+// isSet tells whether anything is said about fetching, beside for whom.
+func (a *ACME) isSet() bool {
+	bare := ACME{DirectoryURL: acme.LetsEncryptURL, Domains: a.Domains}
+	return !reflect.DeepEqual(*a, bare) && !reflect.DeepEqual(*a, ACME{Domains: a.Domains})
+}
+
+// validateDomains looks at the names, and whether browsers find one.
+func (c *Config) validateDomains(f *faults) {
+	a, seen := &c.TLS.ACME, map[string]bool{}
 	for i, d := range a.Domains {
 		path := fmt.Sprintf("tls.acme.domains[%d]", i)
 		validateDomain(f, path, d)
@@ -49,13 +68,6 @@ func (c *Config) validateACME(f *faults) {
 		}
 		seen[asciiName(d)] = true
 	}
-	if at, err := mail.ParseAddress(a.Email); a.Email != "" && (err != nil || at.Address != a.Email) {
-		f.add("tls.acme.email", "%q is no e-mail address", a.Email)
-	}
-	if u, err := url.Parse(a.DirectoryURL); err != nil || !isSite(u) || u.Scheme != "https" || u.User != nil {
-		f.add("tls.acme.directory_url", "is no https URL: write where the CA has its directory, or leave it out for %s", acme.LetsEncryptURL)
-	}
-	c.validateHTTPListen(f)
 	if u, err := url.Parse(c.PublicURL); err == nil && isSite(u) {
 		switch {
 		case u.Scheme != "https":

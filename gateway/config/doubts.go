@@ -18,6 +18,7 @@ func (d *decoder) checkRoutes(file *File) {
 	if len(file.Routes) == 0 && len(file.Upstreams)+len(file.TrustedProxies) > 0 {
 		d.fault("routes", "there is none: every request will be answered with 404", true)
 	}
+	d.checkDomains(file)
 	prefix := file.Auth.Web.Prefix
 	for i := range file.Routes {
 		route, path := &file.Routes[i], fmt.Sprintf("routes[%d]", i)
@@ -27,6 +28,15 @@ func (d *decoder) checkRoutes(file *File) {
 		d.checkCertificates(file, i)
 		if !answered(file, route.Host) && !d.blurred("hosts") && !d.blurred("public_url") {
 			d.fault(path+".host", "is never reached: "+route.Host+" is neither the host of public_url nor in hosts, and is answered with 421", true)
+		}
+	}
+}
+
+// checkDomains warns of certificates that are fetched for nobody.
+func (d *decoder) checkDomains(file *File) {
+	for i, domain := range file.TLS.ACME.Domains {
+		if !answered(file, domain) && !d.blurred("hosts") && !d.blurred("public_url") {
+			d.fault(fmt.Sprintf("tls.acme.domains[%d]", i), domain+" is neither the host of public_url nor in hosts, and is answered with 421", true)
 		}
 	}
 }

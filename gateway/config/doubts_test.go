@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -83,6 +84,26 @@ func TestRolesThatCannotBeReadHideNothingElse(t *testing.T) {
 	if len(lines) != 3 || !strings.HasPrefix(lines[0], "gateway.yaml:2:16: auth.roles: must be a list") ||
 		!strings.HasPrefix(lines[1], "gateway.yaml:4:5: ") || !strings.HasPrefix(lines[2], "gateway.yaml:5:5: ") || strings.Contains(got, "unknown role") {
 		t.Errorf("got %s", got)
+	}
+}
+
+func TestADomainThatIsNotAnsweredIsWarnedOf(t *testing.T) {
+	const rest = oneUpstream + "public_url: https://gw.test\nroutes: [{ path: /**, allow: authenticated }]\n"
+	for _, test := range []struct{ yaml, want string }{
+		{"tls: { acme: { domains: [gw.test, two.test] } }\n" + rest, ""}, // every host is answered
+		{"tls: { acme: { domains: [GW.test, two.test] } }\nhosts: [Two.test]\n" + rest, ""},
+		{"tls: { acme: { domains: [gw.test, two.test] } }\nhosts: [three.test]\n" + rest, "gateway.yaml:1:35: warning: tls.acme.domains[1]: two.test is neither the host of public_url nor in hosts"},
+		{"tls: { acme: { domains: [two.test] } }\n" + rest, "gateway.yaml:1:25: warning: tls.acme.domains: lacks the host of public_url, gw.test"},
+		{"tls: { acme: { domains: ['*.gw.test'] } }\n" + rest, "gateway.yaml:1:26: tls.acme.domains[0]: \"*.gw.test\": a wildcard cannot be fetched"},
+		{"tls: { acme: { email: root@gw.test } }\n" + rest, "gateway.yaml:1:14: tls.acme.domains: is empty"},
+		{"tls: { cert_file: c.pem, key_file: k.pem, acme: { domains: [gw.test] } }\n" + rest, "gateway.yaml:1:60: tls.acme.domains: has certificates fetched"},
+		{"tls: { cert_file: c.pem, key_file: k.pem }\nh2c: true\n" + rest, "gateway.yaml:2:6: h2c: is HTTP/2 without TLS"},
+		{"admin: { listen: '', pprof: true }\n" + rest, "gateway.yaml:1:29: admin.pprof: needs admin.listen"},
+	} {
+		got := checked(test.yaml)
+		if !slices.ContainsFunc(strings.Split(got, "\n"), func(line string) bool { return strings.HasPrefix(line, test.want) }) || (test.want == "") != (got == "") {
+			t.Errorf("%s\ngot  %s\nwant %s", test.yaml, got, test.want)
+		}
 	}
 }
 
