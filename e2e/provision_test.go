@@ -30,8 +30,7 @@ auth:
   profile: { fields: [{ name: phone, editable: true }] }
 routes:
   - { path: /state, allow: authenticated }
-provision:
-  - { upstream: app, path: /internal/accounts, secret_file: "{STORE}/secret", timeout: 500ms }
+provision: [{ upstream: app, path: /internal/accounts, secret_file: "{STORE}/secret", timeout: 500ms }]
 `
 )
 
@@ -202,9 +201,40 @@ func TestExpressKeepsItsOwnUserRowsInStep(t *testing.T) {
 	a.mood(map[string]int{})
 	mustRun(t, g.dir, "", "user", "provision", "ida") // at once, and not when its next try is due
 	eventually(t, "the last is told of", func() bool { return len(a.state().Heard) == len(s.Heard)+4 })
+
+	// Another secret: what the application refuses waits, and is tried by the
+	// reload that mends it.
+	g.setSecret("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+	mustRun(t, g.dir, "", "user", "set", "ida", "--name", "Ida")
+	eventually(t, "a refusal", func() bool { return len(g.entries("an account event was not delivered, and is tried again until it is")) > 1 })
+	g.setSecret(webhookSecret)
+	a.inStep(g)
+	if strings.Contains(g.stdout.String()+g.stderr.String(), "whsec_") || strings.Contains(g.stdout.String(), strings.TrimPrefix(webhookSecret, "whsec_")) {
+		t.Error("a secret is in the log")
+	}
+	// Taken out and brought back: nobody hears of what was between.
+	g.amend("\nprovision:", "\n#provision:\n#")
+	mustRun(t, g.dir, "", "user", "disable", "ivo")
+	if n := len(g.audit("provision_ended")); n == 0 {
+		t.Error("it is not audited that the application is told no more")
+	}
+	g.amend("\n#provision:\n#", "\nprovision:")
+	mustRun(t, g.dir, "", "user", "provision", "ivo")
+	a.inStep(g)
 	if g.stop() != 0 {
 		t.Error("the gateway did not end well")
 	}
+}
+
+// setSecret writes the secret that events are signed with, and reloads.
+func (g *gateway) setSecret(secret string) {
+	g.t.Helper()
+	_, after, _ := strings.Cut(g.read("gateway.yaml"), `secret_file: "`)
+	file, _, _ := strings.Cut(after, `"`)
+	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+	g.reload("reload")
 }
 
 // TestAKillBetweenChangeAndDeliveryLosesNoEvent changes accounts while the

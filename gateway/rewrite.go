@@ -50,7 +50,8 @@ func (x *exchange) upstreamPath() (string, bool) {
 }
 
 // ClientPath is what a client must ask of a route, whose own path is given, so
-// that the upstream is asked for target: the reverse of what strip_prefix and
+// that the upstream is asked for target, or for target with a slash at its end,
+// which many a router takes for the same: the reverse of what strip_prefix and
 // rewrite do. There may be no such path.
 func (o *RouteOptions) ClientPath(route, target string) (path string, ok bool) {
 	if o.StripPrefix == "" && o.Rewrite == "" {
