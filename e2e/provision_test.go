@@ -206,7 +206,9 @@ func TestExpressKeepsItsOwnUserRowsInStep(t *testing.T) {
 	// reload that mends it.
 	g.setSecret("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
 	mustRun(t, g.dir, "", "user", "set", "ida", "--name", "Ida")
-	eventually(t, "a refusal", func() bool { return len(g.entries("an account event was not delivered, and is tried again until it is")) > 1 })
+	eventually(t, "a refusal", func() bool {
+		return len(g.entries("an account event was not delivered, and is tried again until it is")) > 1
+	})
 	g.setSecret(webhookSecret)
 	a.inStep(g)
 	if strings.Contains(g.stdout.String()+g.stderr.String(), "whsec_") || strings.Contains(g.stdout.String(), strings.TrimPrefix(webhookSecret, "whsec_")) {
