@@ -57,8 +57,10 @@ fuzz:
 		done; \
 	done
 
-bench:
+# What functions cost, and what the whole does beside others (bench/README.md).
+bench: build
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
+	go run ./bench/memory -postern bin/postern
 
 # What takes long: run it before a release, not before a commit.
 soak: setup

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// startTimeout bounds the start of a program.
+const startTimeout = 30 * time.Second
+
+// program is something whose memory is measured.
+type program interface {
+	name() string
+	start() (*process, error) // which has answered one request
+}
+
+// process is one that runs.
+type process struct {
+	cmd   *exec.Cmd
+	addr  string
+	token string // to ask with; empty: none is needed
+}
+
+// stop ends the process.
+func (p *process) stop() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait() // which says that it was killed
+}
+
+// resident is the memory that the process has now.
+func (p *process) resident() (int64, error) { return p.status("VmRSS:") }
+
+// peak is the most that it has ever had.
+func (p *process) peak() (int64, error) { return p.status("VmHWM:") }
+
+// status reads a size out of what the kernel tells of the process.
+func (p *process) status(name string) (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	return statusSize(string(text), name)
+}
+
+// statusSize finds a line like "VmRSS:   1234 kB".
+func statusSize(text, name string) (int64, error) {
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			return n << 10, err
+		}
+	}
+	return 0, fmt.Errorf("the kernel does not say %s", name)
+}
+
+// run starts a command and waits until it has answered a request.
+func run(cmd *exec.Cmd, addr, token string) (*process, error) {
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p := &process{cmd: cmd, addr: addr, token: token}
+	var err error
+	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if err = p.ready(); err == nil {
+			return p, nil
+		}
+	}
+	p.stop()
+	return nil, fmt.Errorf("%s is not ready: %w", cmd.Path, err)
+}
+
+// ready asks for a page. The connection is not kept.
+func (p *process) ready() error {
+	r, err := http.NewRequest(http.MethodGet, "http://"+p.addr+"/page", nil)
+	if err != nil {
+		return err
+	}
+	r.Close = true
+	if p.token != "" {
+		r.Header.Set("Authorization", "Bearer "+p.token)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return errors.New(res.Status)
+	}
+	_, err = io.Copy(io.Discard, res.Body)
+	return err
+}
+
+// gateway is Postern, with a store that has its administrator already: the
+// first start hashes a password, which takes more memory than anything later.
+type gateway struct {
+	binary, dir, addr, token string
+}
+
+func (g *gateway) name() string { return "Postern" }
+
+// administrator's password, of a gateway that lives for minutes on loopback.
+const password = "measured-on-loopback"
+
+// newGateway writes the configuration, starts Postern once and logs in.
+func newGateway(binary, dir, app string) (*gateway, error) {
+	binary, err := filepath.Abs(binary)
+	if err != nil {
+		return nil, err
+	}
+	addr, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	admin, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	conf := fmt.Sprintf("listen: %s\npublic_url: http://%s\nadmin: { listen: %q }\nlog: { format: json }\nupstreams:\n  - { name: app, urls: [http://%s] }\n"+
+		"auth: { access_token: { ttl: 12h } }\nroutes:\n  - { path: /page, allow: anyone }\n  - { path: /**, allow: authenticated }\n", addr, addr, admin, app)
+	g := &gateway{binary: binary, dir: dir, addr: addr}
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "gateway.yaml"), []byte(conf), 0o600)); err != nil {
+		return nil, err
+	}
+	first, err := g.start()
+	if err != nil {
+		return nil, err
+	}
+	defer first.stop()
+	g.token, err = logIn("http://" + addr)
+	return g, err
+}
+
+// start starts Postern anew on the same store.
+func (g *gateway) start() (*process, error) {
+	log, err := os.Create(filepath.Join(g.dir, "access.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // the child has its own
+	cmd := exec.Command(g.binary, "serve")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = g.dir, log, os.Stderr
+	cmd.Env = append(os.Environ(), "POSTERN_ADMIN_PASSWORD="+password)
+	return run(cmd, g.addr, g.token)
+}
+
+// logIn answers an access token of the administrator.
+func logIn(base string) (string, error) {
+	body, _ := json.Marshal(map[string]string{"username": "admin", "password": password}) // never fails
+	res, err := http.Post(base+"/auth/login", "application/json", bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	var got struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&got); err != nil || got.AccessToken == "" {
+		return "", fmt.Errorf("log in: %s, %w", res.Status, err)
+	}
+	return got.AccessToken, nil
+}
+
+// freeAddress is one of loopback that nobody listens on, below the ports that
+// the kernel gives to clients: thousands of them are about to ask for one.
+func freeAddress() (string, error) {
+	for range 100 {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(20000+rand.IntN(10000))))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return l.Addr().String(), l.Close()
+	}
+	return "", errors.New("no port is free")
+}
