@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/posternhq/postern/auth"
 )
@@ -17,5 +18,7 @@ func logAudit(ctx context.Context, log *slog.Logger, e auth.Event) {
 	if e.Detail != "" {
 		attrs = append(attrs, slog.String("detail", e.Detail))
 	}
-	log.LogAttrs(ctx, slog.LevelInfo, "audit", attrs...)
+	record := slog.NewRecord(time.Now(), slog.LevelInfo, "audit", 0)
+	record.AddAttrs(attrs...)
+	_ = log.Handler().Handle(ctx, record) // past the level, as the gateway's own
 }

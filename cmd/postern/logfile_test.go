@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/gateway"
 )
 
@@ -280,5 +281,18 @@ func TestTheStandardStreamsAreLogsToo(t *testing.T) {
 	}
 	if err := l.close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAnAuditLineIsWrittenWhateverTheLevel, also before the gateway stands.
+func TestAnAuditLineIsWrittenWhateverTheLevel(t *testing.T) {
+	var out transcript
+	l, err := openLogs(&system{stdout: &out, stderr: &out}, gateway.Log{Level: "error", Format: "json"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logAudit(t.Context(), l.audit, auth.Event{Name: auth.EventKeyCreated, Detail: "sign:ES256 k1"})
+	if !strings.Contains(out.String(), `"event":"key_created"`) {
+		t.Errorf("%q", out.String())
 	}
 }
