@@ -121,3 +121,77 @@ func checkLimits(t *testing.T, tr *http.Transport, scheme string, http2 bool) {
 		}
 	}
 }
+
+// TestOneConnectionTooManyIsToldSo over HTTP/1.1 and HTTP/2: with when to come
+// back, and there is room again when another has gone.
+func TestOneConnectionTooManyIsToldSo(t *testing.T) {
+	t.Parallel()
+	app := startLegacy(t, nil)
+	for name, over := range map[string]func(addr string) *http.Transport{"HTTP/1.1": dialing, "HTTP/2": cleartext} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := prepare(t, strings.NewReplacer("http://127.0.0.1:1", app.URL, "authenticated", "anyone").Replace(goodConfig)+"limits: { connections: 2 }\nh2c: true\n").start()
+			join := func() (*client, *http.Transport) { // each a connection of its own, which it keeps
+				tr := over(g.addr)
+				tr.IdleConnTimeout = 0
+				t.Cleanup(tr.CloseIdleConnections)
+				c := newClient(t, "http://"+g.addr)
+				c.http.Transport = tr
+				return c, tr
+			}
+			first, leaves := join()
+			second, _ := join()
+			for _, c := range []*client{first, second} {
+				c.get("/x").want(t, 200, "one of two")
+			}
+			third, _ := join()
+			if r := third.get("/x").want(t, 503, "one too many"); r.code() != "unavailable" || r.Header.Get("Retry-After") == "" || r.Header.Get("X-Request-Id") == "" {
+				t.Errorf("one too many: %v %s", r.Header, r.body)
+			}
+			second.get("/x").want(t, 200, "those that were there")
+			leaves.CloseIdleConnections()
+			eventually(t, "room for another", func() bool {
+				c, tr := join()
+				defer tr.CloseIdleConnections()
+				r, err := c.try("GET", "/x", "")
+				return err == nil && r.StatusCode == 200
+			})
+		})
+	}
+}
+
+// TestARateLimitSaysWhenToComeBack, to each account and each address by itself.
+func TestARateLimitSaysWhenToComeBack(t *testing.T) {
+	t.Parallel()
+	app := startLegacy(t, nil)
+	g := prepare(t, strings.NewReplacer("http://127.0.0.1:1", app.URL, "  - { path: /**, allow: authenticated }\n", `
+  - { path: /open, allow: anyone, rate_limit: { per: client, requests: 3, window: 10h } }
+  - { path: /mine, allow: authenticated, rate_limit: { per: user, requests: 2, window: 10h } }
+`).Replace(goodConfig))
+	g.addUser("alice", "user")
+	g.addUser("bob", "user")
+	g.start()
+	spend := func(who string, c *client, path string, times int, header ...string) {
+		t.Helper()
+		for range times {
+			r := c.get(path, header...).want(t, 200, who)
+			if r.Header.Get("RateLimit") == "" || r.Header.Get("RateLimit-Policy") == "" {
+				t.Errorf("%s is not told what is left: %v", who, r.Header)
+			}
+		}
+		r := c.get(path, header...).want(t, 429, who+", once more")
+		if r.code() != "rate_limited" || r.Header.Get("Retry-After") == "" || !strings.Contains(r.Header.Get("RateLimit"), "r=0") {
+			t.Errorf("%s is not told when to come back: %v %s", who, r.Header, r.body)
+		}
+	}
+	before, after := g.from("127.0.0.8"), g.from("127.0.0.9")
+	spend("an address", before, "/open", 3)
+	spend("another address", after, "/open", 3)
+	alice, bob := bearer(g.client().login("alice").AccessToken), bearer(g.client().login("bob").AccessToken)
+	before.get("/mine", alice).want(t, 200, "alice")
+	spend("alice, from elsewhere", after, "/mine", 1, alice)
+	spend("bob", after, "/mine", 2, bob)
+	if n := len(app.arrived("/")); n != 3+3+2+2 {
+		t.Errorf("the application was asked %d times", n)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -57,7 +58,7 @@ func (l *caLine) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, body, err := l.carry(r.WithContext(ctx))
 	switch {
 	case err != nil && l.until.Err() == nil:
-		l.log.Warn("the certificate authority does not answer", "url", r.URL.Redacted(), "error", err.Error())
+		l.log.Warn("the certificate authority does not answer", "url", bareURL(r.URL), "error", err.Error())
 		return nil, err
 	case err != nil:
 		return nil, err
@@ -80,6 +81,9 @@ func (l *caLine) carry(r *http.Request) (*http.Response, []byte, error) {
 	}
 	return resp, body, err
 }
+
+// bareURL is where a request goes, without what only its receiver is to know.
+func bareURL(u *url.URL) string { return u.Scheme + "://" + u.Host + u.EscapedPath() }
 
 // caAnswer is what the log wants to know of an answer: a problem document (RFC
 // 8555, 6.7), or an authorization (7.1.4) whose challenge failed.
@@ -104,7 +108,7 @@ func (l *caLine) tell(r *http.Request, status int, body []byte) {
 		said = caAnswer{} // a certificate, or nothing that explains itself
 	}
 	if status >= http.StatusBadRequest && said.Type != badNonce {
-		l.log.Warn("the certificate authority refused a request", "url", r.URL.Redacted(), "status", status, "type", said.Type, "detail", said.Detail)
+		l.log.Warn("the certificate authority refused a request", "url", bareURL(r.URL), "status", status, "type", said.Type, "detail", said.Detail)
 	}
 	for _, c := range said.Challenges {
 		if c.Error != nil {

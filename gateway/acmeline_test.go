@@ -38,7 +38,7 @@ func TestTheLogSaysWhatTheAuthoritySaid(t *testing.T) {
 			defer ca.Close()
 			log := &logBuffer{}
 			client := &http.Client{Transport: newCALine(t.Context(), nil, slog.New(slog.NewJSONHandler(log, nil)))}
-			resp, err := client.Get(ca.URL + "/order/1")
+			resp, err := client.Get(strings.Replace(ca.URL, "//", "//user:hunter2@", 1) + "/order/1?token=hunter2")
 			must(t, err)
 			defer resp.Body.Close()
 			if body, err := io.ReadAll(resp.Body); err != nil || string(body) != test.body {
@@ -51,6 +51,9 @@ func TestTheLogSaysWhatTheAuthoritySaid(t *testing.T) {
 				return
 			}
 			e := log.entries(t, test.msg, 1)[0]
+			if strings.Contains(log.String(), "hunter2") || test.msg == refused && e["url"] != ca.URL+"/order/1" {
+				t.Errorf("logged %s", log)
+			}
 			for key, v := range test.wants {
 				if e[key] != v {
 					t.Errorf("%s is %v, want %v", key, e[key], v)
