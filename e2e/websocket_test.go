@@ -153,7 +153,7 @@ func TestAStopSaysGoodbyeToWebSockets(t *testing.T) {
 		t.Errorf("exit status %d\n%s", status, g.stderr)
 	}
 	for _, e := range g.entries("request") {
-		if path, _ := e["path"].(string); strings.HasSuffix(path, "/echo") && (e["status"] != 101.0 || e["bytes_in"] == 0.0 || e["bytes_out"] == 0.0) {
+		if path, _ := e["path"].(string); strings.HasSuffix(path, "/echo") && (e["status"] != 101.0 || e["reason"] != "stopping" || e["bytes_in"] == 0.0 || e["bytes_out"] == 0.0) {
 			t.Errorf("logged %v", e)
 		}
 	}

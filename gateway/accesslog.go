@@ -41,11 +41,19 @@ func (g *Gateway) account(x *exchange) {
 	}
 }
 
-// noteTorn says of an answer that was torn off, or of a WebSocket, whose doing
-// that was: the client takes nothing more, or has gone, or it is the upstream's.
-// A client that leaves an event stream has only ended it.
+// noteTorn says of an answer that was torn off, or of a stream, whose doing that
+// was: the gateway's, the client's, who takes nothing more or has gone, or the
+// upstream's. A client that leaves an event stream has only ended it.
 func (x *exchange) noteTorn(torn bool) {
+	why := closing(0)
+	if x.stream != nil {
+		why = closing(x.stream.why.Load())
+	}
 	switch {
+	case why == closingSession:
+		x.reason = reasonEnded
+	case why == closingDown:
+		x.reason = reasonStopping
 	case x.answer.stalled:
 		x.reason = reasonStalled
 		if x.answer.tunnel == nil {

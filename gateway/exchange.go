@@ -34,6 +34,8 @@ const (
 	reasonRefresh    = "silent_refresh"
 	reasonClientGone = "client_gone"
 	reasonStalled    = "client_stalled"
+	reasonStopping   = "stopping"      // these two: of a stream that the gateway has ended
+	reasonEnded      = "session_ended" // because of its session
 	reasonPanic      = "internal_error"
 	reasonCrowd      = "connection_limit"
 )

@@ -40,9 +40,10 @@ const (
 type stream struct {
 	session, account string
 	version          int64
-	lasting          bool // has no end of its own: stopping does not wait for it
-	end              func(closing)
-	ask              *time.Timer // when the session is asked next; guarded by the streams' mutex
+	lasting          bool          // has no end of its own: stopping does not wait for it
+	end              func(closing) // see finish
+	why              atomic.Uint32 // a closing: the gateway has ended it; zero: it has not
+	ask              *time.Timer   // when the session is asked next; guarded by the streams' mutex
 }
 
 // streams are those under way. The zero value is ready.
@@ -126,6 +127,12 @@ func (b *endableBody) end(why closing) {
 	_ = b.Close()
 }
 
+// finish ends the stream. It may be called from any goroutine.
+func (s *stream) finish(why closing) {
+	s.why.CompareAndSwap(0, uint32(why))
+	s.end(why)
+}
+
 // askSession asks, at a time, whether a stream's session is over.
 func (g *Gateway) askSession(s *stream, at time.Time) {
 	g.streams.later(s, at.Sub(g.now()), func() { g.endWithSession(s) })
@@ -140,7 +147,7 @@ func (g *Gateway) endWithSession(s *stream) {
 	now := g.now()
 	switch end, err := g.auth.SessionEnd(ctx, s.session); {
 	case errors.Is(err, auth.ErrNotFound):
-		s.end(closingSession)
+		s.finish(closingSession)
 	case err != nil:
 		g.askSession(s, now.Add(askAway))
 	default:
@@ -219,7 +226,7 @@ func (t *streams) end(why closing, which func(*stream) bool) {
 	}
 	t.mu.Unlock()
 	for _, s := range ending {
-		s.end(why)
+		s.finish(why)
 	}
 }
 

@@ -124,6 +124,15 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 			ends(t, "the event stream", sse, sser)
 			ends(t, "the WebSocket on an open route", public, publicr)
 			stays(t, "the other user's", theirs, theirsr)
+			eventually(t, "three log lines of streams that ended with their session", func() bool {
+				ended := 0
+				for _, e := range s.log.entries(t, "request", 0) {
+					if e["reason"] == "session_ended" && e["decision"] == "allow" && e["failure"] == nil {
+						ended++
+					}
+				}
+				return ended == 3
+			})
 		})
 	}
 }
