@@ -15,7 +15,7 @@ export GOTOOLCHAIN := local
 # A checkout that belongs to another user has no version that git would tell.
 export GOFLAGS     := -mod=readonly -buildvcs=false
 
-.PHONY: build test setup lint unit fuzz soak bench budget clean
+.PHONY: build test setup lint unit fuzz soak bench microbench budget clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/postern ./cmd/postern
@@ -57,15 +57,22 @@ fuzz:
 		done; \
 	done
 
-# What functions cost, and what the whole does beside others (bench/README.md).
+# What a request costs, beside HAProxy, nginx, Apache and Caddy: installs them,
+# takes a quarter of an hour, and writes bench/README.md.
 bench: build
+	tools/setup.sh bench
+	go build -o bin/ ./bench/...
+	go test -c -o bin/sqlstore.test ./auth/sqlstore
+	taskset -c 1 bin/compare -bin bin -out bench
+
+# What single functions cost.
+microbench:
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
-	go run ./bench/memory -postern bin/postern
 
 # What takes long: run it before a release, not before a commit.
 soak: setup
 	$(MAKE) fuzz FUZZTIME=$(SOAKTIME)
-	$(MAKE) bench
+	$(MAKE) microbench
 	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -run 'TestTheThrottleDoes|TestRefreshKeeps' ./auth -rapid.checks 1000
 	POSTERN_TEST_REQUIRE=all POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -v -run '^(TestSoak|TestSlowClients)' ./e2e/
 	POSTERN_TEST_REQUIRE=all POSTERN_TEST_SOAK=$(SOAKTIME) go test -race -timeout 60m -count 3 -skip '^(TestSoak|TestSlowClients)' ./e2e/

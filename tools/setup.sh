@@ -12,8 +12,10 @@
 #   git, fcgiwrap             git's own server, and its clients
 #   systemd                   deploy/postern.service, and sockets handed on
 #   nginx, caddy, haproxy     front ends that ask about requests (forward-auth)
-#   wrk                       full load, while the configuration changes
+#   wrk                       full load, while the configuration changes; and in bench
 #   slowhttptest              slow clients of four kinds, for the soak
+# With the argument bench also what make bench compares with:
+#   apache2 with mod_auth_openidc, nginx with njs
 # Made for Debian 12. On another system it names what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -57,6 +59,11 @@ need slowhttptest slowhttptest
 # Not the package radicale, which would start it as a service.
 /usr/bin/python3 -c 'import radicale' >/dev/null 2>&1 || missing+=(python3 python3-radicale)
 /usr/bin/python3 -c 'import passlib, bcrypt, argon2' >/dev/null 2>&1 || missing+=(python3-passlib python3-bcrypt python3-argon2)
+if [ "${1:-}" = bench ]; then
+	need apache2 apache2-bin
+	[ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || missing+=(libapache2-mod-auth-openidc)
+	[ -e /usr/lib/nginx/modules/ngx_http_js_module.so ] || missing+=(libnginx-mod-http-js)
+fi
 
 if ! command -v go >/dev/null 2>&1; then
 	echo "setup: there is no go command. Install the Go release that go.mod names or a later one." >&2
