@@ -16,6 +16,7 @@
 #   slowhttptest              slow clients of four kinds, for the soak
 # With the argument bench also what make bench compares with:
 #   apache2 with mod_auth_openidc, nginx with njs
+#   varnish, apache           front ends through which requests are smuggled
 # Made for Debian 12. On another system it names what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -37,6 +38,8 @@ need fcgiwrap fcgiwrap
 need caddy caddy
 need haproxy haproxy
 need wrk wrk
+need varnishd varnish
+need apache2 apache2-bin
 need php php-cli
 need curl curl
 need vdirsyncer vdirsyncer
