@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// witnesses are the test functions of the whole project with their source, by
-// the folder and the name: auth/web.FuzzRd.
+// witnesses are the test functions of the whole project, by the folder and the
+// name (auth/web.FuzzRd), with the text of their file.
 func witnesses(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -29,15 +29,13 @@ func witnesses(t *testing.T) map[string]string {
 	return found
 }
 
-// addWitnesses adds those of one file. The comment above a function counts as
-// its source: a case may be named there.
+// addWitnesses adds those of one file.
 func addWitnesses(found map[string]string, root, path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	set := token.NewFileSet()
-	file, err := parser.ParseFile(set, path, text, parser.ParseComments)
+	file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.SkipObjectResolution)
 	if err != nil {
 		return err
 	}
@@ -47,20 +45,15 @@ func addWitnesses(found map[string]string, root, path string) error {
 	}
 	for _, decl := range file.Decls {
 		fn, ok := decl.(*ast.FuncDecl)
-		if !ok || fn.Recv != nil || !strings.HasPrefix(fn.Name.Name, "Test") && !strings.HasPrefix(fn.Name.Name, "Fuzz") {
-			continue
+		if ok && fn.Recv == nil && (strings.HasPrefix(fn.Name.Name, "Test") || strings.HasPrefix(fn.Name.Name, "Fuzz")) {
+			found[filepath.ToSlash(dir)+"."+fn.Name.Name] = string(text)
 		}
-		from := fn.Pos()
-		if fn.Doc != nil {
-			from = fn.Doc.Pos()
-		}
-		found[filepath.ToSlash(dir)+"."+fn.Name.Name] = string(text[set.Position(from).Offset:set.Position(fn.End()).Offset])
 	}
 	return nil
 }
 
 // played says of each case of the corpus that is steps which tests walk them.
-// A word after the name must stand in the test: there the case is one of a
+// A word after the name must stand in its file: there the case is one of a
 // table. Where a case asks for what Postern does not have, its reason stands in
 // the place of a test, after a dash.
 func played() map[string][]string {

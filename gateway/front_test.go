@@ -32,15 +32,15 @@ func TestTheServersLimitsAreThoseOfTheRule(t *testing.T) {
 		if s.IdleTimeout <= 0 || s.IdleTimeout > 5*time.Minute {
 			t.Errorf("%s: IdleTimeout is %s", name, s.IdleTimeout)
 		}
-		if s.MaxHeaderBytes < 32<<10 || s.MaxHeaderBytes > 64<<10 {
+		if s.MaxHeaderBytes < 32<<10 || s.MaxHeaderBytes > 96<<10 { // read; what is let through is less
 			t.Errorf("%s: MaxHeaderBytes is %d", name, s.MaxHeaderBytes)
 		}
 		if s.HTTP2 == nil || s.HTTP2.MaxConcurrentStreams < 1 || s.HTTP2.MaxConcurrentStreams > 250 {
 			t.Errorf("%s: HTTP2 is %+v", name, s.HTTP2)
 		}
 	}
-	if maxHeaders > 100 || maxCookies > 50 {
-		t.Errorf("%d header fields and %d cookies are let through", maxHeaders, maxCookies)
+	if maxHeaders > 100 || maxCookies > 50 || maxHeaderBytes > 64<<10 {
+		t.Errorf("%d header fields, %d cookies, %d bytes are let through", maxHeaders, maxCookies, maxHeaderBytes)
 	}
 }
 
@@ -229,25 +229,6 @@ func FuzzTheClientIsNeverMadeUp(f *testing.F) {
 			if x := read("10.0.0.1:5", given+appended); x.client.String() != "203.0.113.7" {
 				t.Fatalf("%q to the left of the client made it %s", given, x.client)
 			}
-		}
-	})
-}
-
-// FuzzTraceIsWellFormed: whatever is said, what goes on is a traceparent, and
-// says the same only when it was one.
-func FuzzTraceIsWellFormed(f *testing.F) {
-	for _, seed := range []string{"", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", "ff-", "00-\r\n"} {
-		f.Add(seed)
-	}
-	form := regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-	f.Fuzz(func(t *testing.T, given string) {
-		good := form.MatchString(given) && given[3:35] != strings.Repeat("0", 32) && given[36:52] != strings.Repeat("0", 16)
-		tr := continueTrace([]string{given})
-		if !form.MatchString(tr.parent) || tr.known != good || good != (tr.id == given[min(3, len(given)):min(35, len(given))]) {
-			t.Fatalf("%q became %+v", given, tr)
-		}
-		if continueTrace([]string{given, given}).known {
-			t.Fatalf("two of %q are believed", given)
 		}
 	})
 }
