@@ -174,7 +174,7 @@ func TestDomainsChangeWithAReload(t *testing.T) {
 func TestCertificatesAreRenewedBeforeTheyEnd(t *testing.T) {
 	t.Parallel()
 	g := prepare(t, "")
-	ca := startAuthority(t, g.addr, freeAddr(t), 9)
+	ca := startAuthority(t, g.addr, freeAddr(t), 18)
 	g.configure(fetching(ca, "127.0.0.1:1", "gw.test", ""))
 	g.start()
 	first := g.awaitCertificate("gw.test", ca.roots)

@@ -50,7 +50,7 @@ type fetcher struct {
 
 	mu   sync.Mutex           // guards the following
 	told map[string]time.Time // when a domain's failure was logged last
-	ends map[string]time.Time // when the certificate that was last seen of a domain expires
+	ends map[string]time.Time // when the certificate of a domain expires
 }
 
 // fetching is the work for one list of domains. Another list gets another one:
@@ -90,7 +90,7 @@ func (f *fetcher) open() error {
 	if err != nil {
 		return err
 	}
-	f.shelf = &shelf{below: below, prefix: shelfPrefix(f.conf.DirectoryURL), log: f.log}
+	f.shelf = &shelf{below: below, prefix: shelfPrefix(f.conf.DirectoryURL), log: f.log, note: f.note}
 	f.serve(f.conf.Domains)
 	return nil
 }
@@ -190,11 +190,8 @@ func (f *fetcher) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 		return nil, nil
 	}
 	cert, err := now.manager.GetCertificate(hello)
-	switch {
-	case err != nil && f.until.Err() == nil && f.first(name):
+	if err != nil && f.until.Err() == nil && f.first(name) {
 		f.log.Error("there is no certificate for a domain, clients of it are turned away", "domain", name, "error", err.Error())
-	case err == nil && cert.Leaf != nil && !isChallenge(hello):
-		f.note(now.domains, name, cert.Leaf.NotAfter)
 	}
 	return cert, err
 }
@@ -223,19 +220,20 @@ func isChallenge(hello *tls.ClientHelloInfo) bool {
 	return slices.Contains(hello.SupportedProtos, acme.ALPNProto)
 }
 
-// has tells whether there was a certificate for a domain.
+// has tells whether there is a certificate for a domain, found or fetched.
 func (f *fetcher) has(name string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return !f.ends[name].IsZero()
+	return time.Now().Before(f.ends[name])
 }
 
-// note remembers when a domain's certificate expires, and tells of the first that
-// will.
-func (f *fetcher) note(domains map[string]bool, name string, ends time.Time) {
+// note remembers when a domain's certificate expires, as it is found or put on
+// the shelf, and tells of the first that will.
+func (f *fetcher) note(name string, ends time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.ends[name].Equal(ends) {
+	domains := f.current.Load().domains
+	if !domains[name] { // no longer ours
 		return
 	}
 	f.ends[name] = ends

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
@@ -223,9 +224,6 @@ func TestOnlySomeHandshakesWaitForTheAuthority(t *testing.T) {
 		}
 	}
 	served()
-	if got := f.expiry.Load(); got != cert.NotAfter.Unix() {
-		t.Errorf("the first certificate expires at %d, want %d", got, cert.NotAfter.Unix())
-	}
 	ended := make(chan error, maxWaiting)
 	for range maxWaiting {
 		go func() {
@@ -249,6 +247,34 @@ func TestOnlySomeHandshakesWaitForTheAuthority(t *testing.T) {
 	}
 	if f.waiting.Load() != 0 {
 		t.Errorf("%d wait after the end", f.waiting.Load())
+	}
+}
+
+// TestTheMetricTellsOfTheCertificateThatExpiresFirst, as it is found, fetched or
+// renewed, without a client who asks; of a domain that is no longer ours, nothing.
+func TestTheMetricTellsOfTheCertificateThatExpiresFirst(t *testing.T) {
+	f, _ := fetcherOf(t, ACME{Domains: []string{"gw.test", "two.test"}, DirectoryURL: "https://192.0.2.1/dir"})
+	f.expiry = new(atomic.Int64)
+	start := time.Now()
+	in := func(hours int) time.Time { return start.Add(time.Duration(hours) * time.Hour) }
+	for _, step := range []struct {
+		name  string
+		ends  time.Time
+		first int // of the hours
+		has   bool
+	}{
+		{"gw.test", in(5), 5, true}, {"two.test", in(3), 3, true}, {"two.test", in(9), 5, true}, {"gw.test", in(20), 9, true}, {"foreign.test", in(1), 9, false}, {"gw.test", in(-1), -1, false},
+	} {
+		f.note(step.name, step.ends)
+		if got := f.expiry.Load(); got != in(step.first).Unix() || f.has(step.name) != step.has {
+			t.Errorf("after %s until %s: %d, want %d; has %v", step.name, step.ends, got, in(step.first).Unix(), f.has(step.name))
+		}
+	}
+	f.serve([]string{"two.test"})
+	f.note("two.test", in(30))
+	f.note("gw.test", in(1))
+	if got := f.expiry.Load(); got != in(30).Unix() || f.has("gw.test") {
+		t.Errorf("of a domain that was taken away: %d", got)
 	}
 }
 

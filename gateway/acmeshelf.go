@@ -35,6 +35,7 @@ type shelf struct {
 	below  autocert.Cache
 	prefix string // of all names, see shelfPrefix
 	log    *slog.Logger
+	note   func(domain string, until time.Time) // hears of each certificate; nil: nobody
 }
 
 // shelfTimeout bounds one use of the store or of a file.
@@ -52,15 +53,29 @@ func (s *shelf) Get(ctx context.Context, name string) ([]byte, error) {
 		s.log.Error("a fetched certificate cannot be read", "name", name, "error", err.Error())
 		return nil, errShelf
 	}
+	s.see(name, value)
 	return value, err
 }
+
+// see tells of a certificate that was found or put, and until when it is good.
+func (s *shelf) see(name string, value []byte) (until time.Time, ok bool) {
+	until, ok = certifiedUntil(name, value)
+	if ok && s.note != nil {
+		s.note(domainOf(name), until)
+	}
+	return until, ok
+}
+
+// domainOf is whose certificate is kept under a name: a domain may have two, one
+// for old clients.
+func domainOf(name string) string { return strings.TrimSuffix(name, "+rsa") }
 
 // Put implements autocert.Cache.
 func (s *shelf) Put(ctx context.Context, name string, value []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, shelfTimeout)
 	defer cancel()
-	if until, ok := certifiedUntil(name, value); ok {
-		s.log.Info("a certificate was fetched", "domain", strings.TrimSuffix(name, "+rsa"), "until", until)
+	if until, ok := s.see(name, value); ok {
+		s.log.Info("a certificate was fetched", "domain", domainOf(name), "until", until)
 	}
 	if err := s.below.Put(ctx, s.prefix+name, value); err != nil {
 		s.log.Error("a fetched certificate cannot be kept: it will be fetched again at the next start", "name", name, "error", err.Error())
@@ -83,7 +98,7 @@ func (s *shelf) Delete(ctx context.Context, name string) error {
 // certifiedUntil is when the certificate that is kept under a name ends, or false
 // for an account's key or an answer to a challenge.
 func certifiedUntil(name string, value []byte) (time.Time, bool) {
-	if strings.Contains(strings.TrimSuffix(name, "+rsa"), "+") {
+	if strings.Contains(domainOf(name), "+") {
 		return time.Time{}, false
 	}
 	_, chain := pem.Decode(value) // the key
