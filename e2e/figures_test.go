@@ -74,6 +74,9 @@ func (s *soak) settle(start figures) figures {
 	eventually(s.t, "the reload", func() bool { return s.log.count("reload") > before })
 	now := s.figures()
 	for deadline := time.Now().Add(patience); start.goroutines > 0 && (now.goroutines > start.goroutines || now.files > start.files); now = s.figures() {
+		for _, c := range s.clients { // a stream that was just given up keeps its connection in use for a moment
+			c.CloseIdleConnections()
+		}
 		if time.Now().After(deadline) {
 			_ = s.cmd.Process.Signal(syscall.SIGQUIT) // all stacks, on standard error
 			<-s.exited
@@ -97,7 +100,7 @@ func stacks(dump string) string {
 		}
 		var place strings.Builder
 		for frame := range strings.Lines(frames) { // without arguments and addresses
-			if i := strings.LastIndex(frame, " +0x"); i > 0 {
+			if i := max(strings.LastIndex(frame, " +0x"), strings.LastIndexByte(frame, '(')); i > 0 {
 				place.WriteString(frame[:i] + "\n")
 			}
 		}

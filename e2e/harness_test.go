@@ -155,9 +155,10 @@ type ran struct {
 // input.
 func run(t testing.TB, dir, stdin string, args ...string) ran {
 	t.Helper()
+	path := postern(t) // which may have to be built first: that takes its time
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, postern(t), args...)
+	cmd := exec.CommandContext(ctx, path, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, cleanEnv(), strings.NewReader(stdin), &stdout, &stderr
 	err := cmd.Run()

@@ -37,16 +37,17 @@ routes:
 // soak is a gateway at full load, and all that goes wrong around it.
 type soak struct {
 	*gateway
-	base   string // of its URLs
-	secure bool
-	large  int // bytes of a large body
-	slow   int // connections of each attack
-	mortal []*animal
-	grants []*grant
-	admins *http.Client
-	ids    atomic.Int64
-	work   []*counted
-	log    *logTail
+	base    string // of its URLs
+	secure  bool
+	large   int // bytes of a large body
+	slow    int // connections of each attack
+	mortal  []*animal
+	grants  []*grant
+	admins  *http.Client
+	clients []*http.Client
+	ids     atomic.Int64
+	work    []*counted
+	log     *logTail
 
 	mu     sync.Mutex // guards the following
 	failed []failure
@@ -222,6 +223,7 @@ func (s *soak) admit(ctx context.Context, good *sync.WaitGroup) {
 		work := &counted{kind: kind.name}
 		s.work = append(s.work, work)
 		shared := s.newGuest(kind.name, nil, kind.h2) // one connection, or so
+		s.clients = append(s.clients, shared.http)
 		for i := range kind.n {
 			c := *shared
 			c.grant = s.grants[i%len(s.grants)]
