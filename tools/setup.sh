@@ -12,11 +12,11 @@
 #   git, fcgiwrap             git's own server, and its clients
 #   systemd                   deploy/postern.service, and sockets handed on
 #   nginx, caddy, haproxy     front ends that ask about requests (forward-auth)
+#   varnish, apache           front ends through which requests are smuggled
 #   wrk                       full load, while the configuration changes; and in bench
 #   slowhttptest              slow clients of four kinds, for the soak
 # With the argument bench also what make bench compares with:
 #   apache2 with mod_auth_openidc, nginx with njs
-#   varnish, apache           front ends through which requests are smuggled
 # Made for Debian 12. On another system it names what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
