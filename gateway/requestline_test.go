@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -139,4 +140,31 @@ func FuzzMarkBroken(f *testing.F) {
 			t.Fatalf("%q is marked twice: %q, %q", b, got, again)
 		}
 	})
+}
+
+// TestAWebSocketOpensWhereHTTP2MayComeAsWell: what was read ahead to see how a
+// connection begins arrives, in however many pieces it came.
+func TestAWebSocketOpensWhereHTTP2MayComeAsWell(t *testing.T) {
+	s := newStack(t, func(c *setup) { c.gateway.H2C, c.answer = true, lasting(nil) })
+	request := strings.Replace(handshake, "%s", "/app/ws", 1) + bearer(s.token("alice")) + "\r\n\r\n"
+	for _, size := range []int{len(request), 20, 14, 3} {
+		conn := s.dial()
+		for rest := request; rest != ""; {
+			n := min(size, len(rest))
+			write(t, conn, rest[:n])
+			rest = rest[n:]
+		}
+		br := newReader(conn)
+		res, err := http.ReadResponse(br, nil)
+		must(t, err)
+		if res.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("in pieces of %d: %s", size, res.Status)
+		}
+		write(t, conn, "GET /public/%zz HTTP/1.1\r\n") // a message that looks like what it is not
+		got := make([]byte, len("GET /public/%zz HTTP/1.1\r\n"))
+		if _, err := io.ReadFull(br, got); err != nil || string(got) != "GET /public/%zz HTTP/1.1\r\n" {
+			t.Errorf("in pieces of %d: %q came back, %v", size, got, err)
+		}
+		conn.Close()
+	}
 }
