@@ -125,15 +125,21 @@ func TestTheApplicationDecidesWhetherABodyIsSent(t *testing.T) {
 	front := func(up string) *gateway {
 		return prepare(t, strings.NewReplacer("{UPSTREAM}", up, "http://gw.test", "{URL}", "hosts: [gw.test]", "").Replace(corpusPolicy)).start()
 	}
-	for _, status := range []string{"413 Content Too Large", "417 Expectation Failed", "401 Unauthorized"} {
-		g := front(answering(t, "HTTP/1.1 "+status+"\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"))
-		_, in := ask(g)
-		if line, err := in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 "+status[:4]) {
-			t.Errorf("%s: the client got %q, %v", status, line, err)
+	for _, status := range []string{"413 Content Too Large", "417 Expectation Failed", "401 Unauthorized", "413 Kept Open", "401 Kept Open"} {
+		end := "Connection: close\r\n"
+		if strings.HasSuffix(status, "Open") { // and the client is not told to send it for the connection's sake
+			end = ""
 		}
-		eventually(t, "the log line", func() bool { return len(g.entries("request")) == 1 })
-		if e := g.entries("request")[0]; e["bytes_in"] != 0.0 || e["reason"] != "" && e["decision"] != "allow" {
-			t.Errorf("%s: logged %v", status, e)
+		g := front(answering(t, "HTTP/1.1 "+status+"\r\nContent-Length: 2\r\n"+end+"\r\nno"))
+		for i := range 10 {
+			_, in := ask(g)
+			if line, err := in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 "+status[:4]) {
+				t.Errorf("%s: the client got %q, %v", status, line, err)
+			}
+			eventually(t, "the log line", func() bool { return len(g.entries("request")) == i+1 })
+			if e := g.entries("request")[i]; e["bytes_in"] != 0.0 || e["decision"] != "allow" || e["failure"] != nil {
+				t.Errorf("%s: logged %v", status, e)
+			}
 		}
 	}
 	g := front(strings.TrimPrefix(newStreamer(t).server.URL, "http://"))

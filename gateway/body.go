@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"strings"
 	"sync"
@@ -35,6 +37,7 @@ type requestBody struct {
 	idle  time.Duration // Limits.ClientIdle
 	limit int64         // zero: none
 	calls bool          // a stream of messages, which come when there is something to say
+	asks  bool          // the client sends nothing before it is told to (100-continue)
 
 	mu     sync.Mutex // guards the following
 	conn   *http.ResponseController
@@ -44,10 +47,16 @@ type requestBody struct {
 	waited time.Duration // for the client; an upstream that takes its time is not the client's fault
 	ended  bool
 	err    error // why reading ended, when not at the end of the body
+
+	asked    time.Time     // when the upstream was asked whether it wants the body; zero: it was not
+	wanted   bool          // it said so
+	answered bool          // it has answered the request
+	parting  chan struct{} // closed when the exchange has ended; nil: nobody waits for that
 }
 
 // Read reads on, within the limits.
 func (b *requestBody) Read(p []byte) (int, error) {
+	b.awaitConsent()
 	began := time.Now()
 	if !b.await(began) {
 		return 0, http.ErrBodyReadAfterClose
@@ -103,6 +112,61 @@ func (b *requestBody) release() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.over = true
+	if b.parting != nil {
+		close(b.parting)
+		b.parting = nil
+	}
+}
+
+// heed tells the body what the upstream says to whether it wants it.
+func (b *requestBody) heed(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Wait100Continue: func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.asked = time.Now()
+		},
+		Got100Continue: func() { // may come before the other
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.wanted = true
+		},
+	})
+}
+
+// noteAnswer notes that the upstream has answered.
+func (b *requestBody) noteAnswer() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.answered = true
+}
+
+// awaitConsent waits where the transport reads a body that the upstream does not
+// want: it has answered, and said nothing of the connection's end. Then
+// http.Transport sends the body, so that it can use the connection again; but to
+// read it is to tell the client to send it. Waiting until the exchange has ended
+// costs no more than that connection.
+func (b *requestBody) awaitConsent() {
+	b.mu.Lock()
+	left := continueTimeout - time.Since(b.asked)
+	if !b.asks || b.over || b.wanted || b.asked.IsZero() || left <= 0 {
+		b.mu.Unlock()
+		return
+	}
+	parting := make(chan struct{})
+	b.parting = parting // one goroutine reads at a time
+	b.mu.Unlock()
+	select {
+	case <-parting:
+		return
+	case <-time.After(left):
+	}
+	b.mu.Lock()
+	answered := b.answered
+	b.mu.Unlock()
+	if answered {
+		<-parting
+	}
 }
 
 // Close closes the body.

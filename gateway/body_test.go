@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -261,5 +263,48 @@ func TestABodyThatNobodyWantsIsTakenForAWhile(t *testing.T) {
 	whole := &requestBody{conn: b.conn, body: io.NopCloser(strings.NewReader("x")), grace: time.Minute, idle: time.Minute}
 	if _, err := io.ReadAll(whole); err != nil || whole.isUnwanted() {
 		t.Errorf("a whole body is unwanted, %v", err)
+	}
+}
+
+// http.Transport reads the body also when the upstream has answered without
+// wanting it, to go on using the connection: that must not have the client send
+// it. What an upstream wants, or says nothing about for a while, is read.
+func TestABodyThatTheUpstreamDoesNotWantIsNotAskedFor(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		before func(*requestBody, *httptrace.ClientTrace)
+		wants  bool
+	}{
+		{"it was not asked", func(*requestBody, *httptrace.ClientTrace) {}, true},
+		{"it wants it", func(_ *requestBody, says *httptrace.ClientTrace) { says.Wait100Continue(); says.Got100Continue() }, true},
+		{"it says nothing", func(_ *requestBody, says *httptrace.ClientTrace) {
+			says.Wait100Continue()
+			time.Sleep(continueTimeout)
+		}, true},
+		{"the client did not ask", func(b *requestBody, says *httptrace.ClientTrace) { b.asks = false; says.Wait100Continue() }, true},
+		{"it has answered", func(b *requestBody, says *httptrace.ClientTrace) { says.Wait100Continue(); b.noteAnswer() }, false},
+		{"it said so very fast", func(_ *requestBody, says *httptrace.ClientTrace) { says.Got100Continue(); says.Wait100Continue() }, true},
+		{"it said so too early for anybody to notice", func(_ *requestBody, says *httptrace.ClientTrace) { says.Wait100Continue() }, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &requestBody{conn: http.NewResponseController(httptest.NewRecorder()), body: io.NopCloser(strings.NewReader("body")), grace: time.Minute, idle: time.Minute, asks: true}
+				test.before(b, httptrace.ContextClientTrace(b.heed(t.Context())))
+				read := make(chan string, 1)
+				go func() {
+					text, _ := io.ReadAll(b)
+					read <- string(text)
+				}()
+				time.Sleep(2 * continueTimeout)
+				synctest.Wait()
+				if got := !b.isFresh(); got != test.wants {
+					t.Errorf("read: %v", got)
+				}
+				b.release()
+				if text := <-read; (text == "body") != test.wants {
+					t.Errorf("read %q", text)
+				}
+			})
+		})
 	}
 }

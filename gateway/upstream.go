@@ -105,6 +105,9 @@ func (g *Gateway) forward(x *exchange) {
 		return
 	}
 	ctx := context.WithValue(x.r.Context(), exchangeKey{}, x)
+	if x.body.asks = x.expects(); x.body.asks {
+		ctx = x.body.heed(ctx)
+	}
 	if o.Timeout > 0 && !x.websocket {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.Timeout)
@@ -191,7 +194,7 @@ func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
 	}
 	u.forwarding(x, h)
 	sendOnce(x.r.Method, h)
-	if !x.expects() {
+	if !x.body.asks {
 		delete(h, "Expect")
 	}
 	out.Trailer = nil // ReverseProxy would announce the client's trailers, identity headers among them
@@ -261,6 +264,7 @@ func (u *upstream) forwarding(x *exchange, h http.Header) {
 func (g *Gateway) receive(res *http.Response) error {
 	x := exchangeOf(res.Request.Context())
 	x.upstreamTime = g.now().Sub(x.upstreamStart)
+	x.body.noteAnswer()
 	if res.StatusCode < 200 && res.StatusCode != http.StatusSwitchingProtocols {
 		return errOddStatus // which net/http would not write
 	}
