@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -99,16 +100,19 @@ func send(of *process, conn net.Conn, line string, length int64, body io.Reader)
 	if _, err := io.WriteString(conn, head+"\r\n"); err != nil {
 		return nil, err
 	}
+	var broken error
 	if body != nil {
-		if _, err := io.Copy(conn, body); err != nil {
-			return nil, err
-		}
+		_, broken = io.Copy(conn, body) // who is refused half way is told why all the same
 	}
 	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", line, res.Status)
+	switch {
+	case err != nil:
+		return nil, errors.Join(broken, err)
+	case res.StatusCode != http.StatusOK || broken != nil:
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10)) // what there is of it
+		return nil, fmt.Errorf("%s: %s %s", line, res.Status, text)
 	}
-	return res, err
+	return res, nil
 }
 
 // download has all transfers under way at one time, and answers the most memory

@@ -115,7 +115,9 @@ func (g *gateway) name() string { return "Postern" }
 // administrator's password, of a gateway that lives for minutes on loopback.
 const password = "measured-on-loopback"
 
-// newGateway writes the configuration, starts Postern once and logs in.
+// newGateway writes the configuration, starts Postern once and logs in. The only
+// thing that is not as it is by default is its patience: two seconds to connect
+// are little where all cores are busy with hundreds of transfers.
 func newGateway(binary, dir, app string) (*gateway, error) {
 	binary, err := filepath.Abs(binary)
 	if err != nil {
@@ -129,7 +131,7 @@ func newGateway(binary, dir, app string) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf := fmt.Sprintf("listen: %s\npublic_url: http://%s\nadmin: { listen: %q }\nlog: { format: json }\nupstreams:\n  - { name: app, urls: [http://%s] }\n"+
+	conf := fmt.Sprintf("listen: %s\npublic_url: http://%s\nadmin: { listen: %q }\nlog: { format: json }\nupstreams:\n  - { name: app, urls: [http://%s], timeouts: { dial: 1m } }\n"+
 		"auth: { access_token: { ttl: 12h } }\nroutes:\n  - { path: /page, allow: anyone }\n  - { path: /**, allow: authenticated }\n", addr, addr, admin, app)
 	g := &gateway{binary: binary, dir: dir, addr: addr}
 	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "gateway.yaml"), []byte(conf), 0o600)); err != nil {
