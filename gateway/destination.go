@@ -15,6 +15,11 @@ import (
 // line would have it, and for PUT, which is what happens there; and the same
 // application must answer, for it is that one which does it.
 //
+// The field is sent as it came, so its path must be the one that was decided on.
+// Below a route with strip_prefix that depends on the application: one that
+// heeds X-Forwarded-Prefix takes the prefix off, another takes the path for one
+// of its own. It has to be allowed either way.
+//
 // It answers the request when it does not allow.
 func (x *exchange) allowsDestination(caller policy.Caller) bool {
 	values := x.r.Header["Destination"]
@@ -26,6 +31,23 @@ func (x *exchange) allowsDestination(caller policy.Caller) bool {
 		x.refuse(badRequest("The Destination is not one address on this site."))
 		return false
 	}
+	if prefix := x.stripPrefix(); prefix != "" && !x.mayWrite(caller, prefix+raw) {
+		return false
+	}
+	return x.mayWrite(caller, raw)
+}
+
+// stripPrefix is what the route of the request cuts; empty: nothing.
+func (x *exchange) stripPrefix() string {
+	if x.rt == nil {
+		return ""
+	}
+	return x.rt.options.StripPrefix
+}
+
+// mayWrite decides about a Destination as if its path had been asked for. It
+// answers the request when it does not allow.
+func (x *exchange) mayWrite(caller policy.Caller, raw string) bool {
 	path, err := policy.ParsePath(raw)
 	if err != nil {
 		x.refuse(problem.Of(problem.BadPath))
@@ -34,7 +56,7 @@ func (x *exchange) allowsDestination(caller policy.Caller) bool {
 	for _, method := range [...]string{x.r.Method, http.MethodPut} {
 		match := x.snap.table.Match(method, x.host, path)
 		d := match.Decide(caller)
-		if d.Effect == policy.Allow && x.sameUpstream(match.Route()) {
+		if d.Effect == policy.Allow && x.leadsAlike(match.Route()) {
 			continue
 		}
 		x.rule = d.Rule
@@ -69,7 +91,14 @@ func (x *exchange) ownAddress(values []string) (path string, ok bool) {
 	return path, validHost(authority) && canonicalHost(authority, strings.ToLower(scheme)) == x.host
 }
 
-// sameUpstream tells whether a route leads where the request goes.
-func (x *exchange) sameUpstream(route int) bool {
-	return x.rt != nil && route >= 0 && route < len(x.snap.routes) && x.snap.routes[route].upstream == x.rt.upstream
+// leadsAlike tells whether a route leads to the application that the request goes
+// to, and as the path that is asked for but for the same prefix. Where a rewrite
+// leads elsewhere the application would not write to what was decided on.
+func (x *exchange) leadsAlike(route int) bool {
+	if x.rt == nil || route < 0 || route >= len(x.snap.routes) {
+		return false
+	}
+	to, from := &x.snap.routes[route], x.rt
+	return to.upstream == from.upstream && to.options.StripPrefix == from.options.StripPrefix &&
+		to.options.Rewrite == "" && from.options.Rewrite == ""
 }

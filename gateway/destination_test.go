@@ -86,6 +86,50 @@ func TestNobodyMovesWhatTheyMayNotWrite(t *testing.T) {
 	}
 }
 
+// TestADestinationIsDecidedOnAsTheApplicationReadsIt: it is sent as it came, also
+// where the path of the request is cut or rewritten. Both the application that
+// heeds X-Forwarded-Prefix and the one that does not must find a place that was
+// allowed.
+func TestADestinationIsDecidedOnAsTheApplicationReadsIt(t *testing.T) {
+	s := newStack(t, withFiles, func(c *setup) {
+		user, admin := []policy.Rule{{Role: "user"}}, []policy.Rule{{Role: "admin"}}
+		cut, written := RouteOptions{StripPrefix: "/dav"}, RouteOptions{Rewrite: "/elsewhere"}
+		c.policy.Routes = nil
+		for _, r := range []struct {
+			path    string
+			allow   []policy.Rule
+			options RouteOptions
+		}{
+			{"/dav/**", user, cut}, {"/dav/staff/**", admin, cut}, {"/dav/dav/closed/**", admin, cut},
+			{"/staff/**", user, written}, {"/moved/**", user, written}, {"/plain/**", user, RouteOptions{}},
+		} {
+			c.policy.Routes = append(c.policy.Routes, policy.Route{Path: r.path, Upstream: "app", Allow: r.allow})
+			c.options = append(c.options, r.options)
+		}
+	})
+	alice := bearer(s.token("alice"))
+	for _, test := range []struct {
+		from, to string
+		allowed  bool
+	}{
+		{"/dav/a", "/dav/b", true},
+		{"/plain/a", "/plain/b", true},
+		{"/dav/a", "/staff/b", false}, // which is /dav/staff/b to clients
+		{"/plain/a", "/staff/b", false},
+		{"/dav/a", "/dav/staff/b", false},
+		{"/dav/a", "/dav/closed/b", false},
+		{"/dav/a", "/plain/b", false},
+		{"/plain/a", "/dav/b", false},
+		{"/moved/a", "/moved/b", false},
+		{"/moved/a", "/plain/b", false},
+	} {
+		r := s.send("MOVE", test.from, "", alice, "Destination: http://gw.test"+test.to)
+		if asked := r.seen != nil; asked != test.allowed || !test.allowed && r.code() != problem.Forbidden {
+			t.Errorf("from %s to %s: %d, the application was asked: %v", test.from, test.to, r.StatusCode, asked)
+		}
+	}
+}
+
 // TestADestinationOfOtherMethodsIsTheApplications: it means nothing to WebDAV.
 func TestADestinationOfOtherMethodsIsTheApplications(t *testing.T) {
 	s := newStack(t, withFiles)
