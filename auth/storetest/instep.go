@@ -49,7 +49,7 @@ func checkInStep(t testing.TB, s, _ auth.Store) {
 		story := []string{}
 		for i := range stepsOfStory {
 			name := fmt.Sprintf("s%d-%d", seed, rng.IntN(3))
-			story = append(story, step(t, s, l, name, rng.IntN(10), i))
+			story = append(story, l.step(t, s, name, rng.IntN(10), i))
 		}
 		must(t, "hasten", s.HastenNews(context.Background(), "app"))
 		for {
@@ -81,7 +81,7 @@ func checkInStep(t testing.TB, s, _ auth.Store) {
 
 // step does one thing to an account, where it is there, or to what is due. It
 // answers what it was.
-func step(t testing.TB, s auth.Store, l *listener, name string, which, i int) string {
+func (l *listener) step(t testing.TB, s auth.Store, name string, which, i int) string {
 	t.Helper()
 	ctx, id := context.Background(), "id-"+name
 	_, err := s.Account(ctx, id)
