@@ -114,12 +114,16 @@ var rotations = regexp.MustCompile(`([0-9.]+) rotations/s`)
 // compareRefreshes has refreshes over HTTP against rotations in the store alone,
 // in turn.
 func compareRefreshes(f *field) (t table, err error) {
-	t = table{Title: "Refreshes", Head: []string{"", "cores", "a second", "of the store alone"}, Text: "64 sessions that are refreshed again and again, each durable " +
+	t = table{Title: "Refreshes", Head: []string{"", "cores", "GOMAXPROCS", "a second", "of the store alone"}, Text: "64 sessions that are refreshed again and again, each durable " +
 		"(SQLite, synchronous=FULL) before it is answered; the store alone is its own benchmark, BenchmarkRotate with 64 workers. " +
 		"With two cores the clients have the second one as well."}
-	for _, cores := range []string{measured, both} {
+	for _, on := range []struct {
+		cores string
+		procs int
+	}{{measured, 1}, {measured, 2}, {both, 2}} {
 		g := byDefault()
-		g.cores, g.name = cores, g.name+" "+cores
+		g.cores, g.procs = on.cores, on.procs
+		g.name = fmt.Sprintf("Postern on %s with %d", on.cores, on.procs) // a store of its own
 		all, err := f.run(g)
 		if err != nil {
 			return t, err
@@ -129,7 +133,7 @@ func compareRefreshes(f *field) (t table, err error) {
 		}
 		var raw, rates []float64
 		for range f.rounds {
-			alone, err := f.rotate(cores)
+			alone, err := f.rotate(on.cores, on.procs)
 			if err != nil {
 				return t, err
 			}
@@ -140,22 +144,28 @@ func compareRefreshes(f *field) (t table, err error) {
 			}
 			raw, rates = append(raw, alone), append(rates, float64(len(tokens))/time.Since(began).Seconds())
 		}
-		n := strconv.Itoa(len(strings.Split(cores, ",")))
-		t.add("the store alone", n, fmt.Sprintf("%.0f", median(raw)), "1.00")
-		t.add("Postern, log and metrics", n, fmt.Sprintf("%.0f", median(rates)), spread(ratios(rates, raw)))
+		n, procs := strconv.Itoa(len(strings.Split(on.cores, ","))), strconv.Itoa(on.procs)
+		t.add("the store alone", n, procs, fmt.Sprintf("%.0f", median(raw)), "1.00")
+		t.add(byDefault().name, n, procs, fmt.Sprintf("%.0f", median(rates)), spread(ratios(rates, raw)))
+		f.end(1)
 	}
 	return t, nil
 }
 
 // rotate is how many rotations a second the store does alone.
-func (f *field) rotate(cores string) (float64, error) {
+func (f *field) rotate(cores string, procs int) (float64, error) {
 	cmd := exec.Command("taskset", "-c", cores, f.program("sqlstore.test"), "-test.run", "^$", "-test.bench", "^BenchmarkRotate$/^group$/^workers=64$", "-test.benchtime", f.slice.String(),
-		"-test.cpu", strconv.Itoa(len(strings.Split(cores, ","))))
+		"-test.cpu", strconv.Itoa(procs))
 	cmd.Dir = f.dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("the store's benchmark: %w: %s", err, out)
 	}
+	return parseRotations(out)
+}
+
+// parseRotations reads what a benchmark prints of itself.
+func parseRotations(out []byte) (float64, error) {
 	m := rotations.FindSubmatch(out)
 	if m == nil {
 		return 0, fmt.Errorf("the store's benchmark has no result: %s", out)

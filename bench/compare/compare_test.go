@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/xml"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -148,6 +150,7 @@ func TestTheOtherExperimentsRun(t *testing.T) {
 			return t, err
 		}, 1},
 		{"logins", compareLogins, 2},
+		{"storm", weatherStorm, 2},
 		{"routes", compareRoutes, 2},
 		{"starts", compareStarts, 1},
 	} {
@@ -175,12 +178,39 @@ func TestAContenderThatCannotStartSaysWhy(t *testing.T) {
 	}
 }
 
+// TestWhatIsInterruptedLeavesNothing: no process, no file.
+func TestWhatIsInterruptedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	f := small(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	var pid int
+	var dir string
+	_, err := conduct(ctx, f.settings, experiment{"example", func(f *field) (table, error) {
+		all, err := f.enter("bare")
+		if err != nil {
+			return table{}, err
+		}
+		pid, dir = all[0].groups[0], f.dir
+		interrupt()
+		return table{}, f.last().Wait() // until it is killed
+	}})
+	if err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("%v, want that bare was killed", err)
+	}
+	if _, err := cpuTime([]int{pid}); err == nil {
+		t.Error("bare still runs")
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: %v, want that it is gone", dir, err)
+	}
+}
+
 // TestNoExperimentIsNoReport keeps the written figures when only some
 // are asked for.
 func TestNoExperimentIsNoReport(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := run(settings{out: dir, only: []string{"nothing"}}); err != nil {
+	if err := run(t.Context(), settings{out: dir, only: []string{"nothing"}}); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := os.ReadDir(dir); err != nil || len(found) > 0 {

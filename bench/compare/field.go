@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"sync"
 	"syscall"
 	"text/template"
 	"time"
@@ -25,9 +27,11 @@ const (
 // application for all of them.
 type field struct {
 	settings
-	dir       string
-	upstream  string // the application's address
-	processes []*exec.Cmd
+	dir      string
+	upstream string // the application's address
+
+	mu        sync.Mutex  // guards the following
+	processes []*exec.Cmd // those that run, the application first
 }
 
 // newField starts the application.
@@ -49,17 +53,40 @@ func newField(s settings) (*field, error) {
 
 // close ends every process and removes the files.
 func (f *field) close() error {
-	for _, cmd := range f.processes {
-		end(cmd)
-	}
-	f.processes = nil
+	f.end(0)
 	return os.RemoveAll(f.dir)
 }
 
-// end kills a process and its children, and waits for it.
-func end(cmd *exec.Cmd) {
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its group
-	_ = cmd.Wait()
+// kill stops every process and its children. Whoever waits for one sees it end.
+func (f *field) kill() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, cmd := range f.processes {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its group; it may have ended by itself
+	}
+}
+
+// end kills the processes that were started last, all but the first so many, and
+// waits for them.
+func (f *field) end(keep int) {
+	f.mu.Lock()
+	ended := slices.Clone(f.processes[keep:])
+	f.processes = f.processes[:keep]
+	f.mu.Unlock()
+	for _, cmd := range ended {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = cmd.Wait() // killed, which is no news
+	}
+}
+
+// endLast ends the process that was started last.
+func (f *field) endLast() { f.end(len(f.processes) - 1) }
+
+// last is the process that was started last.
+func (f *field) last() *exec.Cmd {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.processes[len(f.processes)-1]
 }
 
 // program is one of those that were built for this.
@@ -94,6 +121,8 @@ func (f *field) start(name string, l launch) (*exec.Cmd, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.processes = append(f.processes, cmd)
 	return cmd, nil
 }
@@ -108,8 +137,8 @@ func (f *field) said(name string) error {
 var peerFiles embed.FS
 
 // configure fills in a peer's configuration and answers where it is.
-func (f *field) configure(template_, name string, values any) (string, error) {
-	t, err := template.ParseFS(peerFiles, "peers/"+template_)
+func (f *field) configure(from, name string, values any) (string, error) {
+	t, err := template.ParseFS(peerFiles, "peers/"+from)
 	if err != nil {
 		return "", err
 	}

@@ -189,3 +189,78 @@ func TestEveryConfigurationIsFilledIn(t *testing.T) {
 		t.Error("a template with other fields was filled in")
 	}
 }
+
+// TestATableOfAnotherProgramIsTakenOver as it is, and no table is a fault.
+func TestATableOfAnotherProgramIsTakenOver(t *testing.T) {
+	t.Parallel()
+	var got table
+	if err := got.read("| memory | bare | Postern |\n| --- | --- | --- |\n| at rest | 8 MiB | 20 MiB |\n"); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Join(got.Head, ",") != "memory,bare,Postern" || len(got.Rows) != 1 || strings.Join(got.Rows[0].cells, ",") != "at rest,8 MiB,20 MiB" {
+		t.Errorf("%+v", got)
+	}
+	for _, bad := range []string{"", "| memory |\n| --- |\n"} {
+		if err := new(table).read(bad); err == nil {
+			t.Errorf("%q is a table", bad)
+		}
+	}
+}
+
+func TestRotationsAreReadFromTheBenchmark(t *testing.T) {
+	t.Parallel()
+	n, err := parseRotations([]byte("BenchmarkRotate/group/workers=64-2  \t  12345\t  81000 ns/op\t  12300.5 rotations/s\nPASS\n"))
+	if err != nil || n != 12300.5 {
+		t.Errorf("%v, %v", n, err)
+	}
+	if n, err := parseRotations([]byte("PASS\n")); err == nil {
+		t.Errorf("no benchmark ran, and it is %v", n)
+	}
+}
+
+func TestLinesAreFoldedAtWords(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 120)
+	for _, test := range []struct{ text, want string }{
+		{"", ""},
+		{"  one\n two  ", "one two"},
+		{strings.Repeat("ab ", 40), strings.Repeat("ab ", 32) + "ab\n" + strings.TrimSpace(strings.Repeat("ab ", 7))},
+		{"a " + long + " b", "a\n" + long + "\nb"},
+	} {
+		if got := fold(test.text); got != test.want {
+			t.Errorf("%q is folded to %q, want %q", test.text, got, test.want)
+		}
+	}
+}
+
+// TestTheReportSaysWhere it was measured, from the machine itself.
+func TestTheReportSaysWhere(t *testing.T) {
+	t.Parallel()
+	r := newReport()
+	for _, want := range []string{"cores of", "Linux", "go1."} {
+		if !strings.Contains(r.Machine, want) {
+			t.Errorf("%q lacks %q", r.Machine, want)
+		}
+	}
+	if load := loadAverage(); !strings.Contains(load, ".") {
+		t.Errorf("the load is %q", load)
+	}
+	if n := hashes(time.Millisecond); n <= 0 {
+		t.Errorf("%v hashes a second", n)
+	}
+}
+
+// TestTheLoadAsksForUsersAndAdministrators, four to one, each path once.
+func TestTheLoadAsksForUsersAndAdministrators(t *testing.T) {
+	t.Parallel()
+	seen, admin := map[string]bool{}, 0
+	for _, path := range items().paths {
+		seen[path] = true
+		if strings.HasPrefix(path, "/admin/") {
+			admin++
+		}
+	}
+	if len(seen) != paths || admin != paths/5 {
+		t.Errorf("%d paths, %d of them of the administrator", len(seen), admin)
+	}
+}

@@ -12,13 +12,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"log"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -38,7 +41,12 @@ func main() {
 	if *only != "" {
 		s.only = strings.Split(*only, ",")
 	}
-	if err := run(s); err != nil {
+	// Interrupted, it takes what it started along: those processes are in groups of
+	// their own, which a terminal does not reach.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, s); err != nil {
+		stop()
 		log.Fatal("compare: ", err)
 	}
 }
@@ -70,7 +78,7 @@ func experiments() []experiment {
 
 // run makes the experiments that are asked for. The report is written when that
 // is all of them, so that it is always of one run.
-func run(s settings) error {
+func run(ctx context.Context, s settings) error {
 	bin, err := filepath.Abs(s.bin)
 	if err != nil {
 		return err
@@ -81,7 +89,7 @@ func run(s settings) error {
 		if len(s.only) > 0 && !strings.Contains(","+strings.Join(s.only, ",")+",", ","+e.name+",") {
 			continue
 		}
-		t, err := conduct(s, e)
+		t, err := conduct(ctx, s, e)
 		if err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
 		}
@@ -94,13 +102,16 @@ func run(s settings) error {
 	return r.write(s.out)
 }
 
-// conduct makes one experiment in a field of its own.
-func conduct(s settings, e experiment) (t table, err error) {
+// conduct makes one experiment in a field of its own: what one leaves behind (a
+// file in the page cache, a thread that grew its stack) is not the next one's. When
+// ctx ends everything that runs is killed, and the experiment fails by that.
+func conduct(ctx context.Context, s settings, e experiment) (t table, err error) {
 	f, err := newField(s)
 	if err != nil {
 		return t, err
 	}
 	defer func() { err = errors.Join(err, f.close()) }()
+	defer context.AfterFunc(ctx, f.kill)()
 	before := loadAverage()
 	t, err = e.run(f)
 	t.Name, t.Load = e.name, before+" before, "+loadAverage()+" after"

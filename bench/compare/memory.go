@@ -39,9 +39,9 @@ func (f *field) rested(g gateway) ([]*contender, error) {
 
 // restart ends the contender that was started last and starts it again.
 func (f *field) restart(c *contender) error {
-	last := f.processes[len(f.processes)-1]
-	end(last)
-	cmd, err := f.start(c.name, launch{core: measured, args: last.Args[3:]})
+	args := f.last().Args[3:] // without taskset
+	f.endLast()
+	cmd, err := f.start(c.name, launch{core: measured, args: args})
 	if err != nil {
 		return err
 	}
@@ -56,12 +56,7 @@ func (f *field) weigh(t *table, start func() ([]*contender, error)) error {
 		return err
 	}
 	c := all[0]
-	defer func() {
-		for _, cmd := range f.processes[1:] { // the application stays
-			end(cmd)
-		}
-		f.processes = f.processes[:1]
-	}()
+	defer f.end(1)          // the application stays
 	time.Sleep(time.Second) // what it does at its start is done
 	resting, before, err := memory(c.groups)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // The plot's measures, in its own units.
@@ -32,7 +33,7 @@ func (t table) svg() []byte {
 	for i, r := range t.Rows {
 		y := float64(plotMargin + i*plotLine)
 		colour := "#9aa5b1"
-		if bytes.HasPrefix([]byte(r.cells[0]), []byte("Postern")) {
+		if strings.HasPrefix(r.cells[0], "Postern") {
 			colour = "#2b6cb0"
 		}
 		middle := y + plotLine/2 - 2

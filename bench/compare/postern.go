@@ -19,6 +19,7 @@ type gateway struct {
 	name, algorithm string
 	logs            bool // the access log to a file, and the listener of the metrics: the default
 	cores           string
+	procs           int      // GOMAXPROCS; 0: as many as cores
 	hashes          int      // at once; 0: the default
 	routes          []string // beside the two of everybody
 }
@@ -45,7 +46,7 @@ func (f *field) startGateway(g gateway) (*contender, error) {
 		return nil, errors.Join(err, f.said(g.name))
 	}
 	c.tried.expired = first.Access
-	end(f.processes[len(f.processes)-1])
+	f.endLast()
 	v.Life, v.Logs, v.Routes = "12h", g.logs, g.routes
 	if g.logs {
 		v.Admin = freeAddress()
@@ -67,7 +68,11 @@ func (f *field) serve(c *contender, g gateway, v gatewayValues) error {
 	if err != nil {
 		return err
 	}
-	cmd, err := f.start(g.name, launch{core: g.cores, environment: []string{"POSTERN_ADMIN_PASSWORD=" + password}, args: []string{f.program("postern"), "serve", "--config", file}})
+	l := launch{core: g.cores, environment: []string{"POSTERN_ADMIN_PASSWORD=" + password}, args: []string{f.program("postern"), "serve", "--config", file}}
+	if g.procs > 0 {
+		l.environment = append(l.environment, fmt.Sprintf("GOMAXPROCS=%d", g.procs))
+	}
+	cmd, err := f.start(g.name, l)
 	if err != nil {
 		return err
 	}

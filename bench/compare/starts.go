@@ -22,8 +22,8 @@ func compareStarts(f *field) (t table, err error) {
 			return t, err
 		}
 		c := all[0]
-		args := f.processes[len(f.processes)-1].Args[3:]
-		end(f.processes[len(f.processes)-1])
+		args := f.last().Args[3:] // without taskset
+		f.end(1)
 		var took []float64
 		var held int64
 		for range f.rounds {
@@ -39,7 +39,7 @@ func compareStarts(f *field) (t table, err error) {
 			if held, _, err = memory([]int{cmd.Process.Pid}); err != nil {
 				return t, err
 			}
-			end(cmd)
+			f.end(1)
 		}
 		t.add(g.name, fmt.Sprintf("%.0f (%.0f to %.0f)", median(took), quantile(took, .25), quantile(took, .75)), mebibytes(held))
 	}
