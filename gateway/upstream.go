@@ -302,7 +302,7 @@ func (g *Gateway) upstreamFailed(_ http.ResponseWriter, r *http.Request, err err
 		p = problem.Of(problem.TooLarge)
 	case x.r.Context().Err() != nil: // before a broken body: that is how a client leaves
 		x.status, x.reason = statusClientGone, reasonClientGone
-		return
+		panic(http.ErrAbortHandler) // else net/http answers 200, which a client that has closed one side alone can read
 	case body != nil:
 		p = badRequest("The request body is malformed.")
 	case errors.Is(err, errStreamEnded):

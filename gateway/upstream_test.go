@@ -129,6 +129,36 @@ func TestAClientThatLeavesIsLoggedAs499AndBlamesNobody(t *testing.T) {
 	}
 }
 
+// TestWhoHasSaidTheirLastGetsNoMadeUpAnswer: a client that closes its side of the
+// connection counts as gone, though it can still read. An answer that no
+// application gave, as net/http's empty 200, could be kept by a cache.
+func TestWhoHasSaidTheirLastGetsNoMadeUpAnswer(t *testing.T) {
+	for name, request := range map[string]string{
+		"without a body":   "GET /public/x HTTP/1.1\r\nHost: gw.test\r\n\r\n",
+		"within a body":    "POST /public/x HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 9\r\n\r\nabc",
+		"within a chunk":   "GET /public/x HTTP/1.1\r\nHost: gw.test\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc",
+		"before its chunk": "GET /public/x HTTP/1.1\r\nHost: gw.test\r\nTransfer-Encoding: chunked\r\n\r\n",
+	} {
+		s := newStack(t, func(c *setup) {
+			c.answer = func(_ http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				<-r.Context().Done()
+			}
+		})
+		conn := s.dial()
+		write(t, conn, request)
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if all, _ := io.ReadAll(conn); strings.Contains(string(all), "HTTP/1.1 2") {
+			t.Errorf("%s: the client got %q", name, all)
+		}
+		if entry := s.log.entries(t, "request", 1)[0]; entry["status"] != 499.0 || entry["reason"] != "client_gone" {
+			t.Errorf("%s: logged %v %v", name, entry["status"], entry["reason"])
+		}
+	}
+}
+
 func TestABodyIsBoundedWhateverItSaysOfItself(t *testing.T) {
 	s := newStack(t, func(c *setup) {
 		c.options = make([]RouteOptions, 5)
