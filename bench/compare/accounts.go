@@ -24,7 +24,12 @@ func hashes(during time.Duration) float64 {
 	return float64(n) / time.Since(began).Seconds()
 }
 
-// compareLogins has logins against bare hashes, in turn.
+// clients are how many log in at once. More than lockout.attempts (5) with one
+// name are refused: a guess that is under way counts as one that failed.
+const clients = 4
+
+// compareLogins has logins against bare hashes, in turn. What a login costs beside
+// its hash (HTTP, the throttle, a session in the store) is what is missing to 1.
 func compareLogins(f *field) (t table, err error) {
 	t = table{Title: "Logins", Head: []string{"", "a second", "of argon2id alone"}, Text: "One core, max_concurrent: 1, four clients who log in again and again, " +
 		"against a loop of the same hash (argon2id, 19 MiB, t=2, p=1) and nothing else."}
@@ -46,7 +51,7 @@ func compareLogins(f *field) (t table, err error) {
 			return t, err
 		}
 		began := time.Now()
-		n, err := floodFor(all[0].address, 4, during)
+		n, err := floodFor(all[0].address, clients, during)
 		if err != nil {
 			return t, err
 		}
@@ -65,7 +70,9 @@ func floodFor(address string, workers int, during time.Duration) (int, error) {
 	return flood(ctx, address, workers)
 }
 
-// weatherStorm looks at those who are logged in while many log in.
+// weatherStorm looks at those who are logged in while many log in. One core is
+// always busy with a hash then, and with as many hashes at once as there are
+// cores, nobody else would get a turn.
 func weatherStorm(f *field) (t table, err error) {
 	t = table{Title: "A storm of logins", Head: []string{"", "p50 ms", "p99 ms", "logins/s"}, Text: "Postern has both cores and its default max_concurrent, " +
 		"one less than the cores; four clients log in again and again, and one who is logged in asks for something every 5 ms."}
@@ -90,7 +97,7 @@ func weatherStorm(f *field) (t table, err error) {
 	done := make(chan outcome, 1)
 	began := time.Now()
 	go func() {
-		n, err := flood(ctx, c.address, 4)
+		n, err := flood(ctx, c.address, clients)
 		done <- outcome{n, err}
 	}()
 	stormy, err := probe(c, c.tried.admin, during)
@@ -112,7 +119,8 @@ func weatherStorm(f *field) (t table, err error) {
 var rotations = regexp.MustCompile(`([0-9.]+) rotations/s`)
 
 // compareRefreshes has refreshes over HTTP against rotations in the store alone,
-// in turn.
+// in turn. GOMAXPROCS matters by itself: a commit waits for the disk in a system
+// call, and with 1 nobody else runs meanwhile, to join the next group.
 func compareRefreshes(f *field) (t table, err error) {
 	t = table{Title: "Refreshes", Head: []string{"", "cores", "GOMAXPROCS", "a second", "of the store alone"}, Text: "64 sessions that are refreshed again and again, each durable " +
 		"(SQLite, synchronous=FULL) before it is answered; the store alone is its own benchmark, BenchmarkRotate with 64 workers. " +
@@ -152,7 +160,8 @@ func compareRefreshes(f *field) (t table, err error) {
 	return t, nil
 }
 
-// rotate is how many rotations a second the store does alone.
+// rotate is how many rotations a second the store does alone: its own benchmark,
+// in a process of its own, since only cmd may open a store outside its package.
 func (f *field) rotate(cores string, procs int) (float64, error) {
 	cmd := exec.Command("taskset", "-c", cores, f.program("sqlstore.test"), "-test.run", "^$", "-test.bench", "^BenchmarkRotate$/^group$/^workers=64$", "-test.benchtime", f.slice.String(),
 		"-test.cpu", strconv.Itoa(procs))

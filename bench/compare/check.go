@@ -40,7 +40,8 @@ func check(c *contender) error {
 	return nil
 }
 
-// admits reads in the application's echo what came to it.
+// admits reads in the application's echo what came to it. The client's own value is
+// looked for in the whole head, so that it is found in another header as well.
 func admits(c *contender, path, token string) error {
 	status, head, err := ask(c, path, token)
 	if err != nil {
@@ -61,7 +62,8 @@ func admits(c *contender, path, token string) error {
 	return nil
 }
 
-// ask sends one request, with an identity that the client made up.
+// ask sends one request, with an identity that the client made up. Each has a
+// connection of its own: a refusal may close it.
 func ask(c *contender, path, token string) (status int, body string, err error) {
 	r, err := http.NewRequest(http.MethodGet, "http://"+c.address+path, nil)
 	if err != nil {

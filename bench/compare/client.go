@@ -49,7 +49,8 @@ func (w *wire) get(path, token string) error {
 	return err
 }
 
-// answer reads one that has to be good.
+// answer reads one that has to be good. The body is read to its end, or the next
+// answer would begin within it.
 func (w *wire) answer() ([]byte, error) {
 	res, err := http.ReadResponse(w.br, nil)
 	if err != nil {
@@ -63,8 +64,10 @@ func (w *wire) answer() ([]byte, error) {
 	return text, err
 }
 
-// mint refreshes until there are so many access tokens, all different; each
-// session of the contender takes its share.
+// mint is how a gateway is made to sign: there is no other way to a token of its
+// own, and a refresh costs a hundredth of a login. mint refreshes until there are
+// so many access tokens, all different; each session of the contender takes its
+// share.
 func (c *contender) mint(n int) (tokens []string, err error) {
 	shares := make([][]string, len(c.sessions))
 	faults := make([]error, len(c.sessions))

@@ -27,8 +27,9 @@ func compareMemory(f *field) (t table, err error) {
 	return t, nil
 }
 
-// rested is a gateway that was started anew after it had made its accounts, as
-// every start but the first is.
+// rested leaves out the memory of the first hashes (19 MiB each), which a gateway
+// that nobody logs in to does not need. It is a gateway that was started anew
+// after it had made its accounts, as every start but the first is.
 func (f *field) rested(g gateway) ([]*contender, error) {
 	all, err := f.run(g)
 	if err != nil {
@@ -49,7 +50,9 @@ func (f *field) restart(c *contender) error {
 	return await(cmd, c.address)
 }
 
-// weigh starts a contender, adds its line, and ends it.
+// weigh starts a contender, adds its line, and ends it. Idle connections are
+// counted by proportional memory, since pages that the workers of nginx or Apache
+// share are not needed twice.
 func (f *field) weigh(t *table, start func() ([]*contender, error)) error {
 	all, err := start()
 	if err != nil {

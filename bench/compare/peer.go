@@ -84,7 +84,9 @@ func (f *field) startPeer(p peer) (*contender, error) {
 	return c, f.equip(c)
 }
 
-// join starts a process of a contender, and waits until it listens.
+// join puts a helper on the same core as the contender that it works for, and its
+// time is the contender's. It starts a process of a contender, and waits until it
+// listens.
 func (f *field) join(c *contender, name, address string, args ...string) error {
 	cmd, err := f.start(name, launch{core: measured, args: args})
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 // password is that of both accounts.
 const password = "bench-1865-wonderland"
 
-// gateway is a way to run Postern.
+// gateway is a way to run Postern. Its name is that of its store and its log too,
+// so no two in one field share it.
 type gateway struct {
 	name, algorithm string
 	logs            bool // the access log to a file, and the listener of the metrics: the default
@@ -83,7 +84,8 @@ func (f *field) serve(c *contender, g gateway, v gatewayValues) error {
 	return nil
 }
 
-// admit makes the account of somebody who may less, and gets the tokens.
+// admit is what an administrator and two users do after a first start. It makes
+// the account of somebody who may less, and gets the tokens.
 func (f *field) admit(c *contender, store string) error {
 	add := exec.Command(f.program("postern"), "user", "add", subject, "--role", "user", "--config", f.file(store+".yaml"))
 	add.Dir, add.Stdin = f.dir, strings.NewReader(password+"\n")

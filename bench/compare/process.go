@@ -41,7 +41,9 @@ func parseStat(text []byte) (s stat, err error) {
 	return s, nil
 }
 
-// members are the processes of these groups, with what each has used.
+// members looks through all processes: children are found by their group, whoever
+// their parent is by now. They are the processes of these groups, with what each
+// has used.
 func members(groups []int) (map[int]time.Duration, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -70,7 +72,8 @@ func members(groups []int) (map[int]time.Duration, error) {
 	return found, nil
 }
 
-// cpuTime is what all processes of a contender have used.
+// cpuTime is user and system time: for a proxy the kernel's part, sockets above
+// all, is most of it. It is what all processes of a contender have used.
 func cpuTime(groups []int) (sum time.Duration, err error) {
 	all, err := members(groups)
 	for _, used := range all {

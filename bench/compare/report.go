@@ -28,8 +28,9 @@ type row struct {
 	ratio []float64
 }
 
-// compared makes the table of a load: the first contender is the measure, and
-// HAProxy is another where it takes part.
+// compared says how contenders relate, and shows microseconds at the very end:
+// they tell more of the machine than of the proxy. It makes the table of a load:
+// the first contender is the measure, and HAProxy is another where it takes part.
 func (f *field) compared(title string, all []*contender, samples [][]sample) table {
 	t := table{Title: title, Head: []string{"", "verifies", "CPU of " + all[0].name}}
 	haproxy := slices.IndexFunc(all, func(c *contender) bool { return c.name == "HAProxy" })

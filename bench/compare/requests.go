@@ -2,7 +2,8 @@ package main
 
 import "fmt"
 
-// The ways to run Postern beside the others.
+// The ways to run Postern beside the others. Without log and metrics it does what
+// the others do, whose logs are off too; with them it is as it comes.
 func quiet() gateway {
 	return gateway{name: "Postern, no log, no metrics", algorithm: "HS256", cores: measured}
 }
@@ -25,7 +26,8 @@ func (f *field) fill(ways []gateway, names ...string) ([]*contender, error) {
 	return append(others, ours...), err
 }
 
-// compareRequests is the main table: small answers, a thousand tokens in turn.
+// compareRequests is the main table: small answers, so that what a proxy does for a
+// request weighs more than what the kernel does for its bytes.
 func compareRequests(f *field) (t table, err error) {
 	all, err := f.fill([]gateway{quiet(), byDefault(), elliptic()}, "bare", "HAProxy", "nginx njs", "nginx auth_request", "Apache", "Caddy", "Caddy forward_auth")
 	if err != nil {
@@ -53,7 +55,9 @@ func compareRequests(f *field) (t table, err error) {
 // spent is how many tokens a slice takes that sends none twice; it ends with them.
 const spent = 16_000
 
-// compareCold asks with tokens that were never seen before.
+// compareCold asks with tokens that were never seen before, so that the cache of
+// verified tokens is of no use. It is the other end of the main table: real traffic
+// is between the two, and near the first.
 func compareCold(f *field) (t table, err error) {
 	all, err := f.fill([]gateway{quiet(), elliptic()}, "bare", "HAProxy", "nginx njs")
 	if err != nil {
@@ -90,7 +94,7 @@ func fresh(c *contender, n int) ([]string, error) {
 	return peerTokens(n)
 }
 
-// compareLarge has answers of 1 MiB.
+// compareLarge has answers of 1 MiB: how bytes are copied.
 func compareLarge(f *field) (t table, err error) {
 	all, err := f.fill([]gateway{quiet(), byDefault()}, "bare", "HAProxy", "nginx njs", "Caddy")
 	if err != nil {
@@ -103,6 +107,7 @@ func compareLarge(f *field) (t table, err error) {
 }
 
 // compareRoutes asks gateways with few and many routes for all of them in turn.
+// Each has paths of its own, so they cannot share one load.
 func compareRoutes(f *field) (t table, err error) {
 	var all []*contender
 	var samples [][]sample

@@ -17,6 +17,7 @@ func quantile(of []float64, q float64) float64 {
 	return sorted[low] + (at-float64(low))*(sorted[high]-sorted[low])
 }
 
+// median is the middle: one slice that a neighbour disturbed does not move it.
 func median(of []float64) float64 { return quantile(of, .5) }
 
 // ratios divides round by round: what ran within the same seconds.

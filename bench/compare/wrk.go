@@ -66,8 +66,10 @@ func (f *field) round(all []*contender, l load) ([]sample, error) {
 	return samples, nil
 }
 
-// measure runs the rounds, and one before that does not count. It answers the
-// samples of each contender, in the order of the rounds.
+// measure has rounds that follow each other within seconds, each with all
+// contenders, so that a neighbour who takes half of the machine for a minute takes
+// it from all of them. measure runs them, and one before that does not count. It
+// answers the samples of each contender, in the order of the rounds.
 func (f *field) measure(all []*contender, l load) ([][]sample, error) {
 	samples := make([][]sample, len(all))
 	for n := range f.rounds + 1 {
@@ -84,7 +86,8 @@ func (f *field) measure(all []*contender, l load) ([][]sample, error) {
 	return samples, nil
 }
 
-// ask is one slice.
+// ask is one slice. A contender has no other load meanwhile, and what it does by
+// itself between two slices (a collection, a health check) is not counted.
 func (f *field) ask(c *contender, l load) (s sample, err error) {
 	list, lua := f.file("paths"), f.file("load.lua")
 	if err := os.WriteFile(list, []byte(strings.Join(l.paths, "\n")+"\n"), 0o600); err != nil {
