@@ -93,6 +93,7 @@ bench: build
 	go build -o bin/ ./bench/...
 	go test -c -o bin/sqlstore.test ./auth/sqlstore
 	taskset -c 1 bin/compare -bin bin -out bench
+	bin/memory -postern bin/postern
 
 # What single functions cost.
 microbench:
@@ -105,7 +106,7 @@ soak: setup
 	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -run 'TestTheThrottleDoes|TestRefreshKeeps' ./auth -rapid.checks 1000
 	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -v -run TestMillionsOfKeys ./auth/sqlstore
 	POSTERN_TEST_REQUIRE=all POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -v -run '^(TestSoak|TestSlowClients)' ./e2e/
-	POSTERN_TEST_REQUIRE=all POSTERN_TEST_SOAK=$(SOAKTIME) go test -race -timeout 60m -count 3 -skip '^(TestSoak|TestSlowClients)' ./e2e/
+	POSTERN_TEST_REQUIRE=all POSTERN_TEST_SOAK=$(SOAKTIME) go test -race -timeout 240m -count 3 -skip '^(TestSoak|TestSlowClients)' ./e2e/
 
 clean:
 	rm -rf bin
