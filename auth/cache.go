@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // The bounds of the cache of verified tokens: 64 shards so that cores seldom
@@ -23,6 +25,8 @@ type tokenCache struct {
 	seed   maphash.Seed
 	shards [cacheShards]cacheShardMap
 	sights *[cacheShards]sights // shared with the cache that takes this one's place
+
+	proving singleflight.Group // of tokens that are not in it yet, see proveOnce
 }
 
 // sights counts how tokens of a shard were met: in it, or not. Each shard has

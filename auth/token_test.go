@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -463,6 +464,32 @@ func TestRevocationIsHeededByCachedTokens(t *testing.T) {
 	if _, err := f.Verify(newer); !errors.Is(err, ErrTokenRevoked) || errors.Is(err, ErrTokenOutdated) {
 		t.Errorf("an ended session: %v", err)
 	}
+}
+
+// TestATokenIsNotProvenTwiceAtOnce: who comes with the same token meanwhile gets
+// what the first finds, and nobody what was found of another.
+func TestATokenIsNotProvenTwiceAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newForge(t, "ES256")
+		raw, other := f.sign(f.header(), f.good()), f.sign(f.header(), with(f.good(), "sub", "a2"))
+		cache, first := f.current.Load().cache, &Principal{ID: "found by the first", Expires: f.now.Add(time.Minute)}
+		goOn := make(chan struct{})
+		go func() { _, _, _ = cache.proving.Do(raw, func() (any, error) { <-goOn; return first, nil }) }()
+		synctest.Wait() // it is at it
+		for range 8 {
+			go func() {
+				if p, err := f.Verify(raw); err != nil || p.ID != first.ID {
+					t.Errorf("%+v, %v", p, err)
+				}
+			}()
+		}
+		synctest.Wait() // all of them wait
+		if p, err := f.Verify(other); err != nil || p.ID != "a2" {
+			t.Errorf("another token: %+v, %v", p, err)
+		}
+		close(goOn)
+		synctest.Wait()
+	})
 }
 
 func TestTheCacheIsBoundedAndHoldsNoRefusal(t *testing.T) {

@@ -22,9 +22,9 @@ func (s *Service) Verify(raw string) (Principal, error) {
 	p, ok := st.cache.get(raw)
 	if !ok {
 		var err error
-		if p, err = st.prove(raw, now); errors.Is(err, errUnknownKey) {
+		if p, err = st.proveOnce(raw, now); errors.Is(err, errUnknownKey) {
 			st = s.catchUp()
-			p, err = st.prove(raw, now)
+			p, err = st.proveOnce(raw, now)
 		}
 		if errors.Is(err, errUnknownKey) {
 			err = ErrTokenInvalid
@@ -43,6 +43,17 @@ func (s *Service) Verify(raw string) (Principal, error) {
 		st.cache.put(raw, p)
 	}
 	return *p, nil
+}
+
+// proveOnce is prove, done once for all who bring the same token while it lasts:
+// a page asks for many things at once with a token that is new. Whoever comes
+// later finds it in the cache.
+func (st *state) proveOnce(raw string, now time.Time) (*Principal, error) {
+	proven, err, _ := st.cache.proving.Do(raw, func() (any, error) { return st.prove(raw, now) })
+	if err != nil {
+		return nil, err
+	}
+	return proven.(*Principal), nil
 }
 
 // prove proves a token that was not seen before. Whether it has expired or was
