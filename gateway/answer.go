@@ -30,6 +30,7 @@ type answer struct {
 	idle    time.Duration            // for which a write may be blocked; zero: for ever
 	shared  bool                     // HTTP/2: many answers share a connection
 	tunnel  *tunnel                  // a WebSocket; nil: none
+	armed   time.Time                // when the deadline was set last
 	failed  bool                     // the client could not be written to
 	stalled bool                     // because it took nothing for too long
 }
@@ -109,6 +110,7 @@ func (a *answer) begin() time.Time {
 		return time.Time{}
 	}
 	now := time.Now()
+	a.armed = now
 	if a.conn.SetWriteDeadline(now.Add(a.idle)) != nil {
 		a.idle = 0 // not supported: only in tests without a connection
 	}
@@ -129,9 +131,10 @@ func (a *answer) end(began time.Time, err error) {
 }
 
 // finish gives net/http, which sends what is left once the handler has returned,
-// the same time. It comes last: the connection is the next request's then.
+// the same time, or nearly: a deadline that was set a moment ago is as good, and
+// most answers are one write. It comes last: the connection is the next request's then.
 func (a *answer) finish() {
-	if a.tunnel == nil {
+	if a.tunnel == nil && (a.shared || time.Since(a.armed) > a.idle/8) {
 		a.begin()
 	}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
@@ -50,8 +51,10 @@ type exchange struct {
 	start  time.Time
 
 	// set by begin
-	id    string // of the request
-	trace trace
+	id         string // of the request
+	ids        [1]string
+	trace      trace
+	controller http.ResponseController
 
 	// set by normalise
 	path        policy.Path
@@ -60,6 +63,7 @@ type exchange struct {
 	peer        netip.Addr // who is connected; invalid: a unix socket
 	peerTrusted bool
 	client      netip.Addr // who sent it, as far as trusted hops vouch
+	clientName  string     // its text, once somebody asked; see clientText
 	forwarded   string     // X-Forwarded-For to be sent on
 	host        string     // effective host, lower case, with a port that is not the scheme's own
 	scheme      string     // effective scheme
@@ -104,13 +108,15 @@ type exchange struct {
 // answer: a body of another type there takes away what it does for an Expect
 // that was not heeded, and for a body that was not read.
 func (g *Gateway) begin(s *Snapshot, w http.ResponseWriter, r *http.Request) *exchange {
-	r = r.WithContext(r.Context())
-	x := &exchange{snap: s, r: r, start: g.now(), label: labelNone, decision: decisionDeny}
+	x := &exchange{snap: s, start: g.now(), label: labelNone, decision: decisionDeny, controller: *http.NewResponseController(w)}
+	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	x.r = r
 	x.id = requestID(r.Header["X-Request-Id"])
-	r.Header["X-Request-Id"] = []string{x.id}
+	x.ids[0] = x.id
+	r.Header["X-Request-Id"] = x.ids[:]
 	x.trace = continueTrace(r.Header["Traceparent"])
 	x.answer = answer{ResponseWriter: w, id: r.Header["X-Request-Id"], oldClient: !r.ProtoAtLeast(1, 1), closes: g.draining.Load(),
-		conn: http.NewResponseController(w), idle: s.clientIdle, shared: r.ProtoMajor > 1}
+		conn: &x.controller, idle: s.clientIdle, shared: r.ProtoMajor > 1}
 	x.body = requestBody{conn: x.answer.conn, body: r.Body, grace: g.bodyGrace, idle: s.clientIdle}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &x.body
@@ -213,7 +219,8 @@ func requestID(given []string) string {
 	}
 	var b [16]byte
 	rand.Read(b[:]) // never fails, see its documentation
-	return hex.EncodeToString(b[:])
+	var text [32]byte
+	return string(hex.AppendEncode(text[:0], b[:]))
 }
 
 // wellFormedID admits what every log, header and URL takes as it is.
@@ -242,6 +249,9 @@ type trace struct {
 	known  bool   // the client brought it
 }
 
+// traceparentLen is how long a traceparent of version 00 is.
+const traceparentLen = 55
+
 // continueTrace takes a valid traceparent up, or starts a new, unsampled
 // trace (W3C Trace Context, section 3.2). What is sent on is of version 00,
 // whatever came: of the flags those that it defines, that the trace is recorded
@@ -249,22 +259,25 @@ type trace struct {
 func continueTrace(given []string) trace {
 	var raw [24]byte
 	rand.Read(raw[:])
-	id, flags, known := "", "00", false
+	var room [traceparentLen]byte
+	text, flags, known := append(room[:0], "00-"...), byte('0'), false
 	if len(given) == 1 && validTraceparent(given[0]) {
-		id, flags, known = given[0][3:35], string([]byte{'0', "0123"[hexDigit(given[0][54])&3]}), true
+		text, flags, known = append(text, given[0][3:35]...), "0123"[hexDigit(given[0][54])&3], true
 	} else {
-		id = hex.EncodeToString(raw[:16])
+		text = hex.AppendEncode(text, raw[:16])
 	}
-	return trace{id: id, parent: "00-" + id + "-" + hex.EncodeToString(raw[16:]) + "-" + flags, known: known}
+	text = hex.AppendEncode(append(text, '-'), raw[16:])
+	parent := string(append(text, '-', '0', flags))
+	return trace{id: parent[3:35], parent: parent, known: known}
 }
 
 // validTraceparent checks 00-{32 hex}-{16 hex}-{2 hex}, lower case, neither id
 // all zero. A later version may have more behind that, after a dash; ff is none.
 func validTraceparent(v string) bool {
-	if len(v) < 55 || v[2] != '-' || v[35] != '-' || v[52] != '-' || !lowerHex(v[:2]) || v[:2] == "ff" {
+	if len(v) < traceparentLen || v[2] != '-' || v[35] != '-' || v[52] != '-' || !lowerHex(v[:2]) || v[:2] == "ff" {
 		return false
 	}
-	if len(v) > 55 && (v[:2] == "00" || v[55] != '-') {
+	if len(v) > traceparentLen && (v[:2] == "00" || v[55] != '-') {
 		return false
 	}
 	return lowerHex(v[3:35]) && lowerHex(v[36:52]) && lowerHex(v[53:55]) &&

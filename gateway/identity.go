@@ -17,6 +17,7 @@ type identity struct {
 	headers  []identityHeader
 	stripped map[string]bool // folded names: true is stripped, false is kept though a prefix matches
 	prefixes [256][]string   // folded, by their first byte: most names match none
+	shapes   [256]uint64     // of stripped: bit n of a first byte, for a name of n bytes
 	own      map[string]bool // folded names of headers: an upstream may not echo them
 
 	assertion    string // canonical name of its header; empty: none
@@ -56,6 +57,11 @@ func newIdentity(c Identity) *identity {
 	for _, name := range keptNames() {
 		if !id.stripped[name] {
 			id.stripped[name] = false
+		}
+	}
+	for name := range id.stripped {
+		if name != "" { // of a configuration that is being refused
+			id.shapes[name[0]] |= 1 << (len(name) % maxName)
 		}
 	}
 	id.most = len(id.own)
@@ -143,6 +149,9 @@ func (id *identity) strips(name string, keep []string) bool {
 	if name == "" {
 		return true
 	}
+	if !id.maybe(name) {
+		return !isPlain(name) && !isKept(name, keep)
+	}
 	var buf [maxName]byte
 	folded := foldInto(&buf, name)
 	if stripped, known := id.stripped[string(folded)]; known { // no allocation: the compiler sees a map index
@@ -153,10 +162,24 @@ func (id *identity) strips(name string, keep []string) bool {
 			return true
 		}
 	}
-	if isPlain(name) {
-		return false
+	return !isPlain(name) && !isKept(name, keep)
+}
+
+// maybe tells whether a name may be one that is listed, by its length and its
+// first byte. Most of what browsers send is not.
+func (id *identity) maybe(name string) bool {
+	first := name[0]
+	if 'A' <= first && first <= 'Z' {
+		first += 'a' - 'A'
+	} else if !isAlnum(first) {
+		first = '-'
 	}
-	return !slices.ContainsFunc(keep, func(k string) bool { return strings.EqualFold(k, name) })
+	return len(name) >= maxName || id.shapes[first]&(1<<len(name)) != 0 || id.prefixes[first] != nil
+}
+
+// isKept tells whether a name stands in a list, in whatever case.
+func isKept(name string, keep []string) bool {
+	return slices.ContainsFunc(keep, func(k string) bool { return strings.EqualFold(k, name) })
 }
 
 // strip deletes by the very key that stands in the map: http.Header.Del would

@@ -136,6 +136,7 @@ func (x *exchange) readClient() {
 		x.forwarded = x.peer.String()
 	}
 	if !x.peerTrusted {
+		x.clientName = x.forwarded
 		return
 	}
 	given := x.r.Header["X-Forwarded-For"]
@@ -157,6 +158,15 @@ func (x *exchange) readClient() {
 		}
 		x.forwarded = hop.String() + x.forwarded
 	}
+}
+
+// clientText is the client's address as logs and upstreams are told it; empty
+// where it is not known.
+func (x *exchange) clientText() string {
+	if x.clientName == "" && x.client.IsValid() {
+		x.clientName = x.client.String()
+	}
+	return x.clientName
 }
 
 // parseHop reads one element of X-Forwarded-For: an address, with a port where
@@ -245,7 +255,7 @@ func lastElement(values []string) string {
 // links from the Host.
 func validHost(host string) bool {
 	name := host
-	if _, port, err := net.SplitHostPort(host); err == nil {
+	if _, port, ok := splitPort(host); ok {
 		if port == "" || len(port) > 5 || strings.Trim(port, "0123456789") != "" {
 			return false
 		}
@@ -275,18 +285,28 @@ func validName(name string) bool {
 
 // hostname is a host without its port, in lower case, without the root's dot.
 func hostname(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
+	if h, _, ok := splitPort(host); ok {
 		host = h
 	}
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
+// splitPort is net.SplitHostPort, which makes an error for most hosts: they have
+// no port.
+func splitPort(host string) (name, port string, ok bool) {
+	if strings.IndexByte(host, ':') < 0 {
+		return "", "", false
+	}
+	name, port, err := net.SplitHostPort(host)
+	return name, port, err == nil
+}
+
 // canonicalHost is a host as origins have it: lower case, without the root's
 // dot, without the port that its scheme has anyway.
 func canonicalHost(host, scheme string) string {
-	name, port, err := net.SplitHostPort(host)
-	if err != nil {
+	name, port, ok := splitPort(host)
+	if !ok {
 		return strings.ToLower(strings.TrimSuffix(host, "."))
 	}
 	if strings.Contains(name, ":") {

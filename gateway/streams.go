@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,8 +57,8 @@ type streams struct {
 // isLasting tells a WebSocket or an event stream, which ends when one side
 // goes, from a download, which ends when it is done.
 func isLasting(res *http.Response) bool {
-	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	return res.StatusCode == http.StatusSwitchingProtocols || media == "text/event-stream"
+	media, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
+	return res.StatusCode == http.StatusSwitchingProtocols || strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
 }
 
 // watchStream registers an answer that may last longer than its caller is

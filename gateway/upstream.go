@@ -41,8 +41,8 @@ type upstream struct {
 // httputil.ReverseProxy.
 type exchangeKey struct{}
 
-// exchangeOf is the exchange that forward put into the context. Every request
-// that reaches the hooks has one.
+// exchangeOf is the exchange that begin put into the context. Every request that
+// reaches the hooks has one.
 func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
 // newUpstream makes an upstream ready. Its name and URLs have been validated.
@@ -104,14 +104,14 @@ func (g *Gateway) forward(x *exchange) {
 	if !g.mint(x) {
 		return
 	}
-	ctx := context.WithValue(x.r.Context(), exchangeKey{}, x)
+	r := x.r
 	if x.body.asks = x.expects(); x.body.asks {
-		ctx = x.body.heed(ctx)
+		r = r.WithContext(x.body.heed(r.Context()))
 	}
 	if o.Timeout > 0 && !x.websocket {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.Timeout)
+		ctx, cancel := context.WithTimeout(r.Context(), o.Timeout)
 		defer cancel()
+		r = r.WithContext(ctx)
 	}
 	x.upstreamStart = g.now()
 	defer func() { // also when the copy of the answer was torn off
@@ -121,7 +121,7 @@ func (g *Gateway) forward(x *exchange) {
 			x.upstreamTime = g.now().Sub(x.upstreamStart)
 		}
 	}()
-	x.rt.upstream.proxy.ServeHTTP(&x.answer, x.r.WithContext(ctx))
+	x.rt.upstream.proxy.ServeHTTP(&x.answer, r)
 	x.snap.cleanTrailers(x.answer.Header())
 	if x.r.ProtoMajor < 2 && x.body.isUnwanted() && x.answer.FlushError() == nil {
 		x.body.linger()
@@ -251,9 +251,7 @@ func (u *upstream) forwarding(x *exchange, h http.Header) {
 	set("X-Forwarded-Host", x.r.Host)
 	set("X-Forwarded-Proto", x.scheme)
 	set("X-Forwarded-Prefix", x.rt.options.StripPrefix)
-	if x.client.IsValid() {
-		set("X-Real-Ip", x.client.String())
-	}
+	set("X-Real-Ip", x.clientText())
 	set("Traceparent", x.trace.parent)
 	if !x.trace.known {
 		delete(h, "Tracestate") // belongs to a trace that is not continued
