@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,8 @@ func (g *Gateway) account(x *exchange) {
 		x.reason = reasonPanic
 		fault = x.answerPanic()
 	}
-	elapsed := g.now().Sub(x.start)
+	ended := g.now()
+	elapsed := ended.Sub(x.start)
 	status := x.answer.status
 	if x.status != 0 {
 		status = x.status
@@ -35,7 +37,7 @@ func (g *Gateway) account(x *exchange) {
 	}
 	g.metrics.request(x, status, elapsed)
 	g.decisions.add(x, status)
-	g.logRequest(x, status, elapsed)
+	g.logRequest(x, status, ended)
 	if fault != nil {
 		panic(fault)
 	}
@@ -81,14 +83,10 @@ func (x *exchange) answerPanic() any {
 
 // logRequest writes the access log line. The query is left out: it is where
 // secrets end up that belong elsewhere.
-func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
+func (g *Gateway) logRequest(x *exchange, status int, ended time.Time) {
 	ctx := x.r.Context()
 	if !x.snap.accessLog || !g.log.Enabled(ctx, slog.LevelInfo) {
 		return
-	}
-	client := ""
-	if x.client.IsValid() {
-		client = x.client.String()
 	}
 	user, upstream := "", ""
 	if x.proven() {
@@ -107,10 +105,10 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 		slog.String("reason", x.reason),
 		slog.String("user", user),
 		slog.Int("status", status),
-		slog.Float64("duration_ms", milliseconds(elapsed)),
+		slog.Float64("duration_ms", milliseconds(ended.Sub(x.start))),
 		slog.Int64("bytes_in", x.body.received()),
 		slog.Int64("bytes_out", x.answer.bytes),
-		slog.String("client", client),
+		slog.String("client", x.clientText()),
 		slog.String("upstream", upstream),
 		slog.String("trace_id", x.trace.id),
 	}
@@ -131,7 +129,11 @@ func (g *Gateway) logRequest(x *exchange, status int, elapsed time.Duration) {
 		attrs[n] = slog.String("failure", x.failure)
 		n++
 	}
-	g.log.LogAttrs(ctx, slog.LevelInfo, "request", attrs[:n]...)
+	if g.access != nil {
+		g.writeLine(ended, attrs[:n])
+		return
+	}
+	g.log.LogAttrs(ctx, slog.LevelInfo, "request", slices.Clone(attrs[:n])...) // a clone: else both would be on the heap
 }
 
 // answeredBy is the address, of an upstream that has several, that the request

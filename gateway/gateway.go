@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -56,6 +57,9 @@ type Options struct {
 	// accounts; default: nobody is told.
 	Outbox auth.Outbox
 	Log    *slog.Logger
+	// Access takes the access log as lines of JSON, each in one Write that keeps
+	// nothing of it; default: it goes to Log as all else does.
+	Access io.Writer
 	// Audit is where the entries of the audit log go; default Log.
 	Audit   *slog.Logger
 	Now     func() time.Time // default time.Now
@@ -70,6 +74,8 @@ type Gateway struct {
 	auth      Authenticator
 	outbox    auth.Outbox // nil: none
 	log       *slog.Logger
+	access    io.Writer // nil: log
+	lines     sync.Pool // of *[]byte, for access
 	auditLog  *slog.Logger
 	now       func() time.Time
 	metrics   *metrics
@@ -97,7 +103,7 @@ func New(o Options) *Gateway {
 	if o.Audit == nil {
 		o.Audit = o.Log
 	}
-	g := &Gateway{auth: o.Auth, outbox: o.Outbox, log: o.Log, auditLog: o.Audit, now: o.Now, bodyGrace: bodyGrace, swapped: make(chan struct{}, 1), metrics: newMetrics(o.Version)}
+	g := &Gateway{auth: o.Auth, outbox: o.Outbox, log: o.Log, access: o.Access, auditLog: o.Audit, now: o.Now, bodyGrace: bodyGrace, swapped: make(chan struct{}, 1), metrics: newMetrics(o.Version)}
 	g.metrics.registry.MustRegister(newAuthStats(o.Auth), newGatewayState(g, o.LogErrors), newProvisionState(g))
 	o.Auth.OnRevoke(g.streams.revoke)
 	return g

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +44,7 @@ func openLogFile(path string, every time.Duration, fallback io.Writer, complain 
 	return l, nil
 }
 
-// Write appends a line.
+// Write appends a line, or several that came together.
 func (l *logFile) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,7 +53,7 @@ func (l *logFile) Write(line []byte) (int, error) {
 		err = l.append(line)
 	}
 	if err != nil {
-		l.failed(err)
+		l.failed(err, bytes.Count(line, []byte{'\n'}))
 		return l.fallback.Write(line)
 	}
 	if l.ill {
@@ -67,7 +68,7 @@ func (l *logFile) Reopen() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.open(); err != nil {
-		l.failed(err)
+		l.failed(err, 1)
 	}
 }
 
@@ -84,8 +85,8 @@ func (l *logFile) Close() error {
 }
 
 // failed counts, and complains of the first of a row.
-func (l *logFile) failed(err error) {
-	l.failures.Add(1)
+func (l *logFile) failed(err error, lines int) {
+	l.failures.Add(uint64(lines))
 	if !l.ill {
 		l.ill = true
 		l.complain.Error("the log file cannot be written, its lines come here until it can", "file", l.path, "error", err.Error())

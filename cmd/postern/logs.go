@@ -22,21 +22,26 @@ const lookEvery = time.Second
 type logs struct {
 	main, audit         *slog.Logger
 	mainFile, auditFile *logFile // nil: there is none
+
+	queue  *logQueue // before the main log
+	access io.Writer // takes the lines of requests; nil: they are text, and go to main
 }
 
 // openLogs opens them. A file that cannot be had is an error: nobody starts to
 // serve without the audit log that was asked for.
 func openLogs(sys *system, conf gateway.Log) (*logs, error) {
-	l := &logs{main: newLogger(sys.stdout, conf)}
-	fallback := sys.stdout
+	l, fallback := &logs{}, sys.stdout
+	l.begin(sys.stdout, conf)
 	if w := sys.standard(conf.File); w != nil {
-		fallback, l.main = w, newLogger(w, conf)
+		fallback = w
+		l.begin(w, conf)
 	} else if conf.File != "" {
 		file, err := openLogFile(conf.File, lookEvery, sys.stderr, newLogger(sys.stderr, conf))
 		if err != nil {
 			return nil, fmt.Errorf("log.file: %w", err)
 		}
-		fallback, l.mainFile, l.main = file, file, newLogger(file, conf)
+		fallback, l.mainFile = file, file
+		l.begin(file, conf)
 	}
 	l.audit = l.main
 	if w := sys.standard(conf.AuditFile); w != nil {
@@ -64,6 +69,16 @@ func (sys *system) standard(path string) io.Writer {
 	return nil
 }
 
+// begin makes w the main log, behind a queue.
+func (l *logs) begin(w io.Writer, conf gateway.Log) {
+	l.queue = newLogQueue(w)
+	if isText(w, conf) {
+		l.main, l.access = newTextLogger(l.queue, conf), nil
+		return
+	}
+	l.main, l.access = newJSONLogger(l.queue, conf), gateway.LogLines(requestLines{l.queue})
+}
+
 // reopen takes up files that were moved away.
 func (l *logs) reopen() {
 	for _, f := range []*logFile{l.mainFile, l.auditFile} {
@@ -85,18 +100,37 @@ func (l *logs) errors() gateway.LogErrors {
 	return n
 }
 
-func (l *logs) close() error { return closeAll(l.mainFile, l.auditFile) }
+// close writes what is queued, and closes the files.
+func (l *logs) close() error {
+	_ = l.queue.flush() // what is written to says when it cannot be
+	return closeAll(l.mainFile, l.auditFile)
+}
 
 // newLogger writes log lines to w: as text for a person at a terminal, as JSON
 // for everything else.
 func newLogger(w io.Writer, conf gateway.Log) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(conf.Level)) // Validate has seen it
-	options := &slog.HandlerOptions{Level: level}
-	file, isFile := w.(*os.File)
-	onTerminal := isFile && term.IsTerminal(int(file.Fd()))
-	if conf.Format == "text" || conf.Format == "auto" && onTerminal {
-		return slog.New(slog.NewTextHandler(gateway.LogLines(w), options))
+	if isText(w, conf) {
+		return newTextLogger(w, conf)
 	}
-	return slog.New(slog.NewJSONHandler(gateway.LogLines(w), options))
+	return newJSONLogger(w, conf)
+}
+
+// isText tells whether lines to w are for a person.
+func isText(w io.Writer, conf gateway.Log) bool {
+	file, isFile := w.(*os.File)
+	return conf.Format == "text" || conf.Format == "auto" && isFile && term.IsTerminal(int(file.Fd()))
+}
+
+func newTextLogger(w io.Writer, conf gateway.Log) *slog.Logger {
+	return slog.New(slog.NewTextHandler(gateway.LogLines(w), &slog.HandlerOptions{Level: levelOf(conf)}))
+}
+
+func newJSONLogger(w io.Writer, conf gateway.Log) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(gateway.LogLines(w), &slog.HandlerOptions{Level: levelOf(conf)}))
+}
+
+// levelOf is the least level that is written.
+func levelOf(conf gateway.Log) (level slog.Level) {
+	_ = level.UnmarshalText([]byte(conf.Level)) // Validate has seen it
+	return level
 }

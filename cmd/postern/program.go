@@ -83,7 +83,7 @@ func (p *program) wire(ctx context.Context, master auth.MasterKey) (err error) {
 		return err
 	}
 	p.gateway = gateway.New(gateway.Options{
-		Auth: p.auth, Outbox: store, Log: p.log, Audit: p.logs.audit, Version: thisBuild().Version, LogErrors: p.logs.errors,
+		Auth: p.auth, Outbox: store, Log: p.log, Access: p.logs.access, Audit: p.logs.audit, Version: thisBuild().Version, LogErrors: p.logs.errors,
 	})
 	snap, err := p.snapshot(p.file)
 	if err != nil {
@@ -195,6 +195,7 @@ func (p *program) Run(asked context.Context) error {
 	}
 	group.Go(func() error { return p.public.FetchCertificates(serving) })
 	group.Go(func() error { return untilDone(serving, p.auth.Follow(serving)) })
+	group.Go(func() error { _ = p.logs.queue.run(serving); return nil }) // what is written to says when it cannot be
 	group.Go(func() error { return p.gateway.CheckUpstreams(serving) })
 	group.Go(func() error { return p.gateway.Provision(serving) })
 	changed := make(chan struct{}, 1)
