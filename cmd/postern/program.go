@@ -45,6 +45,7 @@ type program struct {
 // newProgram wires the gateway from a configuration. load is called again at
 // each reload.
 func newProgram(ctx context.Context, sys *system, load func() (*config.File, error)) (_ *program, err error) {
+	tuneMemory(sys.getenv, os.DirFS("/"))
 	hup := heedHangup()
 	defer func() {
 		if err != nil {
