@@ -195,3 +195,23 @@ func TestWhoMadeTheRequestIsReadFromWhatTheBrowserSends(t *testing.T) {
 		}
 	}
 }
+
+// FuzzOrigin: an origin that counts as our own is one that no browser sends for
+// another site: this scheme, this host, this port, and nothing after them.
+func FuzzOrigin(f *testing.F) {
+	for _, seed := range []string{"http://gw.test", "https://gw.test", "http://gw.test:80", "http://app.test:8080", "null", "http://gw.test.evil.test", "http://gw.test@evil.test", "http://evil.test://gw.test", "http://gw.test/", "HTTP://GW.TEST."} {
+		f.Add(seed)
+	}
+	snap := newStack(f).gateway.snap.Load()
+	f.Fuzz(func(t *testing.T, origin string) {
+		x := &exchange{snap: snap, host: "app.test:8080", scheme: "https"}
+		if !x.isOwnOrigin(origin) {
+			return
+		}
+		switch strings.ReplaceAll(strings.ToLower(origin), ".:", ":") {
+		case "https://app.test:8080", "http://gw.test", "http://gw.test.", "http://gw.test:80":
+		default:
+			t.Fatalf("%q counts as our own", origin)
+		}
+	})
+}

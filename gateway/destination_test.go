@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/posternhq/postern/gateway/problem"
@@ -150,4 +152,48 @@ func TestAQuestionAboutAMoveIsAboutBothEnds(t *testing.T) {
 			t.Errorf("a question about a move to %s: %d, want %d", to, r.StatusCode, status)
 		}
 	}
+}
+
+// FuzzDestination: what is taken for an address on this site is one to a parser
+// of URLs that was written apart, with the very path that is decided on.
+func FuzzDestination(f *testing.F) {
+	for _, seed := range []string{"/a", "//evil.test/a", "http://gw.test/a", "https://gw.test:443/a%20b", "http://gw.test@evil.test/a", "http://evil.test/gw.test", "http:/a", "http:a", "gw.test/a",
+		"http://gw.test\\@evil.test/", "HTTP://GW.TEST/a", "file:///a", "http://gw.test:80:80/a", "///a", "http:///a", "/a#b", "*"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		x := &exchange{host: "gw.test", scheme: "http"}
+		path, ok := x.ownAddress([]string{value})
+		if !ok {
+			return
+		}
+		if _, both := x.ownAddress([]string{value, value}); both {
+			t.Fatalf("two of %q are taken for one", value)
+		}
+		if _, err := policy.ParsePath(path); err != nil {
+			return // refused next
+		}
+		u, err := url.Parse(value)
+		if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" {
+			t.Fatalf("%q is taken for %q: %+v, %v", value, path, u, err)
+		}
+		if host := strings.TrimSuffix(strings.ToLower(u.Hostname()), "."); u.Host != "" && host != "gw.test" || u.Host == "" && u.Scheme != "" {
+			t.Fatalf("%q leads to %q", value, u.Host)
+		}
+		if u.Path == "" && path == "/" { // http://gw.test, which RFC 3986 section 6.2.3 says is the same
+			return
+		}
+		if !strings.HasSuffix(value, path) || u.Path != decoded(t, path) {
+			t.Fatalf("%q is decided as %q, and read as %q", value, path, u.Path)
+		}
+	})
+}
+
+func decoded(t *testing.T, path string) string {
+	t.Helper()
+	text, err := url.PathUnescape(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,8 @@ func readLicences(root string, info *buildinfo.BuildInfo) (map[string]licence, e
 	return found, nil
 }
 
+// moduleDir asks the go command, which fetches what is not in the cache yet and
+// checks it against go.sum.
 func moduleDir(root, path string) (string, error) {
 	cmd := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", path)
 	var said bytes.Buffer
@@ -76,26 +79,38 @@ func readLicence(dir string) (licence, error) {
 	return l, nil
 }
 
-// classify names a licence by words that only it has; "" for one that nobody
-// has looked at.
+// notFree are words of terms that a binary of ours may not come under, whatever
+// else a file says beside them.
+var notFree = []string{"GNU GENERAL PUBLIC", "GNU LESSER", "GNU AFFERO", "Commons Clause", "Business Source"}
+
+// known are the licences that somebody has looked at, each with words that only
+// it has. The clause on names makes three clauses of BSD's two, so it is looked
+// for first.
+var known = []struct {
+	id    string
+	words []string // all of them, and of each the alternatives between bars
+}{
+	{"Apache-2.0", []string{"Apache License Version 2.0, January 2004"}},
+	{"MPL-2.0", []string{"Mozilla Public License Version 2.0|Mozilla Public License, version 2.0"}},
+	{"MIT", []string{"Permission is hereby granted, free of charge, to any person obtaining a copy"}},
+	{"ISC", []string{"Permission to use, copy, modify, and/or distribute this software for any purpose"}},
+	{"BSD-3-Clause", []string{"Redistribution and use in source and binary forms", "Neither the name|nor the names of|names of the contributors|may not be used to endorse"}},
+	{"BSD-2-Clause", []string{"Redistribution and use in source and binary forms"}},
+}
+
+// classify names a licence by its words, however its lines are broken; "" for
+// one that nobody has looked at.
 func classify(text string) string {
-	words := strings.Join(strings.Fields(text), " ")
-	has := func(phrase string) bool { return strings.Contains(words, phrase) }
-	switch {
-	case has("GNU GENERAL PUBLIC") || has("GNU LESSER") || has("GNU AFFERO") || has("Commons Clause") || has("Business Source"):
+	text = strings.Join(strings.Fields(text), " ")
+	has := func(word string) bool { return strings.Contains(text, word) }
+	if slices.ContainsFunc(notFree, has) {
 		return ""
-	case has("Apache License Version 2.0, January 2004"):
-		return "Apache-2.0"
-	case has("Mozilla Public License Version 2.0") || has("Mozilla Public License, version 2.0"):
-		return "MPL-2.0"
-	case has("Permission is hereby granted, free of charge, to any person obtaining a copy"):
-		return "MIT"
-	case has("Permission to use, copy, modify, and/or distribute this software for any purpose"):
-		return "ISC"
-	case has("Redistribution and use in source and binary forms") && (has("Neither the name") || has("nor the names of its contributors") || has("The names of the contributors") || has("may not be used to endorse")):
-		return "BSD-3-Clause"
-	case has("Redistribution and use in source and binary forms"):
-		return "BSD-2-Clause"
+	}
+	for _, l := range known {
+		lacks := func(word string) bool { return !slices.ContainsFunc(strings.Split(word, "|"), has) }
+		if !slices.ContainsFunc(l.words, lacks) {
+			return l.id
+		}
 	}
 	return ""
 }

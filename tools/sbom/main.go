@@ -120,6 +120,7 @@ func describe(info *buildinfo.BuildInfo, licences map[string]licence, sum [sha25
 			program.More = append(program.More, property{"go:" + s.Key, s.Value})
 		}
 	}
+	// The standard library is linked as well, though no go.mod lists it.
 	std := component{Type: "library", Ref: "pkg:golang/std@" + info.GoVersion, Name: "std", Version: info.GoVersion, PURL: "pkg:golang/std@" + info.GoVersion, Licences: []choice{{licenceID{"BSD-3-Clause"}}}}
 	made := bom{Format: "CycloneDX", Spec: "1.6", Version: 1, Metadata: metadata{program}, Components: []component{std},
 		Serial: "urn:uuid:" + h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]}
@@ -145,6 +146,7 @@ func linked(m *debug.Module) *debug.Module {
 	return m
 }
 
+// module is a part by the name that package URLs give it.
 func module(m *debug.Module) component {
 	purl := "pkg:golang/" + m.Path + "@" + m.Version
 	return component{Type: "library", Ref: purl, Name: m.Path, Version: m.Version, PURL: purl}
