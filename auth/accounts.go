@@ -357,6 +357,8 @@ func invalid(faults []FieldError) error {
 	return &InvalidError{Fields: faults[:min(len(faults), maxFaults)]}
 }
 
+// appendFault adds what a check found, and nothing for the empty message by which
+// a check says that all is well.
 func appendFault(faults []FieldError, field, message string) []FieldError {
 	if message == "" {
 		return faults

@@ -50,6 +50,8 @@ func strictPSS() jwt.SigningMethod {
 	}
 }
 
+// algorithmByName finds an algorithm by its exact name; "none" is not found, and
+// neither is any other that is not listed.
 func algorithmByName(name string) (algorithm, bool) {
 	for _, a := range algorithms() {
 		if a.name == name {
@@ -59,6 +61,7 @@ func algorithmByName(name string) (algorithm, bool) {
 	return algorithm{}, false
 }
 
+// algorithmNames is what a message offers in place of a name that is not known.
 func algorithmNames() []string {
 	var names []string
 	for _, a := range algorithms() {

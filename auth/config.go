@@ -168,6 +168,8 @@ type Fault struct {
 // faults collects what is wrong, so that all of it is reported at once.
 type faults []Fault
 
+// add notes a fault at a key. The message follows the key, so it begins with the
+// value or a verb, and says what to write instead.
 func (f *faults) add(path, format string, args ...any) {
 	*f = append(*f, Fault{Path: path, Message: fmt.Sprintf(format, args...)})
 }
@@ -204,6 +206,9 @@ const day = 24 * time.Hour
 // remembered for so long.
 const MaxAccessTTL = 30 * day
 
+// validateTokens judges what tokens say and how long they live. Every lifetime
+// has an upper bound: revocations are remembered for as long as a token can
+// live.
 func (c Config) validateTokens(f *faults) {
 	if strings.ContainsFunc(c.Issuer, isControlOrSpace) {
 		f.add("issuer", "must not contain spaces or control characters")
@@ -233,6 +238,9 @@ func (c Config) validateTokens(f *faults) {
 	}
 }
 
+// validatePassword demands a length that the algorithm can honour, and room for
+// at least one hash. bcrypt ignores what is past its 72 bytes, so that two
+// passwords would be one.
 func (c Config) validatePassword(f *faults) {
 	p := c.Password
 	memory := Bytes(argonMemory << 10)
@@ -284,6 +292,9 @@ func (c Config) validateRegistration(f *faults) {
 // objects and of token claims, so it has one spelling only.
 var fieldName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
 
+// validateNames demands names that can be told apart wherever they turn up. A
+// profile field that differs from another, or from a part of every account, only
+// in the case of its letters is the same to many a JSON decoder.
 func (c Config) validateNames(f *faults) {
 	for i, r := range c.Roles {
 		path := fmt.Sprintf("roles[%d]", i)

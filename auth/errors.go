@@ -47,10 +47,13 @@ type Conflict struct {
 	Field string // id, username or email
 }
 
+// Error names the first conflict alone; a caller that wants them all reads them.
 func (e *ConflictsError) Error() string {
 	return fmt.Sprintf("%s of account %d is taken", e.Conflicts[0].Field, e.Conflicts[0].Index+1)
 }
 
+// Unwrap lets a caller that knows one account only treat a list's error as its
+// own.
 func (e *ConflictsError) Unwrap() error { return &ConflictError{Field: e.Conflicts[0].Field} }
 
 // InvalidError lists what is wrong with an input, by field.
@@ -59,6 +62,8 @@ type InvalidError struct{ Fields []FieldError }
 // FieldError is one fault of an input.
 type FieldError struct{ Field, Message string }
 
+// Error names the first fault. It never quotes the input, which may be a
+// password.
 func (e *InvalidError) Error() string {
 	if len(e.Fields) == 0 {
 		return "invalid"

@@ -52,6 +52,8 @@ func ParseNumber(text string) (n int64, ok bool) {
 	return n, ok
 }
 
+// formatRoles writes roles as an application expects them. With FormatFirst a
+// user without roles has the empty text: no role is made up for anybody.
 func formatRoles(roles []string, format string) any {
 	switch format {
 	case FormatUpperRole:

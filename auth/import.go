@@ -33,6 +33,7 @@ type ImportFault struct {
 	Same int // index of the earlier account that has the name already; -1: none
 }
 
+// Error names the first fault; accounts count from 1, as people do.
 func (e *ImportError) Error() string {
 	f := e.Faults[0]
 	return fmt.Sprintf("account %d: %s: %s", f.Index+1, f.Field, f.Message)

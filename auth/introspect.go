@@ -64,6 +64,9 @@ func (s *Service) introspectRefresh(ctx context.Context, st *state, t refreshTok
 	return Introspection{}, unavailable("find a session", err)
 }
 
+// introspectionOf tells of a genuine refresh token what RFC 7662 section 2.2 has.
+// Anything that Refresh would not rotate is inactive, without a reason: a token
+// that was spent, a session that is over, an account that is disabled.
 func introspectionOf(c Config, t refreshToken, row Session, a Account, now time.Time) Introspection {
 	if row.Refresh == RefreshNone || row.over(c.RefreshToken, now) || a.Disabled || t.counter < row.Counter {
 		return Introspection{}

@@ -48,6 +48,9 @@ func jwkSet(chains ...chain) ([]byte, error) {
 	return json.Marshal(set)
 }
 
+// publicJWK writes a public key as RFC 7518 section 6 and RFC 8037 section 2 have
+// it. Only public types are listed, so that a private key which strays here is an
+// error and is not published. Coordinates keep their leading zeros (6.2.1.2).
 func publicJWK(public any) (jwk, error) {
 	b64 := base64.RawURLEncoding.EncodeToString
 	switch k := public.(type) {

@@ -187,6 +187,7 @@ func newChain(use keyUse, keys []openedKey, now time.Time) chain {
 	return c
 }
 
+// newestFirst picks the keys of one use, the highest generation first.
 func newestFirst(use keyUse, keys []openedKey) []openedKey {
 	var own []openedKey
 	for _, k := range keys {

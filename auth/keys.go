@@ -62,6 +62,8 @@ func (s *Service) openKeyring(ctx context.Context, c Config) (ring *keyring, cre
 	return ring, created, err
 }
 
+// hasKey tells whether a use has a key that is not retired: a retired one proves
+// nothing any more, so a use that has no other gets a new one.
 func hasKey(keys []openedKey, use string) bool {
 	return slices.ContainsFunc(keys, func(k openedKey) bool { return k.Use == use && k.Retired.IsZero() })
 }

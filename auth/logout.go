@@ -62,6 +62,9 @@ func (s *Service) RevokeSessions(ctx context.Context, accountID string, by Actor
 	return nil
 }
 
+// endAll ends an account's sessions, also when the caller has left meanwhile:
+// half a logout is worse than a late answer. This instance's view learns of each
+// at once; the others read them in the feed.
 func (s *Service) endAll(ctx context.Context, accountID string) error {
 	until := s.current.Load().until(s.now())
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)

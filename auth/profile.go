@@ -162,6 +162,9 @@ func (s *Service) refuseWeak(ctx context.Context, st *state, id, next string) er
 
 var errCurrent = errors.New("the current password was changed")
 
+// wrongCurrent is the answer to a wrong current password, for the field of the
+// form: who asks has a session, and is not sent to log in again. The throttle
+// counts it like a failed login.
 func wrongCurrent() error {
 	return &InvalidError{Fields: []FieldError{{"current", "is not the current password"}}}
 }

@@ -153,6 +153,7 @@ type spent struct {
 	since time.Time
 }
 
+// newApplicants begins with nobody; without its map admit could not count.
 func newApplicants() *applicants { return &applicants{from: map[string]spent{}} }
 
 // admit counts an attempt, or answers a *LockedError for one too many. Who has

@@ -36,6 +36,8 @@ type accountRevocation struct {
 	until   time.Time
 }
 
+// newRevocations knows of nothing yet. It must read the feed before it judges a
+// token, or one that was revoked before the start would pass.
 func newRevocations() *revocations {
 	return &revocations{
 		sessions:  map[string]time.Time{},
@@ -82,6 +84,8 @@ func (v *revocations) apply(r Revocation) {
 	}
 }
 
+// later makes what is known of a revocation outlast either end it was given: the
+// earlier one would bring a revoked token back to life.
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

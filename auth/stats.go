@@ -39,6 +39,8 @@ type tally struct {
 	n     []atomic.Uint64
 }
 
+// newTally counts from zero. The words are all that will ever be counted, the one
+// for faults last.
 func newTally(words ...string) tally { return tally{words, make([]atomic.Uint64, len(words))} }
 
 // add counts a word. One that is not on the list is a mistake of this package,
@@ -52,6 +54,8 @@ func (t *tally) add(word string) {
 	}
 }
 
+// read copies the counts, each word's, also those that are still zero: a counter
+// that appears with its first event has no rate for it.
 func (t *tally) read() map[string]uint64 {
 	m := make(map[string]uint64, len(t.words))
 	for i, w := range t.words {
@@ -83,6 +87,8 @@ type counts struct {
 	hashing                          hashCounts
 }
 
+// newCounts lists what logins, refreshes and registrations can come to. The
+// metrics' help texts and the docs name the same words.
 func newCounts() *counts {
 	return &counts{
 		logins:        newTally(resultSuccess, resultFailed, resultLocked, resultBusy, resultCanceled, resultUnavailable),
@@ -156,6 +162,8 @@ type hashCounts struct {
 	waited           atomic.Int64 // nanoseconds
 }
 
+// read copies the numbers one by one: together they are near one moment, not at
+// it.
 func (c *hashCounts) read(places int64) HashStats {
 	return HashStats{
 		Running: c.running.Load(), Waiting: c.waiting.Load(), Places: places,

@@ -108,6 +108,9 @@ func ClaimsFault(list []Claim) string {
 	return ""
 }
 
+// isReserved tells whether a claim is the gateway's own, in any case of its
+// letters: encoding/json reads "ISS" into iss, and other applications' decoders
+// may too.
 func isReserved(name string) bool {
 	return slices.ContainsFunc(reservedClaims(), func(r string) bool { return strings.EqualFold(r, name) })
 }

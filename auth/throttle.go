@@ -64,6 +64,9 @@ type throttle struct {
 // store's counters is.
 type flight struct{ name, network string }
 
+// newThrottle derives the key of the digests from the master key: the store's
+// rows then name nobody to whoever reads a backup, and instances that share a
+// store agree on them.
 func newThrottle(store Store, master MasterKey) *throttle {
 	mac := hmac.New(sha256.New, master[:])
 	mac.Write([]byte("postern names of failed logins"))

@@ -318,6 +318,8 @@ func plainName(name []byte, outermost bool) bool {
 	return !outermost || !upper || !isReserved(string(name))
 }
 
+// containsFold finds a member twice in an object, also in another case of its
+// letters. Decoders differ in which of the two they believe.
 func containsFold(names [][]byte, name []byte) bool {
 	return slices.ContainsFunc(names, func(other []byte) bool { return bytes.EqualFold(other, name) })
 }

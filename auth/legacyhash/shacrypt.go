@@ -106,6 +106,8 @@ func sha256CryptOrder() []byte {
 	}
 }
 
+// sha512CryptOrder lists which byte of the digest is written when, in threes that
+// make four characters each; the last byte stands alone.
 func sha512CryptOrder() []byte {
 	return []byte{
 		42, 21, 0, 1, 43, 22, 23, 2, 44, 45, 24, 3, 4, 46, 25, 26, 5, 47,

@@ -77,6 +77,8 @@ type perRecord struct {
 
 var errLongRecord = errors.New("is too long")
 
+// Read fails once the record has had its share. What csv reads ahead counts for
+// the record that it is read in, so the bound is true up to csv's buffer.
 func (p *perRecord) Read(b []byte) (int, error) {
 	if p.left <= 0 {
 		return 0, errLongRecord

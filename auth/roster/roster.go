@@ -139,6 +139,8 @@ type bounded struct {
 
 var errTooLarge = fmt.Errorf("is larger than %d MiB: split it, and import one part after the other", maxBytes>>20)
 
+// Read ends in errTooLarge where io.LimitReader would end in io.EOF: a list that
+// is cut off must not be imported as if it were whole.
 func (b *bounded) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, errTooLarge

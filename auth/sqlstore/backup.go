@@ -30,6 +30,9 @@ func Backup(ctx context.Context, path, to string) error {
 	return fault("back up the store", explain(path, err))
 }
 
+// backup holds the store against a restore while it copies; other processes read
+// and write on. The store is opened for writing, though nothing is written to it:
+// SQLite must be able to recover a WAL that a crash left behind.
 func backup(ctx context.Context, path, to string) (err error) {
 	if err := mustBeOurs(ctx, path); err != nil {
 		return err

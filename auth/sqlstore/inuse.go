@@ -45,6 +45,9 @@ func share(ctx context.Context, path string, wait time.Duration) (usage, error) 
 // claim holds the store at path alone, or answers errInUse at once.
 func claim(path string) (usage, error) { return hold(path, true) }
 
+// hold takes the lock, shared or alone, and never waits: errInUse says that
+// somebody else's hold rules it out. The lock file is found through links, so
+// that two names of one store mean one lock.
 func hold(path string, alone bool) (usage, error) {
 	name := resolve(path) + "-lock"
 	file, err := openLock(name, ownerOf(path))

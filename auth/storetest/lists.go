@@ -110,6 +110,8 @@ type givesUp struct {
 	asked atomic.Int32
 }
 
+// Err lets three looks pass, so that a store which asks only at the beginning
+// does all of its work for nobody.
 func (c *givesUp) Err() error {
 	if c.asked.Add(1) > 3 {
 		return context.Canceled

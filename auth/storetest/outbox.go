@@ -92,6 +92,8 @@ func end(t testing.TB, s auth.Store, id string) {
 	must(t, "delete", s.DeleteAccount(context.Background(), id, auth.Removal{Until: later()}))
 }
 
+// checkNobodyListens holds that accounts write no news while nobody would read
+// them, and that who subscribes later hears of what follows, not of what was.
 func checkNobodyListens(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "alice")
 	edit(t, s, a.ID, func(a *auth.Account) { a.Name = "Alice" })
@@ -173,6 +175,9 @@ func checkNoNews(t testing.TB, s, _ auth.Store) {
 	nothing(t, s, "app")
 }
 
+// checkNewsOrder holds back what came later for an account while its first news
+// are on their way or wait; another account's pass them. A receiver that takes
+// them out of order would leave a disabled account enabled.
 func checkNewsOrder(t testing.TB, s, _ auth.Store) {
 	subscribe(t, s, subscriber("app"))
 	account(t, s, "alice")
@@ -257,6 +262,8 @@ func checkTakenStays(t testing.TB, s, _ auth.Store) {
 	same(t, "then", drain(t, s, "app"), []string{"deleted id-alice"})
 }
 
+// checkTakenOnce has several couriers take from both instances at once. Nothing
+// is taken twice and nothing is left, whoever wins.
 func checkTakenOnce(t testing.TB, s, other auth.Store) {
 	subscribe(t, s, subscriber("app"))
 	for i := range racers {
@@ -291,6 +298,9 @@ func checkTakenOnce(t testing.TB, s, other auth.Store) {
 	}
 }
 
+// checkPostponed goes through the ways in which news come due again: their wait
+// is over, their subscriber's are hastened, or who took them never came back.
+// Each try counts, since the waits grow by it.
 func checkPostponed(t testing.TB, s, _ auth.Store) {
 	ctx := context.Background()
 	subscribe(t, s, subscriber("app"), subscriber("other"))
@@ -329,6 +339,8 @@ func checkLateTaker(t testing.TB, s, _ auth.Store) {
 	same(t, "what waits", len(backlogs), 0)
 }
 
+// checkSubscribers changes who listens, and to what, while news wait. What is
+// dropped by that is told, so that it can be logged and not just be gone.
 func checkSubscribers(t testing.TB, s, _ auth.Store) {
 	ctx := context.Background()
 	same(t, "change", subscribe(t, s, subscriber("app"), subscriber("mail", auth.AccountCreated)), auth.Subscribed{Added: []string{"app", "mail"}})

@@ -77,6 +77,8 @@ func absent(t testing.TB, s auth.SecretStore, name string) {
 	}
 }
 
+// checkSecretKept holds that a value is bytes and a name is itself: no text, no
+// pattern, and no other case of its letters stands for it.
 func checkSecretKept(t testing.TB, s, other SecretStore) {
 	all := make([]byte, 64<<10) // a chain of certificates is some KiB
 	for i := range all {
@@ -95,6 +97,8 @@ func checkSecretKept(t testing.TB, s, other SecretStore) {
 	absent(t, other, "gw.test%")
 }
 
+// checkSecretReplaced puts a name twice, the second time by another instance; the
+// names beside it stay as they are.
 func checkSecretReplaced(t testing.TB, s, other SecretStore) {
 	must(t, "put", s.PutSecret(context.Background(), "a", []byte("first")))
 	must(t, "put beside it", s.PutSecret(context.Background(), "b", []byte("beside")))
@@ -103,6 +107,8 @@ func checkSecretReplaced(t testing.TB, s, other SecretStore) {
 	same(t, "the one beside it", string(secret(t, s, "b")), "beside")
 }
 
+// checkSecretDeleted deletes twice: two instances may give up one certificate,
+// and the second one has done nothing wrong. The name is free again after it.
 func checkSecretDeleted(t testing.TB, s, other SecretStore) {
 	for _, name := range []string{"a", "b"} {
 		must(t, "put "+name, s.PutSecret(context.Background(), name, []byte(name)))
@@ -116,6 +122,8 @@ func checkSecretDeleted(t testing.TB, s, other SecretStore) {
 	same(t, "the one that is back", string(secret(t, s, "a")), "back")
 }
 
+// checkSecretRace has many put one name at once. Half of one certificate with
+// half of another would be worse than either.
 func checkSecretRace(t testing.TB, s, other SecretStore) {
 	values := make([]string, racers)
 	for i := range values {
@@ -144,6 +152,8 @@ func secretVerbs() map[string]func(context.Context, auth.SecretStore) error {
 	}
 }
 
+// checkSecretCancelled holds that a store does nothing for a caller who is gone,
+// and says why in the context's words, not as an outage.
 func checkSecretCancelled(t testing.TB, s, _ SecretStore) {
 	must(t, "put", s.PutSecret(context.Background(), "a", []byte("old")))
 	left, leave := context.WithCancel(context.Background())
@@ -157,6 +167,9 @@ func checkSecretCancelled(t testing.TB, s, _ SecretStore) {
 	same(t, "the secret", string(secret(t, s, "a")), "old")
 }
 
+// checkSecretClosed holds that an outage never looks like an absence: who takes
+// it for one would order a certificate anew at every start, up to the
+// authority's limit.
 func checkSecretClosed(t testing.TB, s, _ SecretStore) {
 	must(t, "put", s.PutSecret(context.Background(), "a", []byte("old")))
 	must(t, "close", s.Close())

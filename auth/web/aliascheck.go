@@ -19,6 +19,7 @@ func item(list string, i int) string { return list + "[" + strconv.Itoa(i) + "]"
 // aliasFaults collects what is wrong with aliases, by key below auth.
 type aliasFaults struct{ all []auth.Fault }
 
+// add notes a fault at a key; the message follows the key.
 func (f *aliasFaults) add(key, format string, args ...any) {
 	f.all = append(f.all, auth.Fault{Path: key, Message: fmt.Sprintf(format, args...)})
 }
@@ -188,6 +189,8 @@ func knownField(known []string, field string) bool {
 		nested && lastName(parent) == "fields" && slices.Contains(known, parent) && name != ""
 }
 
+// cutLast parts a field's path before its last name; nested is false where the
+// name is all there is.
 func cutLast(path string) (parent, name string, nested bool) {
 	i := strings.LastIndexByte(path, '.')
 	if i < 0 {
@@ -196,6 +199,7 @@ func cutLast(path string) (parent, name string, nested bool) {
 	return path[:i], path[i+1:], true
 }
 
+// lastName is the field that a value stands in, whatever objects are around it.
 func lastName(path string) string {
 	_, name, _ := cutLast(path)
 	return name

@@ -59,6 +59,8 @@ func (h *Handler) pageOf(endpoint, method string) http.HandlerFunc {
 	return nil
 }
 
+// add files an alias under its path. That no two have one place, checkPlaces has
+// seen to.
 func (as *aliases) add(path, method string, serve http.HandlerFunc) {
 	if before, after, has := strings.Cut(path, "{id}"); has {
 		as.variable = append(as.variable, variable{before, after, endpoint{method: serve}})

@@ -31,6 +31,7 @@ type input struct {
 // refusal is an error that is the answer.
 type refusal struct{ problem.Problem }
 
+// Error is the code, for a log; the detail is for the client.
 func (e refusal) Error() string { return e.Code }
 
 // refuse makes a refusal of a code, with its own detail where the general one
