@@ -81,6 +81,9 @@ type logLine struct {
 // ownRoute is the label of the gateway's own endpoints, which need no route.
 const ownRoute = "gateway"
 
+// parseLogLine reads a line of any format that there is, told by how it begins.
+// ok is false for what is no request, for the gateway's own endpoints, and for
+// paths that no route could have: a log holds what attackers sent, too.
 func parseLogLine(line string) (policy.Observed, bool) {
 	var l logLine
 	switch {
@@ -118,6 +121,8 @@ func parseTextLine(line string) (l logLine) {
 	return l
 }
 
+// set takes one key of the text format; it passes over those that a lesson does
+// not need.
 func (l *logLine) set(key, value string) {
 	switch key {
 	case "msg":

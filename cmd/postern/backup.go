@@ -12,6 +12,8 @@ import (
 	"github.com/posternhq/postern/auth/sqlstore"
 )
 
+// backupCommand needs no desk: it copies the file beneath whoever serves from it,
+// and must work where the keys do not open.
 func backupCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
@@ -42,6 +44,8 @@ and not beside this one.`,
 	}
 }
 
+// restoreCommand puts the store back whole or leaves it as it is. Sessions end
+// unless it is told otherwise, since a backup has forgotten the logouts after it.
 func restoreCommand(sys *system) *cobra.Command {
 	var keep bool
 	cmd := &cobra.Command{
@@ -118,6 +122,7 @@ func (r *restoration) prepare(ctx context.Context, s *sqlstore.Store) error {
 	return err
 }
 
+// outcome says what became of the sessions, for the user and the audit log.
 func (r *restoration) outcome() string {
 	if r.keep {
 		return "sessions kept"

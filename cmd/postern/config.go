@@ -10,6 +10,7 @@ import (
 	"github.com/posternhq/postern/gateway/config"
 )
 
+// configCommand gathers what can be asked of gateway.yaml without a store.
 func configCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Check gateway.yaml, or print its schema"}
 	cmd.AddCommand(configCheckCommand(sys), configSchemaCommand(sys))
@@ -72,6 +73,8 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// configSchemaCommand prints the schema that this very binary decodes by, so that
+// an editor and the gateway agree on what a key is.
 func configSchemaCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",

@@ -19,6 +19,8 @@ const defaultConfigFile = "gateway.yaml"
 // ownVariables are the POSTERN_ names that are no keys of the file.
 func ownVariables() []string { return []string{"POSTERN_CONFIG", "POSTERN_ADMIN_PASSWORD"} }
 
+// getenv reads the environment that the process was given, and not os.Getenv: two
+// programs run in one test process. The first entry of a name counts.
 func (s *system) getenv(name string) string {
 	for _, entry := range s.env {
 		if value, ok := strings.CutPrefix(entry, name+"="); ok {

@@ -33,6 +33,8 @@ func demoUsers() []auth.NewAccount {
 	}
 }
 
+// demoCommand shows the gateway before an application without anything to set up.
+// All that it writes is in a folder of its own, which goes with it.
 func demoCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
@@ -100,6 +102,8 @@ type sample struct {
 	group  errgroup.Group
 }
 
+// Close stops the application at once, and waits for the goroutine that serves
+// it.
 func (s *sample) Close() error {
 	err := s.server.Close()
 	if served := s.group.Wait(); !errors.Is(served, http.ErrServerClosed) {

@@ -39,6 +39,8 @@ type doctor struct {
 	report []checkup
 }
 
+// doctorCommand only reads and asks, so that it can be run beside a gateway that
+// is in trouble. It fails when one check does; warnings alone are good enough.
 func doctorCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor [URL]",
@@ -97,14 +99,17 @@ func (d *doctor) good(check, format string, args ...any) {
 	d.report = append(d.report, checkup{Status: checkGood, Check: check, Found: fmt.Sprintf(format, args...)})
 }
 
+// warn is for what works now and is likely not what was meant.
 func (d *doctor) warn(check, advice, format string, args ...any) {
 	d.report = append(d.report, checkup{checkWarning, check, fmt.Sprintf(format, args...), advice})
 }
 
+// fail is for what does not work, or lets in who should not be.
 func (d *doctor) fail(check, advice, format string, args ...any) {
 	d.report = append(d.report, checkup{checkError, check, fmt.Sprintf(format, args...), advice})
 }
 
+// failed tells whether any check did; it decides the exit status.
 func (d *doctor) failed() bool {
 	for _, c := range d.report {
 		if c.Status == checkError {

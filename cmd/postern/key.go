@@ -27,6 +27,8 @@ type keyRow struct {
 	Until      *time.Time `json:"until"` // when the last token that it made is over; null: not known yet
 }
 
+// keyRowOf is what may be shown of a key: when and what for, never the key. Until
+// is left out where there is no end yet.
 func keyRowOf(k auth.KeyInfo) keyRow {
 	row := keyRow{KID: k.ID, Use: k.Use, Algorithm: k.Algorithm, Generation: k.Generation, Status: k.Status, Created: k.Created}
 	if !k.Until.IsZero() {
@@ -44,6 +46,7 @@ func (k keyRow) cells() []string {
 	return []string{k.KID, k.Use, k.Algorithm, fmt.Sprint(k.Generation), k.Status, k.Created.Format(time.RFC3339), until}
 }
 
+// keyListCommand shows the keys of every use, those of no use now as well.
 func keyListCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -69,6 +72,7 @@ is printed is secret. What the status says:
 	return cmd
 }
 
+// printKeys prints a list of keys; list and rotate print them alike.
 func printKeys(sys *system, form outputForm, keys []auth.KeyInfo) error {
 	rows := make([]keyRow, len(keys))
 	for i, k := range keys {
@@ -77,6 +81,8 @@ func printKeys(sys *system, form outputForm, keys []auth.KeyInfo) error {
 	return printList(sys.stdout, form, rows, []string{"KID", "USE", "ALGORITHM", "GENERATION", "STATUS", "CREATED", "UNTIL"}, keyRow.cells)
 }
 
+// keyRotateCommand writes to the store alone: gateways that serve from it follow
+// its keys, so that none has to be told or stopped.
 func keyRotateCommand(sys *system) *cobra.Command {
 	var uses []string
 	cmd := &cobra.Command{

@@ -100,7 +100,8 @@ func (l *logs) errors() gateway.LogErrors {
 	return n
 }
 
-// close writes what is queued, and closes the files.
+// close writes what is queued, and closes the files, last of all parts: what
+// stops before it may still log.
 func (l *logs) close() error {
 	_ = l.queue.flush() // what is written to says when it cannot be
 	return closeAll(l.mainFile, l.auditFile)

@@ -21,6 +21,8 @@ type system struct {
 	stderr io.Writer // words for a person
 }
 
+// main is the only place that touches the process: what it gives to run is all
+// that a command knows of the world, and tests give something else.
 func main() {
 	os.Exit(run(&system{
 		ctx:    context.Background(),

@@ -9,6 +9,7 @@ import (
 	"github.com/posternhq/postern/policy"
 )
 
+// policyCommand gathers what is asked of the routes. None of it changes anything.
 func policyCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",

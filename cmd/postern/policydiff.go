@@ -19,6 +19,8 @@ type changeRow struct {
 	To     string `json:"to"`
 }
 
+// policyDiffCommand fails when something opens, and not when something closes:
+// the first may be an accident that nobody complains about.
 func policyDiffCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW",
@@ -68,6 +70,8 @@ func changeRows(changes []policy.Change) (rows []changeRow, opens int) {
 	return rows, opens
 }
 
+// printChanges prints the rows on standard output and their sum on standard
+// error, where it is in the way of no program that reads the rows.
 func printChanges(sys *system, form outputForm, rows []changeRow, opens int) error {
 	if len(rows) > 0 || form == "json" {
 		columns := []string{"CHANGE", "METHOD", "HOST", "PATH", "WHO", "FROM", "TO"}

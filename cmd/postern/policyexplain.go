@@ -54,6 +54,8 @@ func (a *age) Set(value string) error {
 // (RFC 5737), as in the tests of a policy.
 const anywhere = "192.0.2.1"
 
+// policyExplainCommand asks the very code that decides on requests, so that what
+// it says is not a second opinion.
 func policyExplainCommand(sys *system) *cobra.Command {
 	var who asking
 	var request string
@@ -284,6 +286,8 @@ func (e explained) print(sys *system, form outputForm) error {
 	return err
 }
 
+// cells are a step's columns; the reading stands with the reason where a path has
+// more than one.
 func (s stepRow) cells() []string {
 	result, why := "miss", s.Why
 	if s.Hit {
@@ -295,6 +299,7 @@ func (s stepRow) cells() []string {
 	return []string{s.Place, s.Part, s.Text, result, why}
 }
 
+// orUnknown stands for the address of who came through a unix socket.
 func orUnknown(text string) string {
 	if text == "" {
 		return "an unknown address"

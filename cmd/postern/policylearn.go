@@ -12,6 +12,8 @@ import (
 	"github.com/posternhq/postern/policy"
 )
 
+// policyLearnCommand prints a proposal and never writes it into the file: what
+// people did is not what they may do.
 func policyLearnCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "learn [LOGFILE]",
@@ -42,6 +44,8 @@ make it stricter, and write tests for it before it goes live.`,
 	}
 }
 
+// learn works without a gateway.yaml too, for who begins with another proxy's
+// log; then every path is new, and nobody's roles are known.
 func learn(sys *system, cmd *cobra.Command, input io.Reader) error {
 	var file *config.File
 	var table *policy.Table

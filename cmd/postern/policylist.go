@@ -22,6 +22,8 @@ type routeRow struct {
 	Line     int      `json:"line"`
 }
 
+// policyListCommand lists routes as they are tried, which need not be as they are
+// written: the most specific one owns a path wherever it stands.
 func policyListCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -68,6 +70,7 @@ func (r routeRow) who() string {
 	return text
 }
 
+// ruleTexts are a route's rules as people read them, in the order they are tried.
 func ruleTexts(rules []policy.Rule) []string {
 	texts := make([]string, len(rules))
 	for i := range rules {

@@ -54,6 +54,8 @@ func explainRecorded(ctx context.Context, sys *system, r recordedIn, form output
 	return answer.Now.print(sys, form)
 }
 
+// printRecorded shows what was decided then. All that came from the client passes
+// through visible: a path may hold escape sequences for the terminal.
 func printRecorded(sys *system, d gateway.Decided) {
 	fmt.Fprintf(sys.stdout, "request   %s at %s\n", d.RequestID, d.Time.UTC().Format(time.RFC3339))
 	fmt.Fprintf(sys.stdout, "asked     %s %s%s\n", visible(d.Method), visible(d.Host), visible(d.Path))
@@ -79,6 +81,7 @@ func callerOf(ctx context.Context, file *config.File, d gateway.Decided) policy.
 	return caller
 }
 
+// splitRoles undoes the record's form. No role has a comma in it.
 func splitRoles(text string) []string {
 	if text == "" {
 		return nil

@@ -16,6 +16,8 @@ import (
 // testsFile is looked for beside the configuration.
 const testsFile = "policy_test.yaml"
 
+// policyTestCommand fails when a test does, and when there is none to run: a
+// pipeline must not pass because a file was misnamed.
 func policyTestCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "test [FILE ...]",

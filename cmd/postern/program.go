@@ -229,6 +229,7 @@ func (p *program) warnOfStart() {
 	}
 }
 
+// adminAddr is the address that admin.listen came to be, empty where it is off.
 func (p *program) adminAddr() string {
 	if p.admin == nil {
 		return ""

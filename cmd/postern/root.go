@@ -20,6 +20,7 @@ const (
 // usageError is a mistake in how Postern was called or configured.
 type usageError struct{ error }
 
+// Unwrap lets run see what is below: findings that are shown are not shown twice.
 func (e usageError) Unwrap() error { return e.error }
 
 // usagef is fmt.Errorf for a usageError.
@@ -34,8 +35,10 @@ var errShown = errors.New("shown")
 // error already. The log of a refused reload still wants their words.
 type shownError struct{ findings []config.Finding }
 
+// Is makes it pass for errShown wherever a command's end is looked at.
 func (e shownError) Is(target error) bool { return target == errShown }
 
+// Error is the errors among the findings on one line; warnings refuse no reload.
 func (e shownError) Error() string {
 	var lines []string
 	for _, f := range e.findings {
@@ -105,6 +108,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// oneArg answers too few and too many alike: with how the command is written.
 func oneArg(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
 		return usagef("write '%s'", cmd.UseLine())

@@ -14,6 +14,7 @@ import (
 	"github.com/posternhq/postern/gateway/config"
 )
 
+// serveCommand reads flags and file; what they make is for program to wire.
 func serveCommand(sys *system) *cobra.Command {
 	var upstream, listen string
 	cmd := &cobra.Command{

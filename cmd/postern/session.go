@@ -29,6 +29,8 @@ type sessionRow struct {
 	LastSeen  time.Time `json:"last_seen"`
 }
 
+// sessionListCommand shows ids of sessions. They are no secret: a refresh token
+// needs a MAC beside its session's id.
 func sessionListCommand(sys *system) *cobra.Command {
 	var user string
 	cmd := &cobra.Command{Use: "list", Short: "List the live sessions, of everyone or of one user", Args: noArgs}
@@ -103,6 +105,7 @@ func sessionRevokeCommand(sys *system) *cobra.Command {
 	return cmd
 }
 
+// revokeOne ends one session by its id, whosever it is.
 func revokeOne(sys *system, d *desk, cmd *cobra.Command, id string) error {
 	err := d.RevokeSession(cmd.Context(), "", id, auth.Actor{By: commandLine})
 	if errors.Is(err, auth.ErrNotFound) {

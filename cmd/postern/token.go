@@ -14,6 +14,7 @@ import (
 // maxTokenInput bounds what is read from standard input as a token.
 const maxTokenInput = 16 << 10
 
+// tokenCommand gathers what is done with a token in the hand.
 func tokenCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{Use: "token", Short: "The access tokens: verify"}
 	cmd.AddCommand(tokenVerifyCommand(sys))

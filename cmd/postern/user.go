@@ -122,6 +122,7 @@ func (l *roleList) Set(value string) error {
 	return nil
 }
 
+// userListCommand lists all accounts, the disabled ones among them.
 func userListCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the accounts", Args: noArgs}
 	output := outputFlag(cmd)
@@ -139,6 +140,8 @@ func userListCommand(sys *system) *cobra.Command {
 	return cmd
 }
 
+// userShowCommand shows one account, and from where its logins are refused: the
+// first thing that is asked when somebody cannot get in.
 func userShowCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{Use: "show NAME", Short: "Show one account, by username, e-mail or id", Args: oneArg}
 	output := outputFlag(cmd)

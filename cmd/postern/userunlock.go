@@ -51,6 +51,8 @@ IPv6 of its /64.`,
 	return cmd
 }
 
+// unlockAddress forgives what counts against an address alone (for IPv6, against
+// its /64). What counts against a name stays: user unlock NAME is for that.
 func unlockAddress(sys *system, d *desk, cmd *cobra.Command, text string) error {
 	address, err := netip.ParseAddr(text)
 	if err != nil {

@@ -37,6 +37,8 @@ func (b build) String() string {
 	return fmt.Sprintf("postern %s %s %s/%s", b.Version, b.Go, b.OS, b.Arch)
 }
 
+// versionCommand needs neither file nor store: it is asked when those do not
+// load.
 func versionCommand(sys *system) *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
