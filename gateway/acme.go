@@ -68,6 +68,8 @@ type fetching struct {
 // tries again at most once a minute.
 const failureEvery = time.Minute
 
+// newFetcher makes one that has read nothing and talks to nobody: that begins
+// with open.
 func newFetcher(conf ACME, log *slog.Logger) *fetcher {
 	f := &fetcher{conf: conf, log: log, changed: make(chan struct{}, 1), told: map[string]time.Time{}, ends: map[string]time.Time{}}
 	f.until, f.stop = context.WithCancel(context.Background())

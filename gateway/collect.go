@@ -26,6 +26,8 @@ type authStats struct {
 	tokenLookups, tokens, sessions, store *prometheus.Desc
 }
 
+// newAuthStats describes what is counted. Every value that a label may have
+// stands in the help: the lists are closed, whoever sends the requests.
 func newAuthStats(a Authenticator) *authStats {
 	return &authStats{
 		auth:          a,
@@ -102,6 +104,8 @@ type gatewayState struct {
 	healthy, streams, connections, certificate, unwritten *prometheus.Desc
 }
 
+// newGatewayState describes what is looked up at each scrape. The labels are
+// names from the configuration; none is of a client's making.
 func newGatewayState(g *Gateway, logErrors func() LogErrors) *gatewayState {
 	return &gatewayState{
 		g: g, logErrors: logErrors,
@@ -158,6 +162,8 @@ type provisionState struct {
 	pending, oldest *prometheus.Desc
 }
 
+// newProvisionState describes the outbox. A store that is away shows as NaN,
+// since 0 would say that everything has been delivered.
 func newProvisionState(g *Gateway) *provisionState {
 	return &provisionState{
 		g:       g,

@@ -199,6 +199,8 @@ func encodeWords(v string) string {
 	return b.String()
 }
 
+// isASCII tells whether every reader of a header field takes a value for the same
+// text (RFC 9110 section 5.5).
 func isASCII(v string) bool {
 	return !strings.ContainsFunc(v, func(r rune) bool { return r >= utf8.RuneSelf })
 }

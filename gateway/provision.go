@@ -98,6 +98,8 @@ type courier struct {
 // maxTold bounds what a courier remembers of its log lines.
 const maxTold = 1024
 
+// newCourier makes the one courier of an upstream; it brings nothing until a
+// round calls it.
 func newCourier(g *Gateway, name string) *courier {
 	return &courier{g: g, name: name, told: map[string]bool{}}
 }

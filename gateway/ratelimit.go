@@ -181,6 +181,8 @@ type bucket struct {
 	more   bool // in seenMore
 }
 
+// newBuckets remembers the given number of callers at most; a bucket is full
+// again, and so of no use, the given time after it was asked last.
 func newBuckets(most int, after time.Duration) *buckets {
 	return &buckets{most: most, after: after, byKey: make(map[bucketKey]*list.Element), seenOnce: list.New(), seenMore: list.New()}
 }

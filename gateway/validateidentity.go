@@ -118,6 +118,9 @@ func (c *Identity) validatePresets(f *faults) {
 	}
 }
 
+// validateMintTTL bounds the life of a minted token. With less, an application
+// whose clock differs a little refuses every request; with more, a token that it
+// leaks serves for long.
 func validateMintTTL(f *faults, path string, ttl time.Duration) {
 	if ttl < minMintTTL || ttl > maxMintTTL {
 		f.add(path, "%s is out of bounds: from %s to %s", ttl, minMintTTL, maxMintTTL)

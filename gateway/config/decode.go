@@ -21,6 +21,7 @@ type decoder struct {
 	twins    map[string]setting    // secrets that the file has in files of their own
 }
 
+// newDecoder has seen nothing; the file's name is for its findings only.
 func newDecoder(file string) *decoder {
 	return &decoder{
 		file:    file,

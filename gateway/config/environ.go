@@ -48,6 +48,8 @@ type key struct {
 // env is the key's name in the environment.
 func (k key) env() string { return envName(k.path) }
 
+// envName is POSTERN_STORE_DSN for store.dsn. A test holds that no two keys come
+// to one name.
 func envName(path string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(path, ".", "_"))
 }

@@ -54,6 +54,7 @@ func sortFindings(findings []Finding) []Finding {
 	return slices.Compact(findings)
 }
 
+// at is an error at a place in a file; a warning is made of it by who warns.
 func at(pos policy.Pos, format string, args ...any) Finding {
 	return Finding{File: pos.File, Line: pos.Line, Column: pos.Column, Message: fmt.Sprintf(format, args...)}
 }

@@ -33,6 +33,9 @@ func Load(src Source) (*File, []Finding) {
 	return file, findings
 }
 
+// load goes on past what is wrong, so that Load and Check tell of all of it. The
+// file may be half read then: only a caller that looks at the findings may use
+// it.
 func load(src Source) (*File, *decoder) {
 	d, file := newDecoder(src.Path), defaults()
 	file.Path, file.Digest = src.Path, sha256.Sum256(src.Data)

@@ -72,6 +72,8 @@ func (d Dialect) find(p Problem) (Phrase, bool) {
 	return Phrase{}, false
 }
 
+// fits tells whether a phrase is for a problem: every condition that it has must
+// hold, and one without any fits all.
 func (f Phrase) fits(p Problem) bool {
 	if f.Code != "" && f.Code != p.Code {
 		return false
