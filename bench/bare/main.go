@@ -12,6 +12,7 @@ import (
 	"time"
 )
 
+// main serves until it is killed, which compare does when it is done.
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8081", "address to listen on")
 	upstream := flag.String("upstream", "http://127.0.0.1:9000", "URL of the application")

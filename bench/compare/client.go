@@ -19,6 +19,8 @@ type wire struct {
 	br   *bufio.Reader
 }
 
+// dial opens a connection to an address. No timeout is set: what is measured
+// runs on this machine, and who starts it waits until it answers.
 func dial(address string) (*wire, error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {

@@ -25,6 +25,9 @@ import (
 	"time"
 )
 
+// main reads the plan from the flags and carries it out. With -raw it only
+// hashes, as a process of its own: what a gateway's core could do if it did
+// nothing else.
 func main() {
 	s := settings{tokens: 1000, idle: 5000, routes: []int{10, 10_000, 100_000}, starts: []int{100, 10_000, 100_000}}
 	flag.StringVar(&s.bin, "bin", "bin", "where postern, bare, upstream, verifier and sqlstore.test are")

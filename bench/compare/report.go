@@ -179,4 +179,5 @@ func versions() string {
 	return strings.Join(all, ", ")
 }
 
+// mebibytes writes bytes for a table, in units of 2^20.
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f", float64(n)/(1<<20)) }

@@ -8,10 +8,13 @@ func quiet() gateway {
 	return gateway{name: "Postern, no log, no metrics", algorithm: "HS256", cores: measured}
 }
 
+// byDefault has on what is on unless it is turned off: access log and metrics.
 func byDefault() gateway {
 	return gateway{name: "Postern, log and metrics", algorithm: "HS256", logs: true, cores: measured}
 }
 
+// elliptic has tokens that others can verify without the secret; a first sight of
+// one costs more than with HS256, a later one the same.
 func elliptic() gateway {
 	return gateway{name: "Postern, ES256, no log", algorithm: "ES256", cores: measured}
 }

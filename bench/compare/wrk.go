@@ -147,7 +147,14 @@ func figures(samples []sample, which func(sample) float64) []float64 {
 	return all
 }
 
+// cost is the processor time of a request, in microseconds.
 func cost(s sample) float64 { return s.cost }
+
+// rate is how many requests a second were answered.
 func rate(s sample) float64 { return s.rate }
-func p50(s sample) float64  { return s.p50 }
-func p99(s sample) float64  { return s.p99 }
+
+// p50 is the latency that half of the requests kept below, in milliseconds.
+func p50(s sample) float64 { return s.p50 }
+
+// p99 is the latency that all but one in a hundred kept below, in milliseconds.
+func p99(s sample) float64 { return s.p99 }

@@ -27,6 +27,8 @@ type plan struct {
 	rounds    int
 }
 
+// main measures, or plays the part that roleVariable names: the application, the
+// clients and the bare proxy are this very binary, started again.
 func main() {
 	play(os.Getenv(roleVariable), os.Args)
 	var p plan

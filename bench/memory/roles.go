@@ -78,6 +78,7 @@ type bare struct{ app string }
 
 func (*bare) name() string { return "bare httputil.ReverseProxy" }
 
+// start begins a process that has served nothing yet, for one figure.
 func (b *bare) start() (*process, error) { return startRole(roleBare, b.app) }
 
 // bareProxy has the settings without which it is a bad proxy: connections are

@@ -13,6 +13,7 @@ import (
 	"net"
 )
 
+// main serves until it is killed, which compare does when it is done.
 func main() {
 	listen := flag.String("listen", "127.0.0.1:9000", "address to listen on")
 	size := flag.Int("size", 100, "bytes of an answer's body")

@@ -14,6 +14,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
+// main demands all three that a token is held to: a verifier that takes any
+// issuer or audience would do less than Postern, and be compared with it all the
+// same.
 func main() {
 	listen := flag.String("listen", "127.0.0.1:9002", "address to listen on")
 	secret := flag.String("secret", "", "of HS256")

@@ -18,6 +18,7 @@ type checker struct {
 	complaints  []string
 }
 
+// complain notes a fault and goes on, so that one run shows them all.
 func (c *checker) complain(format string, args ...any) {
 	c.complaints = append(c.complaints, fmt.Sprintf("%s: %s: %s", c.where, c.what, fmt.Sprintf(format, args...)))
 }
@@ -41,6 +42,7 @@ func (c *checker) check(expr string, shown []string) {
 // set is a set of label names.
 type set map[string]bool
 
+// setOf makes a set that its caller may change.
 func setOf(names ...string) set {
 	s := set{}
 	for _, n := range names {
@@ -99,6 +101,8 @@ func (c *checker) selector(e *parser.VectorSelector) set {
 	return result
 }
 
+// anyMatches tells whether a matcher would find anything. One that finds nothing
+// is a graph that stays empty, or an alert that never comes.
 func anyMatches(m *labels.Matcher, values map[string]bool) bool {
 	for v := range values {
 		if m.Matches(v) {

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
+// main exits 1 when there are complaints, and 2 when it could not look.
 func main() {
 	if len(os.Args) < 2 {
 		fmt.Fprintln(os.Stderr, "usage: promcheck FILE... < metrics")

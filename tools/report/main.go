@@ -30,6 +30,8 @@ type results struct {
 	broken                  bool     // a package failed: a build, a panic, a time-out
 }
 
+// main exits 1 when a test or a package failed, and 2 when it could not read: its
+// status takes the place of go test's, which the pipe hides.
 func main() {
 	r := results{output: map[string][]string{}}
 	if err := r.read(os.Stdin, os.Stdout); err != nil {
@@ -56,6 +58,8 @@ func (r *results) read(in io.Reader, out io.Writer) error {
 	return lines.Err()
 }
 
+// take takes in one event. What a test says is kept until it is over, and shown
+// only where it failed.
 func (r *results) take(e event, out io.Writer) {
 	key := e.Package + " " + e.Test
 	switch e.Action {
