@@ -98,11 +98,11 @@ func TestSoak(t *testing.T) {
 				last = s.settle(start)
 				t.Logf("%v after %v; at the start %v, after the first round %v", last, s.counts(), start, first)
 			}
-			const margin = 16 << 20
+			const margin = 32 << 20 // what is in use moves by half as much from one collection to the next
 			if last.live > first.live+margin {
 				t.Errorf("%d MiB are in use, after the first round it was %d MiB", last.live>>20, first.live>>20)
 			}
-			if most := 2*first.rss + 4*margin; last.rss > most {
+			if most := 2*first.rss + 2*margin; last.rss > most {
 				t.Errorf("the process has %d MiB, after the first round it had %d MiB", last.rss>>20, first.rss>>20)
 			}
 			if status := s.stop(); status != 0 {
