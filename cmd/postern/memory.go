@@ -11,7 +11,7 @@ import (
 
 // gcPercent takes the place of Go's default of 100: the heap of a gateway is
 // small, and to let it grow to five times what lives costs some MiB and saves
-// about a tenth of the CPU time.
+// collections.
 const gcPercent = 400
 
 // memoryPercent is how much of a container's memory the heap and the rest of

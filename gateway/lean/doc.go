@@ -1,5 +1,6 @@
-// Package lean carries HTTP/1.1 requests to one address, with about two thirds
-// of the work that http.Transport does for the same.
+// Package lean carries HTTP/1.1 requests to one address, for less than
+// http.Transport does: a request through the whole gateway takes about three
+// quarters of the CPU time (0.77, paired, on a loaded machine).
 //
 // http.Transport keeps two goroutines for each connection, and hands every
 // request and answer from one to the next. Here the goroutine that asks writes
