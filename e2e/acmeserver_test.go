@@ -98,25 +98,10 @@ func (a *authority) fetchRoots(manage string) *x509.CertPool {
 // nameserver answers every question for an address with this machine's.
 func nameserver(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				for answerName(conn) == nil {
-				}
-			}()
+	return listen(t, func(conn net.Conn) {
+		for answerName(conn) == nil {
 		}
-	}()
-	return l.Addr().String()
+	})
 }
 
 // answerName answers one question of DNS over TCP.

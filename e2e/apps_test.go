@@ -36,6 +36,50 @@ func startApp(t testing.TB, addr, dir string, env []string, program string, args
 	return a
 }
 
+// serveSite runs nginx with one site, on the address that its text names, until
+// the test is over. The server keeps its files in the folder.
+func serveSite(t testing.TB, addr, dir, site string) app {
+	t.Helper()
+	user := "" // the one who runs the tests
+	if os.Getuid() == 0 {
+		user = "user root;\n"
+	}
+	plant(t, dir, map[string]string{"nginx.conf": "daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log stderr;\n" + user + `events { worker_connections 256; }
+http {
+	access_log off;
+	client_body_temp_path body;
+	proxy_temp_path proxy;
+	fastcgi_temp_path fastcgi;
+	uwsgi_temp_path uwsgi;
+	scgi_temp_path scgi;
+` + site + "}\n"})
+	return startApp(t, addr, dir, nil, program(t, "nginx"), "-p", dir, "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr")
+}
+
+// listen serves each connection to a free port by itself, and closes it after
+// that, until the test is over. It answers the address.
+func listen(t testing.TB, serve func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				serve(conn)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
 // startProcess runs a program until the test is over.
 func startProcess(t testing.TB, dir string, env []string, program string, args ...string) *output {
 	t.Helper()

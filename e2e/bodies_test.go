@@ -85,27 +85,12 @@ func (g *gateway) download(t *testing.T, size int64, sum uint32, form string) st
 // no body.
 func answering(t *testing.T, text string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
-					_, _ = io.WriteString(conn, text)
-					_, _ = io.Copy(io.Discard, conn) // what is sent all the same
-				}
-			}()
+	return listen(t, func(conn net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+			_, _ = io.WriteString(conn, text)
+			_, _ = io.Copy(io.Discard, conn) // what is sent all the same
 		}
-	}()
-	return l.Addr().String()
+	})
 }
 
 // TestTheApplicationDecidesWhetherABodyIsSent: who asks first (100-continue) gets

@@ -83,25 +83,8 @@ func program(t testing.TB, name string) string {
 }
 
 func startNginx(t *testing.T) *front {
-	nginx := program(t, "nginx")
 	f := newFront(t)
-	f.write("site.conf", f.deployed("nginx-forward-auth.conf", "listen 80;", "listen "+f.door+";"))
-	f.write("nginx.conf", `daemon off;
-worker_processes 1;
-pid nginx.pid;
-error_log stderr;
-events { worker_connections 64; }
-http {
-	access_log off;
-	client_body_temp_path body;
-	proxy_temp_path proxy;
-	fastcgi_temp_path fastcgi;
-	uwsgi_temp_path uwsgi;
-	scgi_temp_path scgi;
-	include site.conf;
-}
-`)
-	startApp(t, f.door, f.dir, nil, nginx, "-p", f.dir, "-c", filepath.Join(f.dir, "nginx.conf"), "-e", "stderr")
+	serveSite(t, f.door, f.dir, f.deployed("nginx-forward-auth.conf", "listen 80;", "listen "+f.door+";"))
 	return f
 }
 

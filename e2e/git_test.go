@@ -22,7 +22,7 @@ type gitHost struct {
 func startGit(t *testing.T) *gitHost {
 	t.Helper()
 	need(t, "git")
-	nginx, fcgiwrap := program(t, "nginx"), program(t, "fcgiwrap")
+	fcgiwrap := program(t, "fcgiwrap")
 	if _, err := os.Stat("/usr/lib/git-core/git-http-backend"); err != nil {
 		lack(t, "git-http-backend")
 	}
@@ -44,7 +44,7 @@ func startGit(t *testing.T) *gitHost {
 		return err == nil
 	})
 	site := recipe(t, "git/site.conf", "127.0.0.1:8090", addr, "/srv/git", filepath.Dir(h.repository), "/run/fcgiwrap.socket", socket)
-	h.nginx = startApp(t, addr, dir, nil, nginx, "-p", dir, "-c", nginxConf(t, dir, site), "-e", "stderr")
+	h.nginx = serveSite(t, addr, dir, site)
 
 	h.gateway = prepareRecipe(t, "git", "https://git.example.com", "{URL}", "http://127.0.0.1:8090", "http://"+addr)
 	h.addUser("alice", "user")
@@ -52,30 +52,6 @@ func startGit(t *testing.T) *gitHost {
 	h.addUser("eve")
 	h.start()
 	return h
-}
-
-// nginxConf is a configuration around one site, for a server that is no daemon
-// and keeps its files in a folder.
-func nginxConf(t *testing.T, dir, site string) string {
-	t.Helper()
-	user := "" // the one who runs the tests
-	if os.Getuid() == 0 {
-		user = "user root;\n"
-	}
-	conf := filepath.Join(dir, "nginx.conf")
-	text := "daemon off;\nworker_processes 1;\npid nginx.pid;\nerror_log stderr;\n" + user + `events { worker_connections 64; }
-http {
-	access_log off;
-	client_body_temp_path body;
-	proxy_temp_path proxy;
-	fastcgi_temp_path fastcgi;
-	uwsgi_temp_path uwsgi;
-	scgi_temp_path scgi;
-` + site + "}\n"
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return conf
 }
 
 // git runs git as a user's machine would: nobody is there to be asked.

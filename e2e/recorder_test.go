@@ -49,21 +49,8 @@ func (r received) values(name string) []string {
 
 func newRecorder(t testing.TB) *recorder {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &recorder{addr: l.Addr().String()}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go r.serve(conn)
-		}
-	}()
+	r := &recorder{}
+	r.addr = listen(t, r.serve)
 	return r
 }
 
@@ -85,7 +72,6 @@ func (r *recorder) take() []received {
 }
 
 func (r *recorder) serve(conn net.Conn) {
-	defer conn.Close()
 	in := bufio.NewReader(conn)
 	for {
 		if _, err := in.Peek(1); err != nil {

@@ -68,23 +68,10 @@ func TestRS18UpstreamThatBreaksOff(t *testing.T) {
 // newBreaker is an upstream that writes a text and closes.
 func newBreaker(t *testing.T, answer string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			http.ReadRequest(bufio.NewReader(conn))
-			io.WriteString(conn, answer)
-			conn.Close()
-		}
-	}()
-	return l.Addr().String()
+	return listen(t, func(conn net.Conn) {
+		http.ReadRequest(bufio.NewReader(conn))
+		io.WriteString(conn, answer)
+	})
 }
 
 // TestRS20LoginsAreBounded sends a hundred logins at once. Each costs 19 MiB
@@ -202,35 +189,20 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 // newTunnel is an upstream that takes every upgrade and then repeats each line.
 func newTunnel(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
+	return listen(t, func(conn net.Conn) {
+		in := bufio.NewReader(conn)
+		if _, err := http.ReadRequest(in); err != nil {
+			return
+		}
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
 		for {
-			conn, err := l.Accept()
+			line, err := in.ReadString('\n')
 			if err != nil {
 				return
 			}
-			go func() {
-				defer conn.Close()
-				in := bufio.NewReader(conn)
-				if _, err := http.ReadRequest(in); err != nil {
-					return
-				}
-				io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
-				for {
-					line, err := in.ReadString('\n')
-					if err != nil {
-						return
-					}
-					io.WriteString(conn, line)
-				}
-			}()
+			io.WriteString(conn, line)
 		}
-	}()
-	return l.Addr().String()
+	})
 }
 
 // TestStopLetsRequestsEnd: SIGTERM waits for what is under way.

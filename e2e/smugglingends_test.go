@@ -79,7 +79,7 @@ func startEchoTomcat(t *testing.T, dir string) app {
 }
 
 // plant writes files with the folders that they lie in.
-func plant(t *testing.T, base string, files map[string]string) {
+func plant(t testing.TB, base string, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(base, name)), 0o755); err != nil {
@@ -154,26 +154,13 @@ func frontEnds() map[string]func(t *testing.T, gateway string) string {
 }
 
 func smugglingNginx(t *testing.T, gateway string) string {
-	nginx := program(t, "nginx")
-	dir, door := t.TempDir(), freeAddr(t)
-	plant(t, dir, map[string]string{"nginx.conf": `daemon off;
-worker_processes 1;
-pid nginx.pid;
-error_log stderr;
-events { worker_connections 256; }
-http {
-	access_log off;
-	client_body_temp_path body;
-	proxy_temp_path proxy;
-	fastcgi_temp_path fastcgi;
-	uwsgi_temp_path uwsgi;
-	scgi_temp_path scgi;
-	ignore_invalid_headers off;
+	door := freeAddr(t)
+	return serveSite(t, door, t.TempDir(), `	ignore_invalid_headers off;
 	underscores_in_headers on;
 	merge_slashes off;
-	upstream postern { server ` + gateway + `; keepalive 16; }
+	upstream postern { server `+gateway+`; keepalive 16; }
 	server {
-		listen ` + door + `;
+		listen `+door+`;
 		location / {
 			proxy_pass http://postern;
 			proxy_http_version 1.1;
@@ -182,9 +169,7 @@ http {
 			proxy_set_header Connection "";
 		}
 	}
-}
-`})
-	return startApp(t, door, dir, nil, nginx, "-p", dir, "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr").addr
+`).addr
 }
 
 func smugglingHAProxy(t *testing.T, gateway string) string {
