@@ -3,8 +3,10 @@ package gateway
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/posternhq/postern/gateway/problem"
 )
@@ -24,7 +26,9 @@ func NewPlainServer(c Config, public *Server, log *slog.Logger) *Server {
 	if u, err := url.Parse(c.PublicURL); err == nil && u.Scheme == "https" && u.Port() != "" {
 		h.port = ":" + u.Port()
 	}
-	s := &Server{address: c.TLS.ACME.HTTPListen, key: "tls.acme.http_listen", http: newHTTPServer(h, log)}
+	s := &Server{address: c.TLS.ACME.HTTPListen, key: "tls.acme.http_listen", http: newHTTPServer(h, log),
+		trusts: func(netip.Addr) bool { return false }, connections: c.Limits.Connections, open: new(atomic.Int64)}
+	s.http.ConnState = noteIdle
 	s.http.ReadTimeout, s.http.WriteTimeout = readHeaderTimeout, readHeaderTimeout // nobody has a body to send here, or a long answer to read
 	return s
 }

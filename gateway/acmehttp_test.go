@@ -1,7 +1,11 @@
 package gateway
 
 import (
+	"bufio"
+	"context"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -104,5 +108,38 @@ func TestThePlainListenerIsThereWhereItIsAskedForAndWaitsForNobody(t *testing.T)
 	must(t, quiet.open())
 	if now := quiet.current.Load(); now.answers != nil || now.manager.Cache == autocert.Cache(nil) {
 		t.Error("challenges over HTTP are tried where nobody listens")
+	}
+}
+
+// TestThePlainListenerTakesNoMoreConnectionsThanThePublicOne: else whoever fills
+// it would use up what the process may open, and with that the public one.
+func TestThePlainListenerTakesNoMoreConnectionsThanThePublicOne(t *testing.T) {
+	s := newStack(t)
+	c := DefaultConfig()
+	c.Limits.Connections = 4
+	c.TLS.ACME = ACME{Domains: []string{"gw.test"}, DirectoryURL: "https://192.0.2.1/dir", HTTPListen: "127.0.0.1:0", CacheDir: t.TempDir()}
+	public := NewServer(c, s.gateway, slog.New(slog.DiscardHandler))
+	must(t, public.fetcher.open())
+	plain := NewPlainServer(c, public, slog.New(slog.DiscardHandler))
+	must(t, plain.Listen())
+	served := make(chan error, 1)
+	go func() { served <- plain.Serve() }()
+	t.Cleanup(func() {
+		public.fetcher.stop()
+		_ = plain.Shutdown(context.Background())
+		must(t, <-served)
+	})
+	for i := range 40 {
+		conn, err := net.Dial("tcp", plain.Addr())
+		must(t, err)
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "GET /a HTTP/1.1\r\nHost: gw.test\r\n\r\n") // it may be closed by now
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if taken := i < 4+8; taken != (err == nil) || taken && res.StatusCode != 308 { // 8 more, as the public one takes to tell them
+			t.Fatalf("connection %d was answered %v, %v", i, res, err)
+		}
+	}
+	if open := s.gateway.connections.Load(); open != 0 {
+		t.Errorf("%d count as connections of the public listener", open)
 	}
 }
