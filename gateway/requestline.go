@@ -46,7 +46,9 @@ const lineAhead = 2 << 10
 func (c *plainConn) Read(p []byte) (int, error) {
 	if len(c.ahead) > 0 {
 		n := copy(p, c.ahead)
-		c.ahead = c.ahead[n:]
+		if c.ahead = c.ahead[n:]; len(c.ahead) == 0 {
+			c.ahead = nil // an idle connection keeps no memory of it
+		}
 		return n, nil
 	}
 	if !c.fresh.Load() || c.binary.Load() {
