@@ -93,7 +93,6 @@ bench: build
 	go build -o bin/ ./bench/...
 	go test -c -o bin/sqlstore.test ./auth/sqlstore
 	taskset -c 1 bin/compare -bin bin -out bench
-	bin/memory -postern bin/postern
 
 # What single functions cost.
 microbench:

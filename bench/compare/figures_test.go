@@ -98,7 +98,8 @@ func TestASpoiledSliceIsNoResult(t *testing.T) {
 	for _, bad := range []struct{ out, want string }{
 		{"", "no result"},
 		{"RESULT what", "no result"},
-		{"RESULT 0 2000000 0 0 0 0 0", "no result"},
+		{"RESULT 0 2000000 0 0 0 0 0", errStarved.Error()},
+		{"RESULT 0 2000000 0 0 64 0 0", "no result"},
 		{"RESULT 20000 2000000 4000000 1 0 3000 9000", "1 were answered wrongly"},
 		{"RESULT 20000 2000000 4000000 0 2 3000 9000", "2 not at all"},
 		{"RESULT 20000 2000000 1000000 0 0 3000 9000", "at least 100 each"},

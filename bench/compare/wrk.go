@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -59,7 +60,12 @@ func (f *field) round(all []*contender, l load) ([]sample, error) {
 			}
 		}
 		var err error
-		if samples[i], err = f.ask(all[i], l); err != nil {
+		for range 3 {
+			if samples[i], err = f.ask(all[i], l); !errors.Is(err, errStarved) {
+				break
+			}
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", all[i].name, err)
 		}
 	}
@@ -117,6 +123,10 @@ func (f *field) ask(c *contender, l load) (s sample, err error) {
 	return parseResult(out, after-before, l.size)
 }
 
+// errStarved is a slice in which nothing was answered, rightly or wrongly: the
+// machine had no time for it. It is tried again.
+var errStarved = errors.New("no request was answered in the whole slice")
+
 // parseResult reads what load.lua prints at its end.
 func parseResult(out []byte, used time.Duration, size int) (s sample, err error) {
 	_, line, ok := bytes.Cut(out, []byte("RESULT "))
@@ -125,6 +135,8 @@ func parseResult(out []byte, used time.Duration, size int) (s sample, err error)
 		_, err = fmt.Sscanf(string(line), "%d %d %d %d %d %f %f", &requests, &took, &read, &wrong, &broken, &s.p50, &s.p99)
 	}
 	switch {
+	case ok && err == nil && requests+wrong+broken == 0:
+		return s, errStarved
 	case !ok || err != nil || requests == 0 || took == 0:
 		return s, fmt.Errorf("wrk has no result: %s", out)
 	case wrong+broken > 0:
