@@ -49,6 +49,10 @@
 // from when the keys were made, so a process that is killed half-way loses
 // nothing, and every instance comes to the same.
 //
+// What becomes of an account is news to applications that keep rows of their own
+// about it (Outbox). The store writes them with the change, so that neither is
+// ever without the other; to deliver them is the gateway's work.
+//
 // A fault of the store is a third outcome beside yes and no: it wraps
 // ErrUnavailable and is never taken for "no such user".
 package auth

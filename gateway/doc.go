@@ -14,5 +14,21 @@
 // on the decoded path and forwards something else invites an application that
 // reads the path differently. So the target is taken from
 // http.Request.RequestURI, parsed once by policy.ParsePath, and forwarded byte
-// for byte as it came.
+// for byte as it came, but for a prefix that its route takes off.
+//
+// # Where to look
+//
+// Before a request is judged: server.go and listener.go accept connections,
+// acme.go and its kin fetch certificates, normalise.go and requestline.go refuse
+// what has two readings. While it is judged: credential.go, basic.go and refresh.go
+// find out who asks; destination.go decides on the second address of a WebDAV
+// request; record.go remembers decisions for the operator. While it is carried:
+// upstream.go and rewrite.go make the outbound request, identity.go says in it who
+// asks, balance.go, retry.go and health.go choose where it goes; body.go and
+// answer.go bound who may be slow, and streams.go, tunnel.go and frames.go end
+// what outlasts a request. After it: accesslog.go, metrics.go and audit.go.
+//
+// Beside requests, provision.go tells applications what became of accounts, from
+// the outbox that package auth keeps. A configuration is judged by validate.go and
+// its kin without changing anything, and becomes a Snapshot afterwards.
 package gateway

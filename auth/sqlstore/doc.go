@@ -1,5 +1,6 @@
-// Package sqlstore keeps accounts, sessions, revocations and sealed keys in a
-// SQL database. It implements auth.Store:
+// Package sqlstore keeps accounts, sessions, revocations, sealed keys and other
+// sealed secrets, and what applications are still to be told of accounts, in a
+// SQL database. It implements auth.Store and auth.SecretStore:
 //
 //	store, err := sqlstore.Open(ctx, "postern.db")
 //	if err != nil {

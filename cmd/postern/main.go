@@ -2,8 +2,8 @@
 // wires the packages together and owns the process.
 //
 // Each command stands in a file of its own; program.go is the wiring of the
-// gateway from top to bottom. Nothing else in the project reads the
-// environment, opens a configuration or ends the process.
+// gateway from top to bottom, and logs.go says where its log lines go. No package
+// that it wires reads the environment, opens a configuration or ends the process.
 package main
 
 import (
