@@ -183,6 +183,11 @@ func (g *Gateway) mint(x *exchange) bool {
 // client cannot name our identity fields in Connection and have them removed
 // after we set them (golang/go#50580). That order is why this is Rewrite and
 // not Director.
+//
+// A connection that carried a HEAD carries nothing after it: many an application
+// answers with a body none the less, and when that comes a moment later it is
+// the answer to somebody else's request, in the words of whoever wrote what was
+// asked for. Over HTTP/2 an answer cannot be taken for another's.
 func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
 	x, out := exchangeOf(pr.In.Context()), pr.Out
 	h := out.Header
@@ -200,6 +205,7 @@ func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
 	out.Trailer = nil // ReverseProxy would announce the client's trailers, identity headers among them
 
 	out.URL, out.Host = x.wire, u.hostFor(x)
+	out.Close = x.r.Method == http.MethodHead && !x.chosen.h2c
 }
 
 // expects tells whether the client waits to be told to send its body. Then the

@@ -129,6 +129,41 @@ func TestAClientThatLeavesIsLoggedAs499AndBlamesNobody(t *testing.T) {
 	}
 }
 
+// TestTheBodyOfAnAnswerToHEADIsNobodysAnswer: an application that answers HEAD as
+// GET sends a body that http has no place for. It may come when the connection
+// already carries somebody else's request, as here in any case.
+func TestTheBodyOfAnAnswerToHEADIsNobodysAnswer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			go func() {
+				defer conn.Close()
+				br, unwanted := bufio.NewReader(conn), ""
+				for r, err := http.ReadRequest(br); err == nil; r, err = http.ReadRequest(br) {
+					_, _ = io.WriteString(conn, unwanted+"HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n")
+					unwanted = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+					if r.Method != "HEAD" {
+						_, _ = io.WriteString(conn, unwanted)
+						unwanted = ""
+					}
+				}
+			}()
+		}
+	}()
+	for _, transport := range []string{"lean", "standard"} {
+		s := newStack(t)
+		s.upstreamURL("http://"+l.Addr().String(), func(u *Upstream) { u.Transport = transport })
+		for range 3 {
+			s.send("HEAD", "/public/x", "").wants(t, 200, "")
+			if r := s.get("/public/x"); r.StatusCode != 200 || r.ContentLength != 44 {
+				t.Errorf("%s: the next was answered %d with %d bytes: %q", transport, r.StatusCode, r.ContentLength, r.body)
+			}
+		}
+	}
+}
+
 // TestWhoHasSaidTheirLastGetsNoMadeUpAnswer: a client that closes its side of the
 // connection counts as gone, though it can still read. An answer that no
 // application gave, as net/http's empty 200, could be kept by a cache.
