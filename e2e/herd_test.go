@@ -45,9 +45,12 @@ type animal struct {
 	variable string // of the environment, which says which application it is
 }
 
-func newAnimal(t testing.TB) *animal {
+func newAnimal(t testing.TB) *animal { return raise(t, herdAddress) }
+
+// raise starts the application that the variable names.
+func raise(t testing.TB, variable string) *animal {
 	t.Helper()
-	a := &animal{t: t, addr: freeAddr(t), variable: herdAddress}
+	a := &animal{t: t, addr: freeAddr(t), variable: variable}
 	a.start()
 	t.Cleanup(a.kill)
 	return a

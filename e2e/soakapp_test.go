@@ -109,13 +109,7 @@ func soakTalk(conn *websocket.Conn) {
 }
 
 // newSoakApp starts an application of the soak. It is an animal, and dies alike.
-func newSoakApp(t testing.TB) *animal {
-	t.Helper()
-	a := &animal{t: t, addr: freeAddr(t), variable: soakAddress}
-	a.start()
-	t.Cleanup(a.kill)
-	return a
-}
+func newSoakApp(t testing.TB) *animal { return raise(t, soakAddress) }
 
 // TestTheSoakNoticesAWrongAnswer: what is checked for in the soak is told from
 // what is right, or a soak that passes says nothing.

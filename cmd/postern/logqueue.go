@@ -30,6 +30,7 @@ type logQueue struct {
 	running bool // run sees to what is queued
 }
 
+// newLogQueue queues nothing before run: until then each line is written at once.
 func newLogQueue(w io.Writer) *logQueue {
 	return &logQueue{w: w, wake: make(chan struct{}, 1)}
 }

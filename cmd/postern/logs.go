@@ -122,10 +122,12 @@ func isText(w io.Writer, conf gateway.Log) bool {
 	return conf.Format == "text" || conf.Format == "auto" && isFile && term.IsTerminal(int(file.Fd()))
 }
 
+// newTextLogger writes for a person; what a terminal would obey is written out.
 func newTextLogger(w io.Writer, conf gateway.Log) *slog.Logger {
 	return slog.New(slog.NewTextHandler(gateway.LogLines(w), &slog.HandlerOptions{Level: levelOf(conf)}))
 }
 
+// newJSONLogger writes for programs, a line for each entry.
 func newJSONLogger(w io.Writer, conf gateway.Log) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(gateway.LogLines(w), &slog.HandlerOptions{Level: levelOf(conf)}))
 }

@@ -22,6 +22,8 @@ import (
 	"runtime/debug"
 )
 
+// main fails where a module's licence is not one that somebody has looked at: a
+// release must not leave out what it comes under.
 func main() {
 	texts := flag.Bool("texts", false, "write the texts of the licences instead")
 	root := flag.String("root", "..", "the folder with the go.mod that the binary was built from")
