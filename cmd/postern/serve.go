@@ -50,12 +50,20 @@ shutdown in the file says; a second one ends the gateway at once.`,
 	return cmd
 }
 
-// serve runs the gateway until a signal. The administrator of an empty store is
-// made after the addresses are bound: a start that fails prints no password
-// that nobody can use.
+// serve runs the gateway until a signal, which may come while it still starts.
 func serve(ctx context.Context, sys *system, path string, flags map[string]string) error {
 	ctx, stop := untilSignal(ctx)
 	defer stop()
+	err := startAndRun(ctx, sys, path, flags)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // it did what it was told
+	}
+	return err
+}
+
+// startAndRun makes the administrator of an empty store after the addresses are
+// bound: a start that fails prints no password that nobody can use.
+func startAndRun(ctx context.Context, sys *system, path string, flags map[string]string) error {
 	load := func() (*config.File, error) {
 		src, err := source(sys, path, flags)
 		if err != nil {

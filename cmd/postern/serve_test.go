@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -117,6 +118,22 @@ func TestAWeakFirstPasswordStartsNothing(t *testing.T) {
 	status, _, stderr := command(t, "", "serve", "--upstream", "http://127.0.0.1:9")
 	if status != exitUsage || !strings.Contains(stderr, "POSTERN_ADMIN_PASSWORD") {
 		t.Errorf("status %d: %s", status, stderr)
+	}
+}
+
+// An orchestrator may change its mind while the first password is being hashed.
+func TestAStartThatIsToldToStopEndsWell(t *testing.T) {
+	t.Chdir(t.TempDir())
+	env := append(environ(), "POSTERN_LISTEN=127.0.0.1:0", "POSTERN_ADMIN_LISTEN=127.0.0.1:0")
+	told, tell := context.WithCancel(t.Context())
+	tell()
+	var stdout, stderr transcript
+	sys := &system{ctx: told, env: env, stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr}
+	if status := run(sys, []string{"serve", "--upstream", "http://127.0.0.1:9"}); status != exitDone || strings.Contains(stderr.String(), "cancel") {
+		t.Errorf("status %d: %s", status, &stderr)
+	}
+	if strings.Contains(stderr.String(), "password") {
+		t.Error("it printed the password of nobody")
 	}
 }
 
