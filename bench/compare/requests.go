@@ -56,7 +56,7 @@ func compareRequests(f *field) (t table, err error) {
 }
 
 // spent is how many tokens a slice takes that sends none twice; it ends with them.
-const spent = 16_000
+const spent = 6_000
 
 // compareCold asks with tokens that were never seen before, so that the cache of
 // verified tokens is of no use. It is the other end of the main table: real traffic
