@@ -11,9 +11,10 @@ const maxTargets = 64
 
 // balancer shares the requests of an upstream out among its targets: to the one
 // with the fewest under way, and in turn among equals. A WebSocket or a stream
-// is under way for as long as it lasts.
+// is under way for as long as it lasts. With inTurn all count as equals.
 type balancer struct {
 	targets []*target
+	inTurn  bool
 	turn    atomic.Uint32
 }
 
@@ -61,7 +62,8 @@ func (b *balancer) choose(now time.Time, tried tries) *target {
 func (t *target) release() { t.busy.Add(-1) }
 
 // least is the target with the fewest requests under way among those that are
-// not out. The search begins one further each time, so that equals take turns.
+// not out; in turn, the next of these. The search begins one further each time,
+// so that equals take turns.
 func (b *balancer) least(at int64, tried tries) *target {
 	var best *target
 	var fewest int64
@@ -71,6 +73,9 @@ func (b *balancer) least(at int64, tried tries) *target {
 		t := b.targets[(start+i)%n]
 		if tried.has(t) || !t.health.available(at) {
 			continue
+		}
+		if b.inTurn {
+			return t
 		}
 		if busy := t.busy.Load(); best == nil || busy < fewest {
 			best, fewest = t, busy

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -169,6 +170,55 @@ func TestTheLeastBusyTargetIsChosen(t *testing.T) {
 	}
 	close(release)
 	wg.Wait()
+}
+
+func TestInTurnNobodysLoadIsHeeded(t *testing.T) {
+	h := newHerd(t, 3, func(_ int, w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/public/held" {
+			<-r.Context().Done()
+		}
+	})
+	s := h.behind(func(c *setup) { c.gateway.Upstreams[0].Balance = "round_robin" })
+	ctx, end := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		r, err := http.NewRequestWithContext(ctx, "GET", "http://"+s.server.Addr()+"/public/held", nil)
+		must(t, err)
+		r.Host = "gw.test"
+		if res, err := s.keepAlive().Do(r); err == nil {
+			res.Body.Close()
+		}
+	})
+	eventually(t, "the request to be held", func() bool { return h.hits[0].Load()+h.hits[1].Load()+h.hits[2].Load() == 1 })
+	c := s.keepAlive()
+	for range 29 {
+		if status, text, err := s.over(c, "GET", "/public/x", nil); status != 200 {
+			t.Fatal(status, text, err)
+		}
+	}
+	for i := range 3 {
+		if n := h.hits[i].Load(); n != 10 {
+			t.Errorf("server %d got %d of 30 requests", i, n)
+		}
+	}
+	end()
+	wg.Wait()
+}
+
+func TestInTurnThoseThatAreOutAreLeftAlone(t *testing.T) {
+	b, now := balancerOf(3), time.Now()
+	b.inTurn = true
+	b.targets[1].health.refused(now)
+	got := map[int]int{}
+	for range 12 {
+		got[b.choose(now, 0).index]++
+	}
+	if got[1] != 0 || got[0]+got[2] != 12 || got[0] < 4 || got[2] < 4 {
+		t.Errorf("chosen %v", got)
+	}
+	if c := b.choose(now, tries(0).with(b.targets[0]).with(b.targets[2])); c != b.targets[1] {
+		t.Error("the last resort was not tried")
+	}
 }
 
 func TestAWebSocketCountsForItsWholeLife(t *testing.T) {

@@ -94,7 +94,8 @@ type Upstream struct {
 	Authorization  string      `yaml:"authorization"`   // strip (default) | pass: Authorization belongs to the application
 	MethodOverride bool        `yaml:"method_override"` // it heeds _method in a form, see policy.Upstream
 	KeepHeaders    []string    `yaml:"keep_headers"`    // names with _ or . to let through
-	Transport      string      `yaml:"transport"`       // lean (default) | standard; the same until a leaner one than net/http's is built
+	Balance        string      `yaml:"balance"`         // least_connections (default) | round_robin: which of several urls a request goes to
+	Transport      string      `yaml:"transport"`       // lean (default, see package lean) | standard: net/http's own
 	Health         Health      `yaml:"health"`
 	Timeouts       Timeouts    `yaml:"timeouts"`
 	Host           string      `yaml:"host"`          // keep (default) | rewrite

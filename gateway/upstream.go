@@ -58,6 +58,7 @@ func (g *Gateway) newUpstream(s *Snapshot, c *Upstream) (*upstream, error) {
 	if err != nil {
 		return nil, err
 	}
+	u.balancer.inTurn = c.Balance == "round_robin"
 	for i, raw := range c.URLs {
 		a, complaint := parseAddress(raw)
 		if complaint != "" {

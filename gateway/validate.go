@@ -179,6 +179,7 @@ func (u *Upstream) validate(f *faults, path string) {
 	f.oneOf(path+".host", u.Host, "keep", "rewrite")
 	f.oneOf(path+".router", u.Router, "any", "exact", "express", "spring", "django", "tomcat", "iis")
 	f.oneOf(path+".transport", u.Transport, "lean", "standard")
+	f.oneOf(path+".balance", u.Balance, "least_connections", "round_robin")
 	u.Health.validate(f, path+".health")
 	if u.ForwardToken && u.Authorization == "pass" {
 		f.add(path+".forward_token", "goes into Authorization, which authorization: pass leaves to the application")

@@ -13,6 +13,7 @@ func closedLists() map[string][]string {
 		"upstreams.router":          {"any", "exact", "express", "spring", "django", "tomcat", "iis"},
 		"upstreams.authorization":   {"strip", "pass"},
 		"upstreams.host":            {"keep", "rewrite"},
+		"upstreams.balance":         {"least_connections", "round_robin"},
 		"upstreams.transport":       {"lean", "standard"},
 		"identity.headers.value":    {"username", "id", "email", "name", "roles", "session"},
 		"identity.headers.encoding": {"raw", "rfc2047", "quoted-printable", "percent"},

@@ -131,6 +131,7 @@ func TestTheClosedListsAreWhatThePackagesTake(t *testing.T) {
 		"upstreams.authorization":               fmt.Sprintf(up, "authorization: %s"),
 		"upstreams.host":                        fmt.Sprintf(up, "host: %s"),
 		"upstreams.transport":                   fmt.Sprintf(up, "transport: %s"),
+		"upstreams.balance":                     fmt.Sprintf(up, "balance: %s"),
 		"identity.headers.value":                "identity: { headers: [{ name: X-Auth-One, value: %s }] }",
 		"identity.headers.encoding":             "identity: { headers: [{ name: X-Auth-One, value: name, encoding: %s }] }",
 		"identity.presets":                      "identity: { presets: [%s] }",
