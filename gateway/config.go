@@ -115,6 +115,7 @@ type Health struct {
 type Timeouts struct {
 	Dial           time.Duration `yaml:"dial"`            // default 2s
 	ResponseHeader time.Duration `yaml:"response_header"` // default 30s
+	Write          time.Duration `yaml:"write"`           // default 1m, in which it must take something of a body
 	Idle           time.Duration `yaml:"idle"`            // default 90s, of a kept connection
 }
 

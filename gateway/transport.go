@@ -19,6 +19,7 @@ import (
 const (
 	defaultDial           = 2 * time.Second
 	defaultResponseHeader = 30 * time.Second
+	defaultWrite          = time.Minute
 	defaultIdle           = 90 * time.Second
 )
 
@@ -90,13 +91,13 @@ func (ts *transports) of(a *serverAddress) transport {
 	if a.socket != "" {
 		path := a.socket
 		t := ts.make(func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return ts.dialer.DialContext(ctx, "unix", path)
+			return ts.dial(ctx, "unix", path)
 		})
 		t.Protocols.SetHTTP1(true)
 		return transport{usual: t, lean: ts.lean("unix", path, t)}
 	}
 	if ts.hosts.usual == nil {
-		ts.hosts.usual = ts.make(ts.dialer.DialContext)
+		ts.hosts.usual = ts.make(ts.dial)
 		ts.hosts.usual.Protocols.SetHTTP1(true)
 		ts.hosts.usual.Protocols.SetHTTP2(true) // where TLS negotiates it
 	}
@@ -108,11 +109,39 @@ func (ts *transports) of(a *serverAddress) transport {
 		return usual
 	}
 	if ts.hosts.h2c == nil {
-		ts.hosts.h2c = ts.make(ts.dialer.DialContext)
+		ts.hosts.h2c = ts.make(ts.dial)
 		ts.hosts.h2c.Protocols.SetUnencryptedHTTP2(true)
 	}
 	return ts.hosts
 }
+
+// dial makes a connection for bodies and streams.
+func (ts *transports) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := ts.dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &takingConn{conn, orDefault(ts.conf.Timeouts.Write, defaultWrite)}, nil
+}
+
+// takingConn gives up an upstream that takes nothing more. Without it an upload
+// to an application that hangs would hold its client, both connections and a
+// goroutine for as long as the client has patience.
+type takingConn struct {
+	net.Conn
+	patience time.Duration // for each write, of some KiB
+}
+
+// Write fails as timed out when the other side takes nothing for too long.
+func (c *takingConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(c.patience)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// CloseWrite is proxiedConn's.
+func (c *takingConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 // lean is what carries plain requests to one address, or nothing where the
 // configuration wants net/http's own transport alone. Each address has its own.

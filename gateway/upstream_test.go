@@ -67,6 +67,21 @@ func TestAnApplicationThatIsSlowIs504(t *testing.T) {
 	s.get("/public/x").wants(t, 504, "upstream_timeout")
 }
 
+// A body that nobody takes must not hold its client for ever.
+func TestAnApplicationThatTakesNoMoreOfABodyIs504(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	s := newStack(t)
+	s.upstreamURL("http://"+l.Addr().String(), func(u *Upstream) { u.Timeouts.Write = 100 * time.Millisecond })
+	r := s.send("POST", "/public/x", strings.Repeat("x", 32<<20)) // more than the sockets' buffers take
+	r.wants(t, 504, "upstream_timeout")
+	s.upstreamURL(s.app.server.URL, func(u *Upstream) { u.Timeouts.Write = 10 * time.Second })
+	if got := s.send("POST", "/public/x", strings.Repeat("y", 1<<20)); got.StatusCode != 200 || len(got.saw(t).body) != 1<<20 {
+		t.Errorf("a body that is taken: %d", got.StatusCode)
+	}
+}
+
 func TestAnAnswerThatIsNoHTTPIs502(t *testing.T) {
 	for name, text := range map[string]string{"garbage": "SSH-2.0-x\r\n\r\n", "nothing": "", "a huge header": "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("a", 300<<10) + "\r\n\r\n"} {
 		t.Run(name, func(t *testing.T) {

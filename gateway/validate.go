@@ -187,7 +187,7 @@ func (u *Upstream) validate(f *faults, path string) {
 	if (u.TLS.CertFile == "") != (u.TLS.KeyFile == "") {
 		f.add(path+".tls", "cert_file and key_file belong together")
 	}
-	if min(u.Timeouts.Dial, u.Timeouts.ResponseHeader, u.Timeouts.Idle) < 0 {
+	if min(u.Timeouts.Dial, u.Timeouts.ResponseHeader, u.Timeouts.Write, u.Timeouts.Idle) < 0 {
 		f.add(path+".timeouts", "must not be negative")
 	}
 }
