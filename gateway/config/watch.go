@@ -23,18 +23,19 @@ import (
 // (network file systems, the limit on inotify instances), the content is
 // compared every few seconds.
 func Watch(ctx context.Context, path string, known [sha256.Size]byte, changed func()) error {
-	w := watcher{path: path, settle: 250 * time.Millisecond, poll: 5 * time.Second, changed: changed, last: known}
+	w := watcher{path: path, settle: 250 * time.Millisecond, patience: time.Second, poll: 5 * time.Second, changed: changed, last: known}
 	return w.run(ctx)
 }
 
 // watcher is one Watch. All its work is done by the goroutine that runs it.
 type watcher struct {
-	path    string
-	settle  time.Duration // a file is read when nothing happened for so long: editors write in steps
-	poll    time.Duration // and in any case so often
-	changed func()
-	started func() // test only: the watch stands
-	deaf    bool   // test only: as if the system gave no notice
+	path     string
+	settle   time.Duration // a file is read when nothing happened for so long: editors write in steps
+	patience time.Duration // but so long after the first event: a log beside it is never quiet
+	poll     time.Duration // and in any case so often
+	changed  func()
+	started  func() // test only: the watch stands
+	deaf     bool   // test only: as if the system gave no notice
 
 	notify *fsnotify.Watcher // nil: the system has none for us
 	last   [sha256.Size]byte // digest of the content that is known
@@ -55,16 +56,24 @@ func (w *watcher) run(ctx context.Context) error {
 	}
 	poll := time.NewTicker(w.poll)
 	defer poll.Stop()
+	var since time.Time                // of the first event that nobody looked at; zero: all were
 	settled := time.NewTimer(w.settle) // for what changed before the watch stood
+	settle := func() {
+		if since.IsZero() {
+			since = time.Now()
+		}
+		settled.Reset(min(w.settle, w.patience-time.Since(since)))
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-events:
-			settled.Reset(w.settle)
+			settle()
 		case <-errors: // events were lost
-			settled.Reset(w.settle)
+			settle()
 		case <-settled.C:
+			since = time.Time{}
 			w.look()
 		case <-poll.C:
 			w.look()

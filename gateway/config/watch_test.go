@@ -13,16 +13,20 @@ import (
 // for the next change.
 func watched(t *testing.T, path string, notify bool) (await func(what string)) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	changes, ended, started := make(chan struct{}), make(chan error), make(chan struct{})
-	known, _ := digest(path) // missing: nothing is known
-	w := watcher{
-		last: known, path: path, settle: 10 * time.Millisecond, poll: time.Hour,
-		changed: func() { changes <- struct{}{} }, started: func() { close(started) },
-	}
+	w := watcher{path: path, settle: 10 * time.Millisecond, patience: time.Hour, poll: time.Hour}
 	if !notify {
 		w.poll, w.deaf = 10*time.Millisecond, true
 	}
+	return watchedBy(t, w)
+}
+
+// watchedBy is watched with a watcher of the test's own.
+func watchedBy(t *testing.T, w watcher) (await func(what string)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	changes, ended, started := make(chan struct{}), make(chan error), make(chan struct{})
+	w.last, _ = digest(w.path) // missing: nothing is known
+	w.changed, w.started = func() { changes <- struct{}{} }, func() { close(started) }
 	go func() { ended <- w.run(ctx) }()
 	<-started
 	t.Cleanup(func() {
@@ -101,6 +105,32 @@ func TestWatchNoticesTheSymlinkSwapOfKubernetes(t *testing.T) {
 		must(t, os.Symlink(generation, data+"_tmp"))
 		must(t, os.Rename(data+"_tmp", data))
 		await("swap to " + generation)
+	}
+}
+
+// The store, or a log file, beside gateway.yaml is written to all the time.
+func TestWatchNoticesAChangeInADirectoryThatIsNeverQuiet(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "gateway.yaml")
+	put(t, path, "one")
+	await := watchedBy(t, watcher{path: path, settle: time.Hour, patience: 50 * time.Millisecond, poll: time.Hour})
+	quiet, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-quiet:
+				return
+			case <-time.After(time.Millisecond):
+				_ = os.WriteFile(filepath.Join(dir, "access.log"), []byte("a line"), 0o600)
+			}
+		}
+	}()
+	defer func() { close(quiet); <-stopped }()
+	for _, content := range []string{"two", "three"} {
+		put(t, path+".new", content)
+		must(t, os.Rename(path+".new", path))
+		await("changed to " + content)
 	}
 }
 
