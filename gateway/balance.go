@@ -62,13 +62,13 @@ func (b *balancer) choose(now time.Time, tried tries) *target {
 func (t *target) release() { t.busy.Add(-1) }
 
 // least is the target with the fewest requests under way among those that are
-// not out; in turn, the next of these. The search begins one further each time,
-// so that equals take turns.
+// not out; in turn, the next of these. The search begins at another one each
+// time, so that equals take turns.
 func (b *balancer) least(at int64, tried tries) *target {
 	var best *target
 	var fewest int64
-	n := uint32(len(b.targets))
-	start := b.turn.Add(1)
+	n := len(b.targets)
+	start := b.first(at, tried)
 	for i := range n {
 		t := b.targets[(start+i)%n]
 		if tried.has(t) || !t.health.available(at) {
@@ -82,6 +82,32 @@ func (b *balancer) least(at int64, tried tries) *target {
 		}
 	}
 	return best
+}
+
+// first is the index of the target whose turn it is. The turns are of those
+// that can be chosen: that of one that is out would always be its neighbour's,
+// who would get twice as much as the others.
+func (b *balancer) first(at int64, tried tries) int {
+	able := uint32(0)
+	for _, t := range b.targets {
+		if !tried.has(t) && t.health.available(at) {
+			able++
+		}
+	}
+	if able < 2 {
+		return 0
+	}
+	left := b.turn.Add(1) % able
+	for i, t := range b.targets {
+		switch {
+		case tried.has(t) || !t.health.available(at):
+		case left == 0:
+			return i
+		default:
+			left--
+		}
+	}
+	return 0 // one more is out by now
 }
 
 // longestOut is the target whose last failure is the oldest.
