@@ -370,6 +370,9 @@ func TestACMEFaultsSayWhatToDo(t *testing.T) {
 		{"tls.acme.http_listen", "another listener", false, func(c *Config) { c.TLS.ACME.HTTPListen = c.Admin.Listen }},
 		{"tls.acme.http_listen", "127.0.0.1:8080", false, func(c *Config) { c.TLS.ACME.HTTPListen = "here" }},
 		{"public_url", "write https", true, func(c *Config) { c.PublicURL = "http://gw.test" }},
+		{"public_url", "write https", true, func(c *Config) {
+			c.PublicURL, c.TLS = "http://gw.test", TLS{CertFile: "c.pem", KeyFile: "k.pem"}
+		}},
 		{"tls.acme.domains", "lacks the host of public_url", true, func(c *Config) { c.PublicURL = "https://www.gw.test" }},
 		{"h2c", "leave it out", false, func(c *Config) { c.H2C = true }},
 		{"admin.pprof", "needs admin.listen", false, func(c *Config) { c.Admin = Admin{PProf: true} }},

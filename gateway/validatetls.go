@@ -29,6 +29,9 @@ func (c *Config) validateTLS(f *faults) {
 	if c.Admin.PProf && c.Admin.Listen == "" {
 		f.add("admin.pprof", "needs admin.listen: profiles are never on the public listener")
 	}
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Scheme == "http" && (files || c.TLS.ACME.Enabled()) {
+		f.warn("public_url", "says http, and the gateway speaks https alone: write https, so that redirects and cookies are right")
+	}
 	c.validateACME(f)
 }
 
@@ -68,13 +71,8 @@ func (c *Config) validateDomains(f *faults) {
 		}
 		seen[asciiName(d)] = true
 	}
-	if u, err := url.Parse(c.PublicURL); err == nil && isSite(u) {
-		switch {
-		case u.Scheme != "https":
-			f.warn("public_url", "says http, and the gateway speaks https alone: write https, so that redirects and cookies are right")
-		case !seen[asciiName(u.Hostname())]:
-			f.warn("tls.acme.domains", "lacks the host of public_url, %s: browsers that go there find no certificate", u.Hostname())
-		}
+	if u, err := url.Parse(c.PublicURL); err == nil && isSite(u) && u.Scheme == "https" && !seen[asciiName(u.Hostname())] {
+		f.warn("tls.acme.domains", "lacks the host of public_url, %s: browsers that go there find no certificate", u.Hostname())
 	}
 }
 
