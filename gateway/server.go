@@ -187,7 +187,7 @@ func (s *Server) ReloadCertificate() error {
 	defer s.reading.Unlock()
 	cert, err := tls.LoadX509KeyPair(s.certFile, s.keyFile)
 	if err != nil {
-		return fmt.Errorf("tls: %w", err)
+		return fmt.Errorf("tls.cert_file %s and tls.key_file %s: %w", s.certFile, s.keyFile, err)
 	}
 	if old := s.certificate.Swap(&cert); old != nil && !bytes.Equal(old.Certificate[0], cert.Certificate[0]) {
 		s.log.Info("another certificate is in use", "file", s.certFile, "until", cert.Leaf.NotAfter)
