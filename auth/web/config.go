@@ -128,7 +128,7 @@ func sourceFault(source string) string {
 	case source == "query" || strings.HasPrefix(source, "query:"):
 		return "never reads the query: addresses end up in logs and histories"
 	case !isHeader:
-		return "has " + source + "; it may list bearer, cookie, and header:NAME"
+		return "has " + source + "; it may list bearer, basic, cookie, and header:NAME"
 	case !token.MatchString(name) || strings.ContainsAny(name, "_."):
 		return source + ": this is no header name; letters, digits and - will do"
 	}

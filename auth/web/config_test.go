@@ -49,6 +49,20 @@ func TestABadValueIsNamedByItsKey(t *testing.T) {
 	}
 }
 
+func TestAWrongTokenSourceIsToldOfEveryRightOne(t *testing.T) {
+	c := DefaultConfig()
+	c.TokenSources = []string{"Bearer"}
+	faults := c.Validate()
+	if len(faults) != 1 {
+		t.Fatal(faults)
+	}
+	for _, right := range []string{"bearer", "basic", "cookie", "header:NAME"} {
+		if !strings.Contains(faults[0].Message, right) {
+			t.Errorf("%s is not told of: %s", right, faults[0].Message)
+		}
+	}
+}
+
 func TestGoodValuesPass(t *testing.T) {
 	c := DefaultConfig()
 	c.Prefix = "/_gate/v1.0"
