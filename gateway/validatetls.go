@@ -14,22 +14,23 @@ import (
 // validateTLS looks at what the public listener speaks.
 func (c *Config) validateTLS(f *faults) {
 	files := c.TLS.CertFile != "" || c.TLS.KeyFile != ""
+	served := files || c.TLS.ACME.Enabled()
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		f.add("tls", "cert_file and key_file belong together")
 	}
 	if files && c.TLS.ACME.Enabled() {
 		f.add("tls.acme.domains", "has certificates fetched, and cert_file and key_file name one: leave out the one or the other")
 	}
-	if c.TLS.ClientCAFile != "" && !files && !c.TLS.ACME.Enabled() {
+	if c.TLS.ClientCAFile != "" && !served {
 		f.add("tls.client_ca_file", "needs cert_file and key_file, or acme: only clients of https show certificates")
 	}
-	if c.H2C && (files || c.TLS.ACME.Enabled()) {
+	if c.H2C && served {
 		f.add("h2c", "is HTTP/2 without TLS, and there is TLS, which has HTTP/2 anyway: leave it out")
 	}
 	if c.Admin.PProf && c.Admin.Listen == "" {
 		f.add("admin.pprof", "needs admin.listen: profiles are never on the public listener")
 	}
-	if u, err := url.Parse(c.PublicURL); err == nil && u.Scheme == "http" && (files || c.TLS.ACME.Enabled()) {
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Scheme == "http" && served {
 		f.warn("public_url", "says http, and the gateway speaks https alone: write https, so that redirects and cookies are right")
 	}
 	c.validateACME(f)
