@@ -47,6 +47,7 @@ func (g *Gateway) account(x *exchange) {
 // was: the gateway's, the client's, who takes nothing more or has gone, or the
 // upstream's. A client that leaves an event stream has only ended it.
 func (x *exchange) noteTorn(torn bool) {
+	gone := x.answer.failed || x.r.Context().Err() != nil
 	why := closing(0)
 	if x.stream != nil {
 		why = closing(x.stream.why.Load())
@@ -61,9 +62,11 @@ func (x *exchange) noteTorn(torn bool) {
 		if x.answer.tunnel == nil {
 			x.status = statusClientGone
 		}
-	case !torn || x.stream != nil && x.stream.lasting:
-	case x.answer.failed || x.r.Context().Err() != nil:
+	case !torn || gone && x.stream != nil && x.stream.lasting:
+	case gone:
 		x.status, x.reason = statusClientGone, reasonClientGone
+	case x.overdue:
+		x.failure = "the timeout of the route ended the answer"
 	default:
 		x.failure = "the answer broke off"
 	}

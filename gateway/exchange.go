@@ -97,6 +97,7 @@ type exchange struct {
 	upstreamStart time.Time
 	upstreamTime  time.Duration
 	stream        *stream
+	overdue       bool   // the route's timeout has passed
 	failure       string // why the upstream did not answer, for the log
 	status        int    // overrides the answer's status in the log: 499
 }

@@ -111,7 +111,7 @@ func (g *Gateway) forward(x *exchange) {
 	}
 	if o.Timeout > 0 && !x.websocket {
 		ctx, cancel := context.WithTimeout(r.Context(), o.Timeout)
-		defer cancel()
+		defer func() { x.overdue = errors.Is(ctx.Err(), context.DeadlineExceeded); cancel() }()
 		r = r.WithContext(ctx)
 	}
 	x.upstreamStart = g.now()

@@ -127,6 +127,43 @@ func TestAnAnswerThatBreaksOffDoesNotLookWhole_RS18(t *testing.T) {
 	s.get("/auth/login").wants(t, 200, "")
 }
 
+// An answer with status 200 that its client did not get whole: without a word
+// of it nobody finds out why.
+func TestTheLogSaysWhoBrokeAnAnswerOff(t *testing.T) {
+	for _, test := range []struct {
+		name, kind string
+		timeout    time.Duration
+		want       any
+	}{
+		{"the application, a download", "text/plain", 0, "the answer broke off"},
+		{"the application, an event stream", "text/event-stream", 0, "the answer broke off"},
+		{"the route, an event stream", "text/event-stream", 2 * time.Second, "the timeout of the route ended the answer"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStack(t, func(c *setup) {
+				c.options = make([]RouteOptions, 5)
+				c.options[0].Timeout = test.timeout
+				c.answer = func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Content-Type", test.kind)
+					_, _ = io.WriteString(w, "data: half\n\n")
+					_ = http.NewResponseController(w).Flush()
+					if test.timeout > 0 {
+						<-r.Context().Done()
+					}
+					panic(http.ErrAbortHandler)
+				}
+			})
+			conn := s.dial()
+			defer conn.Close()
+			write(t, conn, "GET /public/x HTTP/1.1\r\nHost: gw.test\r\n\r\n")
+			_, _ = io.ReadAll(conn)
+			if e := s.log.entries(t, "request", 1)[0]; e["status"] != 200.0 || e["failure"] != test.want {
+				t.Errorf("logged %v", e)
+			}
+		})
+	}
+}
+
 func TestAClientThatLeavesIsLoggedAs499AndBlamesNobody(t *testing.T) {
 	arrived := make(chan struct{})
 	s := newStack(t, func(c *setup) {
