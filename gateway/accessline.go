@@ -66,5 +66,21 @@ func appendEscaped(b []byte, s string) []byte {
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(s) // a string always can be
-	return append(b, bytes.TrimSuffix(text.Bytes(), []byte("\n"))...)
+	escaped := bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+	for i := 0; i < len(escaped); i++ {
+		if escaped[i] != '\\' {
+			b = append(b, escaped[i])
+			continue
+		}
+		i++
+		switch escaped[i] { // slog spells out two that encoding/json has short escapes for
+		case 'b':
+			b = append(b, `\u0008`...)
+		case 'f':
+			b = append(b, `\u000c`...)
+		default:
+			b = append(b, '\\', escaped[i])
+		}
+	}
+	return b
 }

@@ -16,6 +16,7 @@ import (
 func FuzzAccessLine(f *testing.F) {
 	f.Add("/a/b", "alice", int64(200), 12.345, true)
 	f.Add("/\"\\\x00\x1f\n", "ü\u2028<&>\x7f", int64(-1), 0.0, false)
+	f.Add("\b\\b\f\\f", "\\\b\\", int64(200), 1.5, true)
 	f.Add("\xff\xfe", "\u009b", int64(1<<62), 1e-6, false)
 	f.Fuzz(func(t *testing.T, path, user string, number int64, fraction float64, yes bool) {
 		if fraction != 0 && (fraction < 1e-6 || fraction >= 1e15) { // durations in milliseconds, to the microsecond
