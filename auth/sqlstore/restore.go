@@ -60,7 +60,11 @@ func restore(ctx context.Context, path, from string, prepare func(context.Contex
 // mayReplace refuses what must not be replaced, and what cannot replace it. A
 // store that is damaged or of a newer version is what people restore for.
 func mayReplace(ctx context.Context, path, from string) error {
-	if err := mustBeOurs(ctx, from); err != nil {
+	var foreign foreignError
+	switch err := mustBeOurs(ctx, from); {
+	case errors.As(err, &foreign):
+		return fmt.Errorf("%s; name a file that 'postern backup' made", foreign.finding)
+	case err != nil:
 		return explain(from, err)
 	}
 	there, err := os.Stat(path)

@@ -163,6 +163,14 @@ func inspect(ctx context.Context, path string, wait time.Duration) error {
 	return found.accept(filepath.Base(path))
 }
 
+// foreignError says that a file is no store of ours. The advice is for who named
+// it as the store.
+type foreignError struct{ finding string }
+
+func (e foreignError) Error() string {
+	return e.finding + "; name another store.path, or move the file away"
+}
+
 // identity says whose database a file is.
 type identity struct {
 	application int64 // applicationID: ours
@@ -180,7 +188,7 @@ func header(path string) (identity, error) {
 	defer file.Close()
 	var page [100]byte
 	if _, err := io.ReadFull(file, page[:]); err != nil || string(page[:16]) != "SQLite format 3\x00" {
-		return identity{}, fmt.Errorf("%s is not a database; name another store.path, or move the file away", path)
+		return identity{}, foreignError{path + " is not a database"}
 	}
 	at := func(offset int) int64 { return int64(binary.BigEndian.Uint32(page[offset:])) }
 	return identity{application: at(68), version: at(60), pages: at(28)}, nil
@@ -214,7 +222,7 @@ func (i identity) accept(name string) error {
 	case i.application == 0 && i.version == 0 && i.pages <= 1:
 		return nil
 	case i.application != applicationID:
-		return fmt.Errorf("%s is the database of another program; name another store.path", name)
+		return foreignError{name + " is the database of another program"}
 	case i.version > newest:
 		return fmt.Errorf("%s was written by a newer Postern (schema %d, this one knows %d)", name, i.version, newest)
 	}
