@@ -110,7 +110,9 @@ func TestADomainThatIsNotAnsweredIsWarnedOf(t *testing.T) {
 func TestARuleOnCertificatesNeedsAnAuthority(t *testing.T) {
 	const needs = "needs tls.client_ca_file: without it no client is asked for a certificate"
 	const tls = "tls: { cert_file: c.pem, key_file: k.pem, client_ca_file: ca.pem }\n"
-	rules := func(r string) string { return oneUpstream + "routes:\n  - { path: /**, " + r + " }\npublic_url: https://gw.test\n" }
+	rules := func(r string) string {
+		return oneUpstream + "routes:\n  - { path: /**, " + r + " }\npublic_url: https://gw.test\n"
+	}
 	for _, test := range []struct{ yaml, want string }{
 		{rules("allow: { client_cert: { subject: backup } }"), "gateway.yaml:3:40: routes[0].allow[0].client_cert: " + needs},
 		{rules("allow: [{ role: user }, { role: admin, client_cert: { subject: backup } }]"), "gateway.yaml:3:70: routes[0].allow[1].client_cert: " + needs},
