@@ -78,12 +78,6 @@ type Outbox interface {
 // AccountData is an account as subscribers see it: the account object of the
 // endpoint me, and whether it is disabled. It never has the password's hash.
 func AccountData(a Account) ([]byte, error) {
-	fields := make(map[string]any, len(a.Fields))
-	for name, values := range a.Fields {
-		if fields[name] = values; len(values) == 1 {
-			fields[name] = values[0]
-		}
-	}
 	return json.Marshal(struct {
 		ID       string         `json:"id"`
 		Username string         `json:"username"`
@@ -92,7 +86,7 @@ func AccountData(a Account) ([]byte, error) {
 		Roles    []string       `json:"roles"`
 		Fields   map[string]any `json:"fields"`
 		Disabled bool           `json:"disabled"`
-	}{a.ID, a.Username, a.Email, a.Name, append([]string{}, a.Roles...), fields, a.Disabled})
+	}{a.ID, a.Username, a.Email, a.Name, append([]string{}, a.Roles...), FieldsData(a.Fields), a.Disabled})
 }
 
 // ErrNoSubscriber says that there is nobody to be told of accounts.

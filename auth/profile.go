@@ -262,3 +262,17 @@ func (s *Service) PublicProfile(ctx context.Context, id string) (Account, error)
 	maps.DeleteFunc(a.Fields, func(name string, _ []string) bool { return !public[name] })
 	return Account{ID: a.ID, Username: a.Username, Fields: a.Fields}, nil
 }
+
+// FieldsData is profile fields as the account object has them, {} for none: one
+// value is a string, several are a list.
+func FieldsData(all map[string][]string) map[string]any {
+	fields := make(map[string]any, len(all))
+	for name, values := range all {
+		if len(values) == 1 {
+			fields[name] = values[0]
+		} else {
+			fields[name] = values
+		}
+	}
+	return fields
+}

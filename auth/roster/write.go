@@ -79,21 +79,8 @@ func fieldsText(a auth.Account) (string, error) {
 	if len(a.Fields) == 0 {
 		return "", nil
 	}
-	text, err := json.Marshal(fieldsOf(a))
+	text, err := json.Marshal(auth.FieldsData(a.Fields))
 	return string(text), err
-}
-
-// fieldsOf writes one value as a text, several as a list.
-func fieldsOf(a auth.Account) map[string]any {
-	fields := make(map[string]any, len(a.Fields))
-	for name, values := range a.Fields {
-		if len(values) == 1 {
-			fields[name] = values[0]
-		} else {
-			fields[name] = values
-		}
-	}
-	return fields
 }
 
 // writeJSON leaves out what is empty, but for roles, which clients loop over.
@@ -114,7 +101,7 @@ func writeJSON(w io.Writer, accounts []auth.Account) error {
 			Fields        map[string]any `json:"fields,omitempty"`
 		}{
 			ID: a.ID, Username: a.Username, Email: a.Email, Name: a.Name, Roles: append([]string{}, a.Roles...),
-			Disabled: a.Disabled, Created: created(a), PasswordHash: a.PasswordHash, Fields: fieldsOf(a),
+			Disabled: a.Disabled, Created: created(a), PasswordHash: a.PasswordHash, Fields: auth.FieldsData(a.Fields),
 		}
 		if a.Email != "" {
 			row.EmailVerified = &a.EmailVerified

@@ -127,7 +127,7 @@ func shaped(list []AliasField, tree map[string]any) map[string]any {
 func accountTree(a auth.Account) map[string]any {
 	return map[string]any{
 		"id": a.ID, "username": a.Username, "email": a.Email, "name": a.Name,
-		"roles": append([]string{}, a.Roles...), "fields": fieldsOf(a.Fields),
+		"roles": append([]string{}, a.Roles...), "fields": auth.FieldsData(a.Fields),
 	}
 }
 

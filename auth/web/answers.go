@@ -33,25 +33,12 @@ func accountOf(a auth.Account) account {
 
 // profileOf is an account with its fields, an object by name: one value is a
 // string, several are a list.
-func profileOf(a auth.Account) profile { return profile{accountOf(a), fieldsOf(a.Fields)} }
+func profileOf(a auth.Account) profile { return profile{accountOf(a), auth.FieldsData(a.Fields)} }
 
 // profile is the account object with its fields.
 type profile struct {
 	account
 	Fields map[string]any `json:"fields"`
-}
-
-// fieldsOf is profile fields as JSON shows them, {} for none.
-func fieldsOf(all map[string][]string) map[string]any {
-	fields := make(map[string]any, len(all))
-	for name, values := range all {
-		if len(values) == 1 {
-			fields[name] = values[0]
-		} else {
-			fields[name] = values
-		}
-	}
-	return fields
 }
 
 // tokens is the answer to a login and a refresh (RFC 6749 section 5.1, and the

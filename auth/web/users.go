@@ -30,7 +30,7 @@ func (h *Handler) publicProfile(w http.ResponseWriter, r *http.Request) {
 
 // publicOf leaves out the rest; a.Fields holds public ones alone.
 func publicOf(a auth.Account) publicUser {
-	u := publicUser{ID: a.ID, Username: a.Username, Fields: fieldsOf(a.Fields)}
+	u := publicUser{ID: a.ID, Username: a.Username, Fields: auth.FieldsData(a.Fields)}
 	if strings.Contains(auth.Fold(u.Username), "@") {
 		u.Username = ""
 	}
