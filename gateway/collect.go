@@ -16,6 +16,19 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
 }
 
+// samples takes what a scrape is answered.
+type samples chan<- prometheus.Metric
+
+// count answers a number that only grows.
+func (s samples) count(d *prometheus.Desc, n float64, labels ...string) {
+	s <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, n, labels...)
+}
+
+// gauge answers a number as it is now.
+func (s samples) gauge(d *prometheus.Desc, n float64, labels ...string) {
+	s <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
+}
+
 // authStats tells what the auth service counts, and how its store is.
 type authStats struct {
 	auth Authenticator
@@ -57,27 +70,24 @@ func (c *authStats) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect answers a scrape.
 func (c *authStats) Collect(ch chan<- prometheus.Metric) {
-	count := func(d *prometheus.Desc, n float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, n, labels...)
-	}
-	gauge := func(d *prometheus.Desc, n float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n) }
+	out := samples(ch)
 	s := c.auth.Stats()
 	for d, results := range map[*prometheus.Desc]map[string]uint64{c.logins: s.Logins, c.refreshes: s.Refreshes, c.registrations: s.Registrations} {
 		for result, n := range results {
-			count(d, float64(n), result)
+			out.count(d, float64(n), result)
 		}
 	}
-	count(c.hashed, float64(s.Hashing.Done))
-	count(c.refused, float64(s.Hashing.Refused))
-	count(c.waited, s.Hashing.Waited.Seconds())
-	gauge(c.running, float64(s.Hashing.Running))
-	gauge(c.waiting, float64(s.Hashing.Waiting))
-	gauge(c.places, float64(s.Hashing.Places))
-	count(c.tokenLookups, float64(s.Tokens.Hits), "hit")
-	count(c.tokenLookups, float64(s.Tokens.Misses), "miss")
-	gauge(c.tokens, float64(s.Tokens.Kept))
-	gauge(c.sessions, countSessions(c.auth))
-	gauge(c.store, gaugeOf(c.auth.Healthy() == nil))
+	out.count(c.hashed, float64(s.Hashing.Done))
+	out.count(c.refused, float64(s.Hashing.Refused))
+	out.count(c.waited, s.Hashing.Waited.Seconds())
+	out.gauge(c.running, float64(s.Hashing.Running))
+	out.gauge(c.waiting, float64(s.Hashing.Waiting))
+	out.gauge(c.places, float64(s.Hashing.Places))
+	out.count(c.tokenLookups, float64(s.Tokens.Hits), "hit")
+	out.count(c.tokenLookups, float64(s.Tokens.Misses), "miss")
+	out.gauge(c.tokens, float64(s.Tokens.Kept))
+	out.gauge(c.sessions, countSessions(c.auth))
+	out.gauge(c.store, gaugeOf(c.auth.Healthy() == nil))
 }
 
 // countSessions asks the store at the time of a scrape. It answers NaN for
@@ -126,26 +136,24 @@ func (c *gatewayState) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect answers a scrape.
 func (c *gatewayState) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, n float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
-	}
+	out := samples(ch)
 	c.g.snap.Load().eachTarget(func(u *upstream, t *target) {
-		gauge(c.healthy, gaugeOf(t.health.healthy()), u.name, t.label)
+		out.gauge(c.healthy, gaugeOf(t.health.healthy()), u.name, t.label)
 	})
-	gauge(c.streams, float64(c.g.streams.count()))
-	gauge(c.connections, float64(c.g.connections.Load()))
+	out.gauge(c.streams, float64(c.g.streams.count()))
+	out.gauge(c.connections, float64(c.g.connections.Load()))
 	if until := c.g.certificate.Load(); until != 0 {
-		gauge(c.certificate, float64(until), certificateFile)
+		out.gauge(c.certificate, float64(until), certificateFile)
 	}
 	if until := c.g.fetched.Load(); until != 0 {
-		gauge(c.certificate, float64(until), certificateACME)
+		out.gauge(c.certificate, float64(until), certificateACME)
 	}
 	var lost LogErrors
 	if c.logErrors != nil {
 		lost = c.logErrors()
 	}
-	ch <- prometheus.MustNewConstMetric(c.unwritten, prometheus.CounterValue, float64(lost.Main), "main")
-	ch <- prometheus.MustNewConstMetric(c.unwritten, prometheus.CounterValue, float64(lost.Audit), "audit")
+	out.count(c.unwritten, float64(lost.Main), "main")
+	out.count(c.unwritten, float64(lost.Audit), "audit")
 }
 
 // The sources of certificates: tls.cert_file, and tls.acme, of which the one that
@@ -194,7 +202,7 @@ func (c *provisionState) Collect(ch chan<- prometheus.Metric) {
 				waiting, age = float64(b.Waiting), max(0, c.g.now().Sub(b.Oldest).Seconds())
 			}
 		}
-		ch <- prometheus.MustNewConstMetric(c.pending, prometheus.GaugeValue, waiting, name)
-		ch <- prometheus.MustNewConstMetric(c.oldest, prometheus.GaugeValue, age, name)
+		samples(ch).gauge(c.pending, waiting, name)
+		samples(ch).gauge(c.oldest, age, name)
 	}
 }
