@@ -1,15 +1,15 @@
-// Package main is what the gateway is measured against: httputil.ReverseProxy
-// with a tuned transport, and nothing else. It knows nobody and refuses nothing.
+// Package main serves bareproxy, as the process that the gateway is measured
+// against.
 package main
 
 import (
 	"flag"
 	"log"
 	"net/http"
-	"net/http/httputil"
 	"net/url"
-	"sync"
 	"time"
+
+	"github.com/posternhq/postern/bench/bareproxy"
 )
 
 // main serves until it is killed, which compare does when it is done.
@@ -30,28 +30,6 @@ func newServer(listen string, to *url.URL) *http.Server {
 		Addr:              listen,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		Handler: &httputil.ReverseProxy{
-			Rewrite:    func(r *httputil.ProxyRequest) { r.SetURL(to); r.SetXForwarded() },
-			BufferPool: new(buffers),
-			Transport: &http.Transport{ // the defaults keep two connections per host, and ask for gzip
-				MaxIdleConnsPerHost: 512,
-				IdleConnTimeout:     90 * time.Second,
-				DisableCompression:  true,
-			},
-		},
+		Handler:           bareproxy.New(to),
 	}
 }
-
-// buffers lends the buffers that answers are copied with.
-type buffers struct{ pool sync.Pool }
-
-// Get lends a buffer.
-func (b *buffers) Get() []byte {
-	if p, ok := b.pool.Get().(*[32 << 10]byte); ok {
-		return p[:]
-	}
-	return make([]byte, 32<<10)
-}
-
-// Put takes it back.
-func (b *buffers) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
 	"strconv"
-	"sync"
 	"time"
+
+	"github.com/posternhq/postern/bench/bareproxy"
 )
 
 // The programs beside Postern are this one, which an environment variable makes
@@ -30,7 +30,7 @@ func play(role string, args []string) {
 	case roleApp:
 		h = http.HandlerFunc(answer)
 	case roleBare:
-		h = bareProxy(args[2])
+		h = bareproxy.New(&url.URL{Scheme: "http", Host: args[2]})
 	}
 	server := &http.Server{Addr: args[1], Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 10 * time.Minute}
 	fmt.Fprintln(os.Stderr, server.ListenAndServe())
@@ -73,41 +73,10 @@ type zeros struct{}
 // Read reads zeros.
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// bare is httputil.ReverseProxy, tuned as Postern's own is, and nothing else.
+// bare is httputil.ReverseProxy and nothing else, see bareproxy.
 type bare struct{ app string }
 
 func (*bare) name() string { return "bare httputil.ReverseProxy" }
 
 // start begins a process that has served nothing yet, for one figure.
 func (b *bare) start() (*process, error) { return startRole(roleBare, b.app) }
-
-// bareProxy has the settings without which it is a bad proxy: connections are
-// kept, and buffers used again.
-func bareProxy(app string) http.Handler {
-	to := &url.URL{Scheme: "http", Host: app}
-	return &httputil.ReverseProxy{
-		Rewrite: func(pr *httputil.ProxyRequest) {
-			pr.SetURL(to)
-			pr.SetXForwarded()
-		},
-		Transport: &http.Transport{MaxIdleConnsPerHost: 512, IdleConnTimeout: 90 * time.Second, DisableCompression: true,
-			WriteBufferSize: 8 << 10, ReadBufferSize: 8 << 10},
-		BufferPool: &buffers{},
-	}
-}
-
-// buffers lends what answers are copied with.
-type buffers struct{ pool sync.Pool }
-
-const bufferSize = 32 << 10
-
-// Get lends a buffer.
-func (b *buffers) Get() []byte {
-	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
-		return p[:]
-	}
-	return make([]byte, bufferSize)
-}
-
-// Put takes a buffer back.
-func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }
