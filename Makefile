@@ -82,7 +82,7 @@ fuzz:
 		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | sed 's/^func //'); do \
 			said=$$(cd "$$dir" && "$(CURDIR)/bin/fuzz.test" -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) \
 				-test.fuzzcachedir "$$(go env GOCACHE)/fuzz/postern/$$dir" 2>&1) || { echo "$$said"; exit 1; }; \
-			echo "$$target: $$(grep -o 'execs: [0-9]*' <<<"$$said" | tail -1)"; \
+			echo "$$target: $$(grep -oE 'execs: [0-9]+|POSTERN_TEST_SOAK.*' <<<"$$said" | tail -1)"; \
 		done; \
 	done
 
@@ -100,7 +100,7 @@ microbench:
 
 # What takes long: run it before a release, not before a commit.
 soak: setup
-	$(MAKE) fuzz FUZZTIME=$(SOAKTIME)
+	POSTERN_TEST_SOAK=$(SOAKTIME) $(MAKE) fuzz FUZZTIME=$(SOAKTIME)
 	$(MAKE) microbench
 	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -run 'TestTheThrottleDoes|TestRefreshKeeps' ./auth -rapid.checks 1000
 	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -v -run TestMillionsOfKeys ./auth/sqlstore

@@ -1,8 +1,8 @@
 // Package routers has nothing but tests. The values of `router:` in gateway.yaml
 // claim how the application behind reads a path; here each claim is held
 // against the router that it names: Express 5 and 4, Django, Tomcat, Spring 4.3,
-// and nginx for exact. No IIS is to be had; that profile is in any, and the
-// tests of package policy hold it to its documentation.
+// and nginx and Go's ServeMux for exact. No IIS is to be had; that profile is in
+// any, and the tests of package policy hold it to its documentation.
 //
 // Every application has the same places (places_test.go), and so has a policy
 // that closes some of them. Thousands of paths, most of them malicious, go to

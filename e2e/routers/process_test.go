@@ -107,6 +107,7 @@ func start(t testing.TB, cmd *exec.Cmd, addrs ...string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	guard(t, cmd.Process.Pid)
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
@@ -120,6 +121,25 @@ func start(t testing.TB, cmd *exec.Cmd, addrs ...string) {
 			t.Fatalf("%s: %v\n%s", cmd.Path, err, said)
 		}
 	}
+}
+
+// guard ends the group of processes when this one is gone, however it goes: a
+// worker of the fuzzer that hangs is killed, and cleans up nothing.
+func guard(t testing.TB, group int) {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", "cat; kill -9 -- -$0", strconv.Itoa(group))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	alive, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // the group's end comes first
+		alive.Close()
+		_ = cmd.Wait() // whether there was anything left to kill
+	})
 }
 
 // await returns once something listens on the address.

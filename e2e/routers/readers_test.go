@@ -14,7 +14,7 @@ func TestWhatEachRouterReads(t *testing.T) {
 	tomcat := startTomcat(t)
 	readers := []wire{
 		{addr: startExpress(t, "express")}, {addr: startExpress(t, "express4")}, {addr: startDjango(t)}, {addr: startSpring(t)},
-		{addr: tomcat["reject"]}, {addr: tomcat["decode"]}, {addr: tomcat["passthrough"]}, {addr: startNginx(t)},
+		{addr: tomcat["reject"]}, {addr: tomcat["decode"]}, {addr: tomcat["passthrough"]}, {addr: startNginx(t)}, {addr: startMux(t)},
 	}
 	for _, row := range strings.Split(strings.TrimSpace(readerTable), "\n") {
 		cells := strings.Fields(row)
@@ -48,26 +48,26 @@ func (r reply) String() string {
 }
 
 const readerTable = `
-# path                    express5       express4       django   spring   tomcat   decode   passthrough  nginx
-/EXACT                    exact          exact          rest     rest     rest     rest     rest         rest
-/exact/                   exact          exact          rest     exact    rest     rest     rest         rest
-/exact.                   rest           rest           rest     rest     rest     rest     rest         rest
-/exact.json               rest           rest           rest     rest     rest     rest     rest         rest
-/exact;x                  rest           rest           rest     exact    exact    exact    exact        rest
-/exact%3Bx                rest           rest           rest     rest     rest     rest     rest         rest
-/items/secret;x           item:secret;x  item:secret;x  item:secret;x secret secret secret  secret       item:secret;x
-/users/a;b                user:a;b       user:a;b       user:a;b user:a   user:a   user:a   user:a       user:a;b
-/open%2Fstaff             rest           rest           staff    400      400      staff    rest         staff
-/users/a%2Fb              user:a/b       user:a/b       user:a   400      400      user:a   user:a%2Fb   user:a
-/users/42%25              user:42%       user:42%       user:42% user:42% user:42% user:42% user:42%25   user:42%
-/users/%2534              user:%34       user:%34       user:%34 user:%34 user:%34 user:%34 user:%2534   user:%34
-//exact                   rest           rest           rest     exact    exact    exact    exact        exact
-/open//staff              open           open           open     staff    staff    staff    staff        staff
-/%65xact                  rest           rest           exact    exact    exact    exact    exact        exact
-/my%20p%61ge              rest           rest           page     page     page     page     page         page
-/caf%C3%A9                cafe           cafe           cafe     cafe     cafe     cafe     cafe         cafe
-/files/%72eport.txt       report         report         report   report   report   report   report       report
-/files//report.txt        report         report         report   report   report   report   report       report
-/files/report.txt/        rest           rest           report   report   404      404      404          404
-/files/deep%2Freport.txt  deep           deep           deep     400      400      deep     404          deep
+# path                    express5       express4       django   spring   tomcat   decode   passthrough  nginx          mux
+/EXACT                    exact          exact          rest     rest     rest     rest     rest         rest           rest
+/exact/                   exact          exact          rest     exact    rest     rest     rest         rest           rest
+/exact.                   rest           rest           rest     rest     rest     rest     rest         rest           rest
+/exact.json               rest           rest           rest     rest     rest     rest     rest         rest           rest
+/exact;x                  rest           rest           rest     exact    exact    exact    exact        rest           rest
+/exact%3Bx                rest           rest           rest     rest     rest     rest     rest         rest           rest
+/items/secret;x           item:secret;x  item:secret;x  item:secret;x secret secret secret  secret       item:secret;x  item:secret;x
+/users/a;b                user:a;b       user:a;b       user:a;b user:a   user:a   user:a   user:a       user:a;b       user:a;b
+/open%2Fstaff             rest           rest           staff    400      400      staff    rest         staff          rest
+/users/a%2Fb              user:a/b       user:a/b       user:a   400      400      user:a   user:a%2Fb   user:a         user:a/b
+/users/42%25              user:42%       user:42%       user:42% user:42% user:42% user:42% user:42%25   user:42%       user:42%
+/users/%2534              user:%34       user:%34       user:%34 user:%34 user:%34 user:%34 user:%2534   user:%34       user:%34
+//exact                   rest           rest           rest     exact    exact    exact    exact        exact          307
+/open//staff              open           open           open     staff    staff    staff    staff        staff          307
+/%65xact                  rest           rest           exact    exact    exact    exact    exact        exact          exact
+/my%20p%61ge              rest           rest           page     page     page     page     page         page           page
+/caf%C3%A9                cafe           cafe           cafe     cafe     cafe     cafe     cafe         cafe           cafe
+/files/%72eport.txt       report         report         report   report   report   report   report       report         report
+/files//report.txt        report         report         report   report   report   report   report       report         307
+/files/report.txt/        rest           rest           report   report   404      404      404          404            301
+/files/deep%2Freport.txt  deep           deep           deep     400      400      deep     404          deep           deep
 `

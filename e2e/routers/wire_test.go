@@ -27,6 +27,20 @@ type reply struct {
 	value  string
 }
 
+// reader is an application that can be asked, over the wire or in this process.
+type reader interface {
+	ask(t testing.TB, path string) reply
+}
+
+// readReply reads a status and a body.
+func readReply(status int, body string) (r reply) {
+	r.status = status
+	if status == http.StatusOK {
+		r.place, r.value, _ = strings.Cut(body, "\t")
+	}
+	return r
+}
+
 // ask sends the path and reads the answer.
 func (w *wire) ask(t testing.TB, path string) reply {
 	t.Helper()
@@ -69,14 +83,10 @@ func (w *wire) try(path string) (r reply, err error) {
 	if answer.Close {
 		w.close()
 	}
-	r.status = answer.StatusCode
-	if r.status >= http.StatusInternalServerError {
+	if answer.StatusCode >= http.StatusInternalServerError {
 		return reply{}, fmt.Errorf("the application is broken: %s\n%s", answer.Status, body)
 	}
-	if r.status == http.StatusOK {
-		r.place, r.value, _ = strings.Cut(string(body), "\t")
-	}
-	return r, nil
+	return readReply(answer.StatusCode, string(body)), nil
 }
 
 // close ends the connection; the next question opens another.
