@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 )
@@ -111,6 +112,10 @@ func (s *Store) leadGroup(ctx context.Context) {
 	if s.group.empty() {
 		return // a leader before us answered everybody
 	}
+	// Requests that can run do so up to their own write, and join. On one core
+	// nobody else would: a leader that never waits gives way to no one, and each
+	// write would be a group of its own.
+	runtime.Gosched()
 	// First the lock, then the group: while another process holds the lock,
 	// whoever waits may still give up, and more join.
 	tx, err := s.writer.BeginTx(ctx, nil)
