@@ -157,39 +157,24 @@ func (f *difference) covers(d *differ, q question, host string, opens bool) bool
 }
 
 // likePattern reports whether some router of the two policies reads the text as
-// the pattern.
+// the pattern, by the reference's views: a reading that a profile is given
+// counts here as soon as the reference has it.
 func likePattern(d *differ, path, text string) bool {
-	p, err := ParsePath(text)
-	if err != nil {
-		return false
+	p, err := parsePattern(path)
+	if err != nil { // a probe that is no pattern, such as /*%2f*
+		expr := strings.NewReplacer(`\*\*`, ".*", `\*`, "[^/]+").Replace(regexp.QuoteMeta(regexp.MustCompile(`{\w+}`).ReplaceAllString(path, "*")))
+		return regexp.MustCompile("(?i)^" + strings.Replace(expr, "/.*", "(/.*)?", 1) + "/?$").MatchString(text)
 	}
-	for _, router := range routersOf(d.tables[0], d.tables[1]) {
-		table, _ := Compile(Config{Upstreams: []Upstream{{Name: "app", Router: router}}, Routes: []Route{{Path: path, Allow: []Rule{{Anyone: true}}, PathOptions: optionNames()}}})
-		if table == nil { // a probe that is no pattern, such as /*%2f*
-			expr := strings.NewReplacer(`\*\*`, ".*", `\*`, "[^/]+").Replace(regexp.QuoteMeta(regexp.MustCompile(`{\w+}`).ReplaceAllString(path, "*")))
-			return regexp.MustCompile("(?i)^" + strings.Replace(expr, "/.*", "(/.*)?", 1) + "/?$").MatchString(text)
-		}
-		if m := table.Match("GET", "", p); m.Route() >= 0 {
-			return true
+	for _, t := range d.tables {
+		for _, r := range t.routes {
+			for _, v := range views(routerNames()[r.profile]) {
+				if segments, slash := v.split(text); v.rank(p, segments, slash) != "" {
+					return true
+				}
+			}
 		}
 	}
 	return false
-}
-
-// routersOf lists how the applications of the tables read, one way each.
-func routersOf(tables ...*Table) (list []string) {
-	for _, t := range tables {
-		if len(t.routes) == 0 {
-			continue
-		}
-		switch router := routerNames()[t.routes[0].profile]; router {
-		case "any":
-			list = append(list, "exact", "spring", "express", "iis")
-		default:
-			list = append(list, router)
-		}
-	}
-	return list
 }
 
 // checkDiff draws two policies, which may be a change of each other, and a
