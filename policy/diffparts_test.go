@@ -93,7 +93,7 @@ func TestAddressesAndAgesThatRulesTellApart(t *testing.T) {
 }
 
 func TestCertificatesThatRulesTellApart(t *testing.T) {
-	r := rulesOf(t, "/x", "client_cert:CN=a,O=x|client_cert:a|client_cert:b+cidr:10.0.0.0/8")
+	r := rulesOf(t, "/x", "client_cert:CN=a,O=x|client_cert:a|client_cert:b+cidr:10.0.0.0/8|client_cert:CN=b|client_cert:CN=b,O=other")
 	var got []string
 	for _, s := range stands([2][]answer{{{r, "GET"}}, nil}) {
 		got = append(got, s.client.String()+" "+s.cert.Subject+" "+s.attributes.text(nil))
@@ -102,11 +102,15 @@ func TestCertificatesThatRulesTellApart(t *testing.T) {
 		"192.0.2.1  anyone",
 		"10.0.0.0  anyone from 10.0.0.0/8",
 		"192.0.2.1 CN=a,O=x anyone with the certificate CN=a,O=x with the certificate a",
+		"192.0.2.1 CN=b anyone with the certificate CN=b with the certificate b",
+		"192.0.2.1 CN=b,O=other anyone with the certificate CN=b,O=other with the certificate b",
 		"192.0.2.1 CN=a anyone with the certificate a",
-		"192.0.2.1 CN=b anyone with the certificate b",
+		"192.0.2.1 CN=b,O=other,O=other anyone with the certificate b",
 		"10.0.0.0 CN=a,O=x anyone from 10.0.0.0/8 with the certificate CN=a,O=x with the certificate a",
+		"10.0.0.0 CN=b anyone from 10.0.0.0/8 with the certificate CN=b with the certificate b",
+		"10.0.0.0 CN=b,O=other anyone from 10.0.0.0/8 with the certificate CN=b,O=other with the certificate b",
 		"10.0.0.0 CN=a anyone from 10.0.0.0/8 with the certificate a",
-		"10.0.0.0 CN=b anyone from 10.0.0.0/8 with the certificate b",
+		"10.0.0.0 CN=b,O=other,O=other anyone from 10.0.0.0/8 with the certificate b",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))

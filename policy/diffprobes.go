@@ -3,6 +3,7 @@ package policy
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -61,11 +62,25 @@ func withCertificates(list []stand, sides [2][]answer) []stand {
 	names := subjects(sides)
 	for _, s := range slices.Clip(list) {
 		for _, name := range names {
-			shown := CertificateOf(name)
+			shown := bearer(names, name)
 			list = append(list, stand{s.client, shown, s.age, s.attributes.with(met(names, shown)...)})
 		}
 	}
 	return list
+}
+
+// bearer is a certificate that goes by the name and by as few others as can be.
+// Many go by one common name, so it is one of those whose subject no rule names:
+// what lets them all in may keep out the one that is named in full.
+func bearer(names []string, name string) Certificate {
+	shown := CertificateOf(name)
+	if strings.Contains(name, "=") {
+		return shown
+	}
+	for contains(names, shown.Subject) {
+		shown.Subject += ",O=other"
+	}
+	return shown
 }
 
 // met lists the names that a certificate goes by.
