@@ -27,10 +27,14 @@ type Change struct {
 // callers apart in groups; hosts differ by the sites, methods by being named.
 // Characters that path_options admit are asked for, each by itself, where the two
 // tables admit different ones; where they admit the same, a difference shows at
-// one of the readings too, since the strictest of them decided.
+// one of the readings too, since the strictest of them decided. An empty
+// segment is unlike any other, so there are probes with one. They are decided by
+// that reading alone: it may differ where no plain path shows it, and which others
+// it has depends on what follows.
 //
-// A request for which several readings count, such as /ADMIN, is listed only when
-// none of its plain readings is: then the reading itself is what changed.
+// A request for which several readings count, such as /ADMIN, or /b/ where the
+// application may answer it as /b, is listed only when none of its plain readings
+// is: then the reading itself is what changed.
 //
 // The cost is bounded by diffMax paths for each method. Where that is not
 // enough to tell, the last change says so, and counts as opening.
@@ -111,7 +115,11 @@ func (d *differ) match(method string, p *probe) (both [2]Match) {
 		return both // refused by both
 	}
 	for i, t := range d.tables {
-		both[i] = t.Match(method, p.host, path)
+		if hasEmpty(p.segments) {
+			both[i] = t.matchAlone(method, p.host, path)
+		} else {
+			both[i] = t.Match(method, p.host, path)
+		}
 	}
 	return both
 }
@@ -214,20 +222,16 @@ func passes(d Decision) int {
 // shownPlainly reports whether the same change shows at a plain reading of an
 // odd path, where it is listed.
 func (d *differ) shownPlainly(p *probe, c Caller, change Change) bool {
-	unknown := func(s spelling) string { return s.unknown(d.paths.fresh) }
-	value := func(s spelling) string { return s.value(d.paths.fresh) }
-	readings := map[string]bool{p.join(spelling.plain0): true, p.join(unknown): true, p.join(value): true}
+	readings := []*probe{d.reading(p, spelling.plain0), d.reading(p, spelling.unknown), d.reading(p, spelling.value)}
 	if end, ok := d.withoutSlash(change.Method, p); ok {
-		readings[end.join(spelling.plain0)] = true
+		readings = append(readings, d.reading(end, spelling.plain0))
 	}
-	delete(readings, p.raw())
-	for raw := range readings {
-		path, err := ParsePath(raw)
-		if err != nil {
+	for _, r := range readings {
+		if r.raw() == p.raw() {
 			continue
 		}
-		m, n := d.tables[0].Match(change.Method, p.host, path), d.tables[1].Match(change.Method, p.host, path)
-		from, to := passes(m.Decide(c)), passes(n.Decide(c))
+		both := d.match(change.Method, r)
+		from, to := passes(both[0].Decide(c)), passes(both[1].Decide(c))
 		if from != to && (to > from) == change.Opens {
 			return true
 		}
@@ -235,10 +239,22 @@ func (d *differ) shownPlainly(p *probe, c Caller, change Change) bool {
 	return false
 }
 
+// reading is the probe with each segment read in one way. What is left of a
+// segment of dots may be nothing.
+func (d *differ) reading(p *probe, read func(s spelling, fresh string) string) *probe {
+	next := &probe{host: p.host, slash: p.slash}
+	for _, s := range p.segments {
+		if text := read(s, d.paths.fresh); text != "" {
+			next.segments = append(next.segments, spelling{text: text})
+		}
+	}
+	return next
+}
+
 // withoutSlash is the probe without its final slash, where both tables read it so
 // as well and have no route for the slash.
 func (d *differ) withoutSlash(method string, p *probe) (*probe, bool) {
-	if !p.slash || len(p.segments) == 0 {
+	if !p.slash || len(p.segments) == 0 || p.endsEmpty() {
 		return p, false
 	}
 	end := &probe{host: p.host, segments: p.segments}
@@ -264,8 +280,8 @@ func (m *Match) leadsTo(e *target) bool {
 	return false
 }
 
-// plain0 is the segment as the file has it, and a fresh one as it is.
-func (s spelling) plain0() string {
+// plain0 is the segment as the file has it, and a fresh or empty one as it is.
+func (s spelling) plain0(string) string {
 	if s.isOdd() {
 		return s.plain
 	}
@@ -282,10 +298,10 @@ func (s spelling) unknown(fresh string) string {
 
 // value is the segment as the file has it, and a name of dots as a value.
 func (s spelling) value(fresh string) string {
-	if s.plain == "" && !s.fresh {
+	if s.isOdd() && s.plain == "" {
 		return fresh
 	}
-	return s.plain0()
+	return s.plain0(fresh)
 }
 
 // keep notes the changes at one pair of answers. A group of callers whose
@@ -323,7 +339,7 @@ func (d *differ) likeAnother(x *difference) bool {
 		return false
 	}
 	like := x.change
-	like.Path = x.probe.doubt + x.probe.join(spelling.plain0)
+	like.Path = x.probe.doubt + d.reading(x.probe, spelling.plain0).raw()
 	if d.spelled[like] {
 		return true
 	}
@@ -350,16 +366,13 @@ func (d *differ) doubtful(p *probe, both *[2]Match) (list []*probe) {
 	if differ == 0 || at < 0 || !p.segments[at].fresh {
 		return nil
 	}
-	for i, tail := range []string{"%2f", "%25", "%23", "%3f", ";", "/"} {
+	for i, tail := range []string{"%2f", "%25", "%23", "%3f", ";"} { // the walk has empty segments
 		if differ&(1<<i) == 0 {
 			continue
 		}
 		next := &probe{host: p.host, segments: slices.Clone(p.segments), slash: p.slash, doubt: tail}
 		fresh := next.segments[at].text
 		next.segments[at] = spelling{text: fresh + tail + fresh, plain: fresh}
-		if tail == "/" {
-			next.segments[at].text = "/" + fresh
-		}
 		list = append(list, next)
 	}
 	return list

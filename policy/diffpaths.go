@@ -16,11 +16,13 @@ import (
 // same places are one segment, and paths that end at the same places are one
 // path. Of segments there are, at any spot: a fresh one that is no literal,
 // each literal that goes on from there, and, where applications may read
-// names loosely, the spellings of it that some reading tells from others.
+// names loosely, the spellings of it that some reading tells from others. Where
+// a route admits it there is the empty one as well, which ** alone takes.
 type explorer struct {
 	tables [2]*Table
 	folds  [2][foldCount]bool // which trees some reading uses
 	odd    bool               // spellings can matter
+	empty  bool               // some route admits empty segments
 	fresh  string             // begins what no literal, user or value begins with
 	ids    map[spot]uint64
 	seen   map[string]bool // the fronts of this host
@@ -56,18 +58,22 @@ type spelling struct {
 	fresh bool
 }
 
+// emptySegment is the text of a segment of nothing. No other segment has a slash.
+const emptySegment = "/"
+
 // raw is the path as a request has it.
 func (p *probe) raw() string {
 	return p.join(func(s spelling) string { return s.text })
 }
 
-// join writes the path with each segment as wanted.
+// join writes the path with each segment as wanted, and without those for which
+// nothing is wanted.
 func (p *probe) join(text func(spelling) string) string {
 	var b strings.Builder
 	for _, s := range p.segments {
 		if word := text(s); word != "" {
 			b.WriteByte('/')
-			b.WriteString(word)
+			b.WriteString(strings.TrimPrefix(word, emptySegment))
 		}
 	}
 	if p.slash || b.Len() == 0 {
@@ -76,8 +82,15 @@ func (p *probe) join(text func(spelling) string) string {
 	return b.String()
 }
 
+// endsEmpty reports whether the last segment is an empty one. A path has a slash
+// behind it.
+func (p *probe) endsEmpty() bool {
+	n := len(p.segments)
+	return n > 0 && p.segments[n-1].text == emptySegment
+}
+
 // isOdd reports whether the segment is not spelled as the file has it.
-func (s spelling) isOdd() bool { return !s.fresh && s.text != s.plain }
+func (s spelling) isOdd() bool { return !s.fresh && s.text != s.plain && s.text != emptySegment }
 
 // newExplorer prepares a walk.
 func newExplorer(old, next *Table) *explorer {
@@ -92,8 +105,14 @@ func newExplorer(old, next *Table) *explorer {
 		}
 	}
 	e.odd = used[0] != used[1] || e.mixed() || !old.ordinary || !next.ordinary
+	e.empty = old.admits(doubtEmpty) || next.admits(doubtEmpty)
 	e.fresh = unheardOf(old, next)
 	return e
+}
+
+// admits reports whether some route has the path option.
+func (t *Table) admits(d doubt) bool {
+	return slices.ContainsFunc(t.routes, func(r *route) bool { return r.admitted&d != 0 })
 }
 
 // mixed reports whether a table serves applications that read differently.
@@ -163,33 +182,50 @@ func (e *explorer) hosts() []string {
 // stars is a label that no route names, for a host below a wildcard.
 const stars = "any-other-host"
 
-// walk visits every probe of a host, shorter ones first, and of one length
-// those with fresh segments first. It reports whether it could visit all.
+// walk visits every probe of a host, shorter ones first, of one length those with
+// fresh segments first, and last of all those with empty segments: what ** gives
+// them shows at a plain path where one is left to it. It reports whether it could
+// visit all.
 func (e *explorer) walk(host string, visit func(*probe)) bool {
 	e.seen = map[string]bool{}
 	type stop struct {
 		segments []spelling
 		front    front
 	}
-	queue := []stop{{front: e.start(host)}}
-	for ; len(queue) > 0; queue = queue[1:] {
+	queue, last := []stop{{front: e.start(host)}}, []stop(nil)
+	for len(queue) > 0 {
 		if e.left--; e.left < 0 {
 			return false
 		}
 		here := queue[0]
-		if len(here.segments) > 0 {
-			visit(&probe{host: host, segments: here.segments})
+		without, with := &probe{host: host, segments: here.segments}, &probe{host: host, segments: here.segments, slash: true}
+		if len(here.segments) > 0 && !without.endsEmpty() {
+			visit(without)
 		}
-		visit(&probe{host: host, segments: here.segments, slash: true})
+		visit(with)
 		for _, s := range e.segments(&here.front, len(here.segments)) {
-			next := e.step(&here.front, s.text)
-			if key := e.key(&next); !e.seen[key] {
-				e.seen[key] = true
-				queue = append(queue, stop{append(slices.Clip(here.segments), s), next})
+			next := stop{append(slices.Clip(here.segments), s), e.step(&here.front, s.text)}
+			key := e.key(&next.front, next.segments)
+			if e.seen[key] {
+				continue
 			}
+			e.seen[key] = true
+			if hasEmpty(next.segments) {
+				last = append(last, next)
+			} else {
+				queue = append(queue, next)
+			}
+		}
+		if queue = queue[1:]; len(queue) == 0 {
+			queue, last = last, nil
 		}
 	}
 	return true
+}
+
+// hasEmpty reports whether one of the segments is empty.
+func hasEmpty(segments []spelling) bool {
+	return slices.Contains(segments, spelling{text: emptySegment})
 }
 
 // start is the front at the root.
@@ -226,7 +262,8 @@ func (e *explorer) step(f *front, segment string) (next front) {
 
 // stepTree leads one tree on. What comes after a ** is never tried.
 func stepTree(from []spot, f fold, segment string) (to []spot) {
-	if f == foldWindows {
+	empty := segment == emptySegment
+	if f == foldWindows && !empty {
 		if segment = trimName(segment); segment == "" {
 			return from
 		}
@@ -236,11 +273,11 @@ func stepTree(from []spot, f fold, segment string) (to []spot) {
 		if p.rest != nil {
 			return append(to, p)
 		}
-		if next := w.literal(p.tree, p.node, segment); next != 0 {
+		n := &p.tree.nodes[p.node]
+		if next := w.literal(p.tree, p.node, segment); next != 0 && !empty {
 			to = append(to, spot{tree: p.tree, node: next})
 		}
-		n := &p.tree.nodes[p.node]
-		if n.marks&markAny != 0 {
+		if n.marks&markAny != 0 && !empty {
 			to = append(to, spot{tree: p.tree, node: p.node + 1})
 		}
 		if rest := p.tree.target(n, tailRest); rest != nil {
@@ -250,9 +287,10 @@ func stepTree(from []spot, f fold, segment string) (to []spot) {
 	return to
 }
 
-// key names a front.
-func (e *explorer) key(f *front) string {
-	var key []byte
+// key names a front, and whether an empty segment led there: then the route has
+// to admit it, wherever it stands.
+func (e *explorer) key(f *front, segments []spelling) string {
+	key := []byte{b2i(hasEmpty(segments))}
 	for i := range f {
 		for _, spots := range f[i] {
 			key = append(e.name(key, spots), 0)
@@ -277,6 +315,9 @@ func (e *explorer) name(key []byte, spots []spot) []byte {
 func (e *explorer) segments(f *front, depth int) []spelling {
 	fresh := e.fresh + string(rune('a'+depth%26)) + strings.Repeat("~", depth/26)
 	list := []spelling{{text: fresh, fresh: true}}
+	if e.empty {
+		list = append(list, spelling{text: emptySegment})
+	}
 	literals := map[string]bool{}
 	for i := range f {
 		for fold := range foldCount {

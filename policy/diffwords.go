@@ -79,10 +79,11 @@ func nameAt(patterns []pattern, i int) string {
 }
 
 // shownPath is the pattern of what changed: what the patterns of both have in
-// common. For an odd path, which is read in several ways, it is the probe.
+// common. For an odd path, which is read in several ways, and for one with an empty
+// segment it is the probe.
 func (d *differ) shownPath(p *probe, both *[2]Match) string {
 	patterns, spelled := patterns(p, both)
-	if spelled && !slices.ContainsFunc(p.segments, spelling.isOdd) {
+	if spelled && !hasEmpty(p.segments) && !slices.ContainsFunc(p.segments, spelling.isOdd) {
 		if text, ok := meet(patterns[0], patterns[len(patterns)-1]); ok {
 			return text
 		}
@@ -98,7 +99,8 @@ func (d *differ) shownPath(p *probe, both *[2]Match) string {
 		}
 		return s.text
 	})
-	if both[0].onlyRests() && both[1].onlyRests() {
+	// Behind an empty segment there is only **, whatever follows.
+	if p.endsEmpty() || both[0].onlyRests() && both[1].onlyRests() {
 		return strings.TrimSuffix(text, "/") + "/**"
 	}
 	return text

@@ -52,6 +52,21 @@ func (t *Table) Match(method, host string, p Path) Match {
 	return m
 }
 
+// matchAlone is Match for a path that is read in no other way than as it stands,
+// whatever the route admits in it. No place that is taken has a doubt.
+func (t *Table) matchAlone(method, host string, p Path) Match {
+	m := Match{raw: p.raw, method: method, refusal: ReasonNoRoute}
+	s := t.site(host)
+	first, ok := m.choose(t, s, p)
+	switch {
+	case !ok || len(m.allowed) > 0 || p.doubts&^m.route.admitted != 0:
+		m.refusal = ReasonBadPath
+	default:
+		m.refusal = m.read(t, s, p, first)
+	}
+	return m
+}
+
 // choose finds the route by the form that its own application's profile opens
 // with. Where profiles differ, a route is chosen by its own alone: an
 // exact look-up does not choose a route whose application folds case.
