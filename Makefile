@@ -80,7 +80,7 @@ fuzz:
 	@mkdir -p bin && grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
 		go test -c -fuzz . -o bin/fuzz.test "$$dir"; \
 		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | sed 's/^func //'); do \
-			said=$$(cd "$$dir" && "$(CURDIR)/bin/fuzz.test" -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) \
+			said=$$(cd "$$dir" && "$(CURDIR)/bin/fuzz.test" -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 100x \
 				-test.fuzzcachedir "$$(go env GOCACHE)/fuzz/postern/$$dir" 2>&1) || { echo "$$said"; exit 1; }; \
 			echo "$$target: $$(grep -oE 'execs: [0-9]+|POSTERN_TEST_SOAK.*' <<<"$$said" | tail -1)"; \
 		done; \

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,7 +54,8 @@ const end = "\r\n\r\nGET /public/end HTTP/1.1\r\nHost: gw.test\r\nConnection: cl
 //
 //   - each request there is one that the gateway logged as let through, with
 //     the method and the path that it decided on, and none is there twice;
-//   - the policy, asked anew, lets its caller do it;
+//   - the policy, asked anew, lets its caller do it, and write to where a COPY
+//     or MOVE leads;
 //   - who asks is alice with her token, or nobody, and no name reads like an
 //     identity of the client's own;
 //   - no token of the gateway's arrives, is answered, or is logged.
@@ -68,6 +70,10 @@ func FuzzWholeFront(f *testing.F) {
 		{"DELETE /api/users/5 HTTP/1.1", "Host: gw.test\r\nX-HTTP-Method-Override: GET\r\nAuthorization: Bearer TOKEN", ""},
 		{"GET /public/%2e%2e/admin/x HTTP/1.1", "Host: gw.test\nX-Auth-User: root", ""},
 		{"GET http://gw.test/public/x HTTP/1.1", "Host: gw.test\r\nConnection: X-Auth-User, close\r\nX-Auth-User : root\r\n folded", ""},
+		{"MOVE /app/x HTTP/1.1", "Host: gw.test\r\nDestination: http://gw.test/app/y\r\nAuthorization: Bearer TOKEN", ""},
+		{"COPY /app/x HTTP/1.1", "Host: gw.test\r\nDestination: /admin/y\r\nDestination: /app/y\r\nAuthorization: Bearer TOKEN", ""},
+		{"COPY /public/x HTTP/1.1", "Host: gw.test\r\nDestination: https://gw.test:443/public/%2e%2e/app/y", ""},
+		{"MOVE http://gw.test/public/x HTTP/1.1", "Host: gw.test\r\nDestination: /public/y\r\nConnection: Destination, close\r\nOverwrite: T", ""},
 		{"HEAD /app/ws HTTP/1.0", "Host: gw.test\r\nUpgrade: h2c\r\nExpect: 100-continue\r\nX-Forwarded-For: 10.0.0.1", ""},
 	} {
 		f.Add(seed[0], seed[1], []byte(seed[2]))
@@ -181,12 +187,37 @@ func (w *watch) judgeRequest(t *testing.T, r *seen) {
 	if d := m.Decide(caller); d.Effect != policy.Allow {
 		t.Fatalf("%s %s of %q reached the application, which the policy does not allow: %v", r.method, r.target, users, d.Reason)
 	}
+	w.judgeDestination(t, r, caller)
 	if !ourHost.MatchString(r.host) || len(r.trailer) > 0 || !slices.Equal(r.header.Values("X-Forwarded-For"), []string{"127.0.0.1"}) {
 		t.Fatalf("Host %q, X-Forwarded-For %q, trailers %q", r.host, r.header.Values("X-Forwarded-For"), r.trailer)
 	}
 	for name := range r.header {
 		if strings.ContainsAny(name, "_. ") || slices.Contains([]string{"Trailer", "X-Http-Method-Override", "X-Original-Url", "X-Rewrite-Url", "Forwarded", "Remote-User", "Proxy"}, name) {
 			t.Fatalf("the application was sent the field %q", name)
+		}
+	}
+}
+
+// judgeDestination holds the other address of a COPY or MOVE, as a parser of URLs
+// reads it that was written apart, to what the policy says of it.
+func (w *watch) judgeDestination(t *testing.T, r *seen, caller policy.Caller) {
+	t.Helper()
+	values := r.header.Values("Destination")
+	if r.method != "COPY" && r.method != "MOVE" || len(values) == 0 {
+		return
+	}
+	u, err := url.Parse(values[0])
+	if err != nil || len(values) > 1 || u.User != nil || u.Opaque != "" || u.RawQuery != "" || u.Fragment != "" || u.Host != "" && !ourHost.MatchString(u.Host) {
+		t.Fatalf("%s %s reached the application with the Destination %q: %v", r.method, r.target, values, err)
+	}
+	parsed, err := policy.ParsePath("/" + strings.TrimPrefix(u.EscapedPath(), "/")) // http://gw.test is http://gw.test/
+	if err != nil {
+		t.Fatalf("the Destination %q reached the application: %v", values, err)
+	}
+	for _, method := range []string{r.method, "PUT"} {
+		m := w.parts.Table.Match(method, "gw.test", parsed)
+		if d := m.Decide(caller); d.Effect != policy.Allow {
+			t.Fatalf("the Destination %q of %q reached the application, where the policy allows no %s: %v", values, caller.Subject.Username, method, d.Reason)
 		}
 	}
 }
