@@ -72,6 +72,7 @@ func (p *program) reload(ctx context.Context) {
 	}
 	p.public.FetchFor(domains)
 	p.reloadCertificate()
+	settle()
 }
 
 // reloadCertificate reads the certificate's files again.

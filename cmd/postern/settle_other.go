@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// unmapProgram is for Linux, which tells what of its file a process has mapped.
+func unmapProgram() {}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestOnlyMappingsThatNothingWasWrittenToAreGivenUp(t *testing.T) {
+	const (
+		text     = "00400000-00eed000 r-xp 00000000 fe:00 1234                             /usr/bin/postern\n"
+		rodata   = "00eed000-01969000 r--p 00aed000 fe:00 1234                             /usr/bin/postern\n"
+		written  = "01969000-01a15000 rw-p 01569000 fe:00 1234                             /usr/bin/postern\n"
+		shared   = "01b00000-01c00000 r--s 00000000 fe:00 1234                             /usr/bin/postern\n"
+		other    = "7f0000000000-7f0000100000 r-xp 00000000 fe:00 99                       /lib/libc.so.6\n"
+		nameless = "7f0000200000-7f0000300000 r--p 00000000 00:00 0\n"
+		deleted  = "00400000-00eed000 r-xp 00000000 fe:00 1234                             /usr/bin/postern (deleted)\n"
+		clean    = "Size:              11188 kB\nRss:                1024 kB\nAnonymous:             0 kB\nVmFlags: rd ex mr mw me\n"
+		dirty    = "Size:              11188 kB\nRss:                1024 kB\nAnonymous:             8 kB\nVmFlags: rd ex mr mw me\n"
+	)
+	textOf, rodataOf := mapping{0x400000, 0xeed000}, mapping{0xeed000, 0x1969000}
+	for _, test := range []struct {
+		name, smaps string
+		want        []mapping
+	}{
+		{"nothing", "", nil},
+		{"code and constants", text + clean + rodata + clean, []mapping{textOf, rodataOf}},
+		{"constants that were relocated", text + clean + rodata + dirty, []mapping{textOf}},
+		{"code with a breakpoint", text + dirty + rodata + clean, []mapping{rodataOf}},
+		{"variables", written + clean, nil},
+		{"shared with another process", shared + clean, nil},
+		{"another file's", other + clean, nil},
+		{"no file's, after one that counts", text + nameless + clean, nil},
+		{"of a file that was replaced", deleted + clean, nil},
+		{"a kernel that does not say", text + "Rss: 1024 kB\n", nil},
+		{"no addresses", "zz-yy r-xp 00000000 fe:00 1234 /usr/bin/postern\n" + clean, nil},
+		{"the wrong way round", "00eed000-00400000 r-xp 00000000 fe:00 1234 /usr/bin/postern\n" + clean, nil},
+	} {
+		if got := cleanMappings([]byte(test.smaps), "/usr/bin/postern"); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %x, want %x", test.name, got, test.want)
+		}
+	}
+}
