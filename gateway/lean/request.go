@@ -10,6 +10,20 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
+// Field is one line of a header. Its name is in canonical form.
+type Field struct{ Name, Value string }
+
+// Fields are lines that are written as they stand: a map of them would cost
+// more than all else that is done for a request.
+type Fields []Field
+
+// Set puts them into a header, in place of what is there.
+func (f Fields) Set(h http.Header) {
+	for i := range f {
+		h[f[i].Name] = []string{f[i].Value}
+	}
+}
+
 // plain tells the requests that are carried here by their outline. Whether
 // their head is plain too shows when it is written.
 func plain(r *http.Request) bool {
@@ -28,7 +42,7 @@ func plain(r *http.Request) bool {
 // appendHead writes the head of a request as http.Transport does: the same
 // fields in the same order. It answers false for what http.Transport would mend,
 // refuse or act upon.
-func appendHead(b []byte, r *http.Request) ([]byte, bool) {
+func appendHead(b []byte, r *http.Request, more Fields) ([]byte, bool) {
 	host, target := r.Host, r.URL.Opaque
 	if host == "" {
 		host = r.URL.Host
@@ -47,6 +61,9 @@ func appendHead(b []byte, r *http.Request) ([]byte, bool) {
 	}
 	b = append(append(append(b, " HTTP/1.1\r\nHost: "...), host...), "\r\n"...)
 	b, ok := appendFields(b, r)
+	for i := 0; ok && i < len(more); i++ {
+		b, ok = appendField(b, more[i].Name, more[i].Value)
+	}
 	return append(b, "\r\n"...), ok
 }
 

@@ -80,6 +80,50 @@ func TestOnlyPlainRequestsAreCarried(t *testing.T) {
 	}
 }
 
+// Fields beside the header are written behind it; where the request is handed
+// on they are in it.
+func TestMoreFieldsAreSentOrHandedOn(t *testing.T) {
+	more := Fields{{"X-User", "alice"}, {"A-Last", " 2 "}}
+	r := newRequest(t, "GET", "/x")
+	r.Header = http.Header{"B": {"1"}, "A": {"3"}}
+	got, ok := appendHead(nil, r, more)
+	if want := "GET /x HTTP/1.1\r\nHost: app\r\nA: 3\r\nB: 1\r\nX-User: alice\r\nA-Last: 2\r\n\r\n"; !ok || string(got) != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if _, ok := appendHead(nil, r, Fields{{"X-User", "a\r\nX-Role: admin"}}); ok {
+		t.Error("a line end was written")
+	}
+
+	lean := echo(t).lean(t)
+	handed := handing{}
+	lean.Else = &handed
+	for _, change := range []func(*http.Request){
+		func(r *http.Request) { r.Close = true },
+		func(r *http.Request) { r.Header["Expect"] = []string{"100-continue"} },
+		func(r *http.Request) { // comes in pieces
+			r.Body, r.ContentLength = io.NopCloser(iotest.OneByteReader(strings.NewReader("abc"))), 3
+		},
+	} {
+		r := newRequest(t, "POST", "/x")
+		r.Header["X-User"] = []string{"mallory"}
+		change(r)
+		if _, err := lean.Send(r, more); !errors.Is(err, errNotPlain) {
+			t.Fatal(err)
+		}
+		if h := handed.header; len(h["X-User"]) != 1 || h.Get("X-User") != "alice" || h.Get("A-Last") != " 2 " {
+			t.Errorf("handed on with %v", h)
+		}
+	}
+}
+
+// handing keeps the header of what it is handed.
+type handing struct{ header http.Header }
+
+func (h *handing) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.header = r.Header
+	return nil, errNotPlain
+}
+
 // FuzzHead writes the head of a request where it is plain, byte for byte as
 // net/http does.
 func FuzzHead(f *testing.F) {
@@ -93,7 +137,7 @@ func FuzzHead(f *testing.F) {
 		if !plain(r) {
 			return
 		}
-		got, ok := appendHead(nil, r)
+		got, ok := appendHead(nil, r, nil)
 		if !ok {
 			return
 		}

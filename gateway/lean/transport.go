@@ -52,24 +52,35 @@ var _ http.RoundTripper = (*Transport)(nil)
 // RoundTrip sends a request and reads the header of its answer, both on the
 // goroutine of the caller. The connection is the answer's until its body was
 // read to the end or closed; Close may be called while another goroutine reads.
-func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) { return t.Send(r, nil) }
+
+// Send is RoundTrip for a request with more fields than are in its Header,
+// which has none of their names. They come last, in their order. Where the
+// request is handed to Else they are put into its Header.
+func (t *Transport) Send(r *http.Request, more Fields) (*http.Response, error) {
 	if !plain(r) {
-		return t.Else.RoundTrip(r)
+		return t.hand(r, more)
 	}
 	buf, ok := t.heads.Get().(*[]byte)
 	if !ok {
 		buf = new([]byte)
 	}
 	defer t.heads.Put(buf)
-	head, ok := appendHead((*buf)[:0], r)
+	head, ok := appendHead((*buf)[:0], r, more)
 	*buf = head
 	if !ok {
-		return t.Else.RoundTrip(r)
+		return t.hand(r, more)
 	}
 	if r.Body == nil {
 		return t.send(r, head)
 	}
-	return t.sendBody(r, buf)
+	return t.sendBody(r, more, buf)
+}
+
+// hand has Else carry a request.
+func (t *Transport) hand(r *http.Request, more Fields) (*http.Response, error) {
+	more.Set(r.Header)
+	return t.Else.RoundTrip(r)
 }
 
 // CloseIdleConnections lets go of the connections that no request uses. Those of
@@ -106,7 +117,7 @@ func (t *Transport) send(r *http.Request, head []byte) (*http.Response, error) {
 // A body that comes in pieces is handed on whole. The application may answer
 // before its end, which would not be seen here, and nothing of the request was
 // sent yet.
-func (t *Transport) sendBody(r *http.Request, buf *[]byte) (*http.Response, error) {
+func (t *Transport) sendBody(r *http.Request, more Fields, buf *[]byte) (*http.Response, error) {
 	ctx := r.Context()
 	c, err := t.connection(ctx, false)
 	if err != nil {
@@ -129,7 +140,7 @@ func (t *Transport) sendBody(r *http.Request, buf *[]byte) (*http.Response, erro
 	case !whole:
 		r = r.WithContext(ctx) // a copy: the caller's keeps its body
 		r.Body = &rest{Reader: io.MultiReader(bytes.NewReader(slices.Clone((*buf)[head:])), r.Body), Closer: r.Body}
-		return t.Else.RoundTrip(r)
+		return t.hand(r, more)
 	}
 	defer r.Body.Close()
 	if c == nil {
