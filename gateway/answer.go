@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -93,6 +94,20 @@ func (a *answer) FlushError() error {
 	err := a.conn.Flush()
 	a.end(began, err)
 	return err
+}
+
+// take makes the fields of an upstream's answer the client's. ReverseProxy would
+// copy them, and finds none left. It looks at those of an event stream, which
+// are left to it.
+func (a *answer) take(res *http.Response) {
+	h := a.Header()
+	for name, values := range res.Header {
+		if there := h[name]; len(there) > 0 {
+			values = slices.Concat(there, values)
+		}
+		h[name] = values
+	}
+	res.Header = nil
 }
 
 // Hijack takes the connection over, for a WebSocket.

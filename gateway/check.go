@@ -108,7 +108,7 @@ func (k *checkup) ask(ctx context.Context, t *target) error {
 	}
 	r.Header.Set("User-Agent", "postern")
 	r.Close = true // nobody else's connection is closed when a reload ends the check, see isMistaken
-	res, err := t.roundTrip(r, false)
+	res, err := t.roundTrip(r, nil, false)
 	if err != nil {
 		return err
 	}

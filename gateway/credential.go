@@ -146,12 +146,17 @@ func parseBearer(value string) (p auth.Presented, ok bool) {
 		return auth.Presented{}, false // another scheme whose name begins so
 	}
 	p.Kind = auth.BearerCredential
-	if len(rest) < 2 || rest[0] != ' ' || strings.ContainsAny(rest[1:], " \t,") {
+	if len(rest) < 2 || rest[0] != ' ' || !isOneToken(rest[1:]) {
 		p.Err = auth.ErrTokenMalformed
 		return p, true
 	}
 	p.Token = rest[1:]
 	return p, true
+}
+
+// isOneToken tells whether a text is not a list of several, to anybody.
+func isOneToken(s string) bool {
+	return strings.IndexByte(s, ' ') < 0 && strings.IndexByte(s, ',') < 0 && strings.IndexByte(s, '\t') < 0
 }
 
 // findCookie answers the value of a cookie and how often its name occurs.
@@ -241,7 +246,7 @@ func (x *exchange) isOwnOrigin(origin string) bool {
 // principal is a subject; whatever went wrong with a credential makes the
 // caller anonymous to the policy, and the answer one about the credential.
 func (g *Gateway) decide(x *exchange) bool {
-	caller := policy.Caller{Client: x.client, Now: g.now()}
+	caller := policy.Caller{Client: x.client, Now: x.start}
 	x.cert = x.certificate(caller.Now)
 	caller.Cert = x.cert
 	if p := &x.presented; p.Kind != auth.NoCredential && p.Err == nil {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,27 @@ func TestARefusalHasTheWordsOfTheClientsBackend(t *testing.T) {
 	s.later(time.Hour)
 	if r := s.get("/app/x", "x-access-token: "+expired); r.StatusCode != 401 || !strings.Contains(r.body, "Unauthorized! Access Token was expired!") {
 		t.Errorf("an expired token: %d %s", r.StatusCode, r.body)
+	}
+}
+
+// The header that tells the dialect is taken out before the application is asked.
+// A session that ends while it opens a stream is refused after that.
+func TestARefusalOfAStreamHasThoseWordsToo(t *testing.T) {
+	var s *stack
+	var conf web.Config
+	s = newStack(t, speaking("bezkoder"), func(c *setup) {
+		conf = c.web
+		c.answer = func(w http.ResponseWriter, r *http.Request) {
+			account, err := s.service.FindAccount(r.Context(), "alice")
+			must(t, err)
+			must(t, s.service.LogoutAll(r.Context(), account.ID, clientForTest()))
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
+	s.speak(conf)
+	r := s.get("/app/x", "x-access-token: "+s.token("alice"))
+	if r.StatusCode != 401 || strings.TrimSpace(r.body) != `{"message":"Unauthorized!"}` {
+		t.Errorf("%d %s", r.StatusCode, r.body)
 	}
 }
 

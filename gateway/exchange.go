@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/gateway/lean"
 	"github.com/posternhq/postern/gateway/problem"
 	"github.com/posternhq/postern/policy"
 )
@@ -48,9 +49,10 @@ type exchange struct {
 	r      *http.Request // normalised: Host is the effective host
 	answer answer
 	body   requestBody
-	start  time.Time
+	start  time.Time // the time of all that is decided: it happens in one go
 
 	// set by begin
+	ctx        exchangeContext
 	id         string // of the request
 	ids        [1]string
 	trace      trace
@@ -76,6 +78,9 @@ type exchange struct {
 	match policy.Match
 	rt    *route // nil: none
 	label string // of the route, in logs and metrics
+	// The dialects that the client's token header tells; the header itself is
+	// taken out on the way to the upstream.
+	dialects []problem.Dialect
 
 	// set by readCredentials
 	presented     auth.Presented
@@ -90,10 +95,11 @@ type exchange struct {
 
 	// set by forward
 	minted        minted
-	sentPath      string   // decided on, without what the route cuts
-	chosen        *target  // of the upstream, of this attempt
-	tried         tries    // it, and those of attempts before
-	wire          *url.URL // what the target is asked for
+	own           lean.Fields // what the upstream is told beside the client's header
+	sentPath      string      // decided on, without what the route cuts
+	chosen        *target     // of the upstream, of this attempt
+	tried         tries       // it, and those of attempts before
+	wire          *url.URL    // what the target is asked for
 	upstreamStart time.Time
 	upstreamTime  time.Duration
 	stream        *stream
@@ -101,6 +107,28 @@ type exchange struct {
 	failure       string // why the upstream did not answer, for the log
 	status        int    // overrides the answer's status in the log: 499
 }
+
+// exchangeContext is the context of an exchange's request: the one of net/http,
+// by which the exchange can be found.
+type exchangeContext struct {
+	context.Context
+	x *exchange
+}
+
+// exchangeKey is the key of the exchange, for the hooks of httputil.ReverseProxy.
+type exchangeKey struct{}
+
+// Value is the exchange's under its key.
+func (c *exchangeContext) Value(key any) any {
+	if _, ok := key.(exchangeKey); ok {
+		return c.x
+	}
+	return c.Context.Value(key)
+}
+
+// exchangeOf is the exchange of a request, as far as the hooks. Every request
+// that reaches them has one.
+func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
 // begin starts an exchange: from here on it has an id, and its answer is
 // counted.
@@ -110,7 +138,8 @@ type exchange struct {
 // that was not heeded, and for a body that was not read.
 func (g *Gateway) begin(s *Snapshot, w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{snap: s, start: g.now(), label: labelNone, decision: decisionDeny, controller: *http.NewResponseController(w)}
-	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	x.ctx = exchangeContext{r.Context(), x}
+	r = r.WithContext(&x.ctx)
 	x.r = r
 	x.id = requestID(r.Header["X-Request-Id"])
 	x.ids[0] = x.id
@@ -164,8 +193,8 @@ func (x *exchange) refuseInDialect(p problem.Problem) bool {
 	if x.rt == nil || p.Status != http.StatusUnauthorized && p.Status != http.StatusForbidden {
 		return false
 	}
-	for _, d := range x.snap.dialects {
-		if d.CarriedBy(x.r.Header) && d.Write(&x.answer, x.r, p) {
+	for _, d := range x.dialects {
+		if d.Write(&x.answer, x.r, p) {
 			return true
 		}
 	}

@@ -138,7 +138,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.serveOwn(x)
 		return
 	}
-	if !x.route() || x.preflight() || !g.authenticate(x) || !g.decide(x) || !x.limitRate(g.now()) {
+	if !x.route() || x.preflight() || !g.authenticate(x) || !g.decide(x) || !x.limitRate(x.start) {
 		return
 	}
 	g.forward(x)
@@ -181,6 +181,11 @@ func (x *exchange) route() bool {
 	if i := x.match.Route(); i >= 0 && i < len(x.snap.routes) {
 		x.rt = &x.snap.routes[i]
 		x.label = x.rt.label
+	}
+	for _, d := range x.snap.dialects {
+		if d.CarriedBy(x.r.Header) {
+			x.dialects = append(x.dialects, d)
+		}
 	}
 	// A preflight asks about a method, with another one: that it is not among
 	// the route's methods is no refusal yet.

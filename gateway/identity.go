@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/gateway/lean"
 )
 
 // identity takes out of a request what only the gateway may say, and says it.
@@ -199,15 +200,13 @@ func (id *identity) echoes(name string) bool {
 	return id.own[string(foldInto(&buf, name))]
 }
 
-// set tells the upstream who asks, and is the one place where that is done.
-// What there is no value for is absent, not empty: an empty name means
+// fields adds what tells the upstream who asks, and is the one place where that
+// is said. What there is no value for is absent, not empty: an empty name means
 // "nobody" to one application and "anybody" to another.
-func (id *identity) set(h http.Header, p *auth.Principal, m minted) {
-	values := make([]string, 0, id.most)
+func (id *identity) fields(list lean.Fields, p *auth.Principal, m minted) lean.Fields {
 	put := func(name, value string) {
 		if value != "" {
-			values = append(values, value)
-			h[name] = values[len(values)-1 : len(values) : len(values)]
+			list = append(list, lean.Field{Name: name, Value: value})
 		}
 	}
 	for i := range id.headers {
@@ -216,12 +215,16 @@ func (id *identity) set(h http.Header, p *auth.Principal, m minted) {
 	if id.basic != "" {
 		put("Authorization", basicAuthorization(p.Username, id.basic))
 	}
-	if m.assertion != "" {
-		put(id.assertion, m.assertion)
-	}
-	if m.legacy != "" {
+	put(id.assertion, m.assertion)
+	if id.legacy != nil {
 		put(id.legacy.header, m.legacy)
 	}
+	return list
+}
+
+// set puts the same into a header.
+func (id *identity) set(h http.Header, p *auth.Principal, m minted) {
+	id.fields(nil, p, m).Set(h)
 }
 
 // blank says of everything that set may say that there is nothing: what a front

@@ -137,7 +137,7 @@ func (p *provision) post(ctx context.Context, t *target, id string, body []byte)
 	if err != nil {
 		return outcome{err: err}
 	}
-	res, err := t.roundTrip(r.WithContext(ctx), false)
+	res, err := t.roundTrip(r.WithContext(ctx), nil, false)
 	switch {
 	case err == nil:
 		u.note(t, t.health.answered(sent), nil)

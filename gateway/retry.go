@@ -26,9 +26,9 @@ const maxAttempts = 4
 // when nothing of it was read. A budget bounds it, see there.
 func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := exchangeOf(r.Context())
+	sent := x.upstreamStart
 	for attempt := 1; ; attempt++ {
-		sent := u.now()
-		res, err := x.chosen.roundTrip(r, x.websocket)
+		res, err := x.chosen.roundTrip(r, x.own, x.websocket)
 		if err == nil {
 			u.note(x.chosen, x.chosen.health.answered(sent), nil)
 			return res, nil
@@ -42,7 +42,7 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		u.retries.Inc()
-		r = next
+		r, sent = next, u.now()
 	}
 }
 

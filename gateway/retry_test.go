@@ -127,7 +127,7 @@ func TestAConnectionThatEndsBeforeItIsUsedIsBroken(t *testing.T) {
 	})
 	r, err := http.NewRequestWithContext(ctx, "GET", "http://app.test/", nil)
 	must(t, err)
-	res, err := to.roundTrip(r, false)
+	res, err := to.roundTrip(r, nil, false)
 	if err == nil {
 		t.Fatalf("answered %s", res.Status)
 	}

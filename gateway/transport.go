@@ -39,14 +39,14 @@ type transport struct {
 	lean  *lean.Transport // nil: not wanted, or not without TLS
 }
 
-// roundTrip sends a request to the target. WebSockets are HTTP/1.1, which
-// servers of h2c speak on the same port.
-func (t *target) roundTrip(r *http.Request, websocket bool) (*http.Response, error) {
-	switch {
-	case websocket:
-	case t.transport.lean != nil:
-		return t.transport.lean.RoundTrip(r)
-	case t.transport.h2c != nil:
+// roundTrip sends a request to the target, with more fields than are in its
+// Header. WebSockets are HTTP/1.1, which servers of h2c speak on the same port.
+func (t *target) roundTrip(r *http.Request, more lean.Fields, websocket bool) (*http.Response, error) {
+	if t.transport.lean != nil && !websocket {
+		return t.transport.lean.Send(r, more)
+	}
+	more.Set(r.Header)
+	if t.transport.h2c != nil && !websocket {
 		return t.transport.h2c.RoundTrip(r)
 	}
 	return t.transport.usual.RoundTrip(r)

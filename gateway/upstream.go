@@ -9,12 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
 	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/gateway/problem"
 )
 
@@ -33,17 +33,10 @@ type upstream struct {
 	duration          prometheus.Observer // until the head of its answer
 	checkup           *checkup            // nil: no health checks
 	proxy             *httputil.ReverseProxy
+	nowhere           *url.URL // of the request that proxy is handed, see outgoing
 	log               *slog.Logger
 	now               func() time.Time
 }
-
-// exchangeKey is the context key of the exchange, for the hooks of
-// httputil.ReverseProxy.
-type exchangeKey struct{}
-
-// exchangeOf is the exchange that begin put into the context. Every request that
-// reaches the hooks has one.
-func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
 // newUpstream makes an upstream ready. Its name and URLs have been validated.
 // What is known of the health of its targets lives on.
@@ -52,7 +45,7 @@ func (g *Gateway) newUpstream(s *Snapshot, c *Upstream) (*upstream, error) {
 		name: c.Name, keepHost: c.Host != "rewrite",
 		passAuthorization: c.Authorization == "pass", forwardToken: c.ForwardToken, keepHeaders: c.KeepHeaders,
 		mint: newMint(c.Name, s.identity, g.auth.Assert), budget: newBudget(g.now()), checkup: newCheckup(c, s.publicURL.Host),
-		retries: g.metrics.retries.WithLabelValues(c.Name), duration: g.metrics.upstream.WithLabelValues(c.Name), log: g.log, now: g.now,
+		retries: g.metrics.retries.WithLabelValues(c.Name), duration: g.metrics.upstream.WithLabelValues(c.Name), nowhere: new(url.URL), log: g.log, now: g.now,
 	}
 	transports, err := newTransports(c)
 	if err != nil {
@@ -105,8 +98,9 @@ func (g *Gateway) forward(x *exchange) {
 	if !g.mint(x) {
 		return
 	}
-	r := x.r
-	if x.body.asks = x.expects(); x.body.asks {
+	x.body.asks = x.expects()
+	r := x.rt.upstream.outgoing(x)
+	if x.body.asks {
 		r = r.WithContext(x.body.heed(r.Context()))
 	}
 	if o.Timeout > 0 && !x.websocket {
@@ -148,7 +142,7 @@ func (g *Gateway) aim(x *exchange) bool {
 		return false
 	}
 	u := x.rt.upstream
-	t := u.balancer.choose(g.now(), 0)
+	t := u.balancer.choose(x.start, 0)
 	if x.wire, ok = t.wireURL(path, x.query, x.hasQuery); !ok {
 		t.release()
 		return false
@@ -170,43 +164,12 @@ func (g *Gateway) mint(x *exchange) bool {
 		return true
 	}
 	var err error
-	if x.minted, err = m.of(&x.presented, g.now()); err != nil {
+	if x.minted, err = m.of(&x.presented, x.start); err != nil {
 		g.log.Error("an upstream cannot be told who asks", "request_id", x.id, "upstream", m.audience, "error", err.Error())
 		x.refuse(problem.Of(problem.Unavailable))
 		return false
 	}
 	return true
-}
-
-// rewrite turns an admitted request into the one that the upstream receives.
-//
-// ReverseProxy has already dropped hop-by-hop fields when it calls us, so a
-// client cannot name our identity fields in Connection and have them removed
-// after we set them (golang/go#50580). That order is why this is Rewrite and
-// not Director.
-//
-// A connection that carried a HEAD carries nothing after it: many an application
-// answers with a body none the less, and when that comes a moment later it is
-// the answer to somebody else's request, in the words of whoever wrote what was
-// asked for. Over HTTP/2 an answer cannot be taken for another's.
-func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
-	x, out := exchangeOf(pr.In.Context()), pr.Out
-	h := out.Header
-	x.snap.identity.strip(h, u.keepHeaders) // every spelling, before any is set
-	x.snap.cutCookies(h)
-	u.credentials(x, h)
-	if x.proven() {
-		x.snap.identity.set(h, &x.presented.Principal, x.minted)
-	}
-	u.forwarding(x, h)
-	sendOnce(x.r.Method, h)
-	if !x.body.asks {
-		delete(h, "Expect")
-	}
-	out.Trailer = nil // ReverseProxy would announce the client's trailers, identity headers among them
-
-	out.URL, out.Host = x.wire, u.hostFor(x)
-	out.Close = x.r.Method == http.MethodHead && !x.chosen.h2c
 }
 
 // expects tells whether the client waits to be told to send its body. Then the
@@ -215,54 +178,6 @@ func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
 // nothing gets the body after continueTimeout.
 func (x *exchange) expects() bool {
 	return x.r.ProtoAtLeast(1, 1) && x.r.ContentLength != 0 && len(x.r.Header["Expect"]) == 1
-}
-
-// hostFor is the Host that the target sees.
-func (u *upstream) hostFor(x *exchange) string {
-	if u.keepHost && x.r.Host != "" {
-		return x.r.Host
-	}
-	return x.chosen.name
-}
-
-// proven tells whether the request speaks for a principal.
-func (x *exchange) proven() bool {
-	return x.presented.Kind != auth.NoCredential && x.presented.Err == nil
-}
-
-// credentials takes the gateway's tokens out, and hands one on where the
-// upstream is to have it.
-func (u *upstream) credentials(x *exchange, h http.Header) {
-	if !u.passAuthorization && !x.foreignBearer {
-		delete(h, "Authorization")
-	}
-	for _, name := range x.snap.tokenHeaders {
-		delete(h, name)
-	}
-	if u.forwardToken && x.proven() {
-		h["Authorization"] = []string{"Bearer " + x.presented.Token}
-	}
-}
-
-// forwarding says which way the request came. All of it is ours: what the
-// client said was stripped, what trusted hops said was read by normalise.
-func (u *upstream) forwarding(x *exchange, h http.Header) {
-	v := make([]string, 0, 6)
-	set := func(name, value string) {
-		if value != "" {
-			v = append(v, value)
-			h[name] = v[len(v)-1 : len(v) : len(v)]
-		}
-	}
-	set("X-Forwarded-For", x.forwarded)
-	set("X-Forwarded-Host", x.r.Host)
-	set("X-Forwarded-Proto", x.scheme)
-	set("X-Forwarded-Prefix", x.rt.options.StripPrefix)
-	set("X-Real-Ip", x.clientText())
-	set("Traceparent", x.trace.parent)
-	if !x.trace.known {
-		delete(h, "Tracestate") // belongs to a trace that is not continued
-	}
 }
 
 // receive looks at the upstream's answer before the client sees it.
@@ -279,7 +194,13 @@ func (g *Gateway) receive(res *http.Response) error {
 		x.answer.status = res.StatusCode
 		res.Header["X-Request-Id"] = x.answer.id
 	}
-	return g.watchStream(x, res)
+	if err := g.watchStream(x, res); err != nil {
+		return err
+	}
+	if !isLasting(res) {
+		x.answer.take(res)
+	}
+	return nil
 }
 
 // countTunnel adds what a WebSocket carried to what the exchange did.

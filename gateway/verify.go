@@ -63,7 +63,7 @@ func (g *Gateway) serveVerify(x *exchange) {
 	}
 	// A preflight is a request like any other here: nobody but the application
 	// can answer it.
-	if !x.route() || !x.routed() || !g.authenticate(x) || !g.decide(x) || !x.limitRate(g.now()) || !g.mint(x) {
+	if !x.route() || !x.routed() || !g.authenticate(x) || !g.decide(x) || !x.limitRate(x.start) || !g.mint(x) {
 		return
 	}
 	h := x.answer.Header()

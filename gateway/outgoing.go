@@ -1,0 +1,125 @@
+package gateway
+
+import (
+	"net/http"
+	"net/http/httputil"
+	"net/textproto"
+	"strings"
+
+	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/gateway/lean"
+)
+
+// outgoing makes the header of an admitted request the one that the upstream
+// receives, and answers the request as ReverseProxy is handed it: without that
+// header. ReverseProxy would copy it, to take a few fields out and leave the
+// copy to rewrite, and that would be half of what it costs.
+//
+// What is hop by hop goes first, so that a client cannot name our identity
+// fields in Connection and have them removed after we set them (golang/go#50580).
+func (u *upstream) outgoing(x *exchange) *http.Request {
+	h := x.r.Header
+	dropHopByHop(h, x.websocket)
+	x.snap.identity.strip(h, u.keepHeaders) // every spelling, before any is set
+	x.snap.cutCookies(h)
+	u.credentials(x, h)
+	x.own = make(lean.Fields, 0, x.snap.identity.most+maxForwarding)
+	if x.proven() {
+		x.own = x.snap.identity.fields(x.own, &x.presented.Principal, x.minted)
+	}
+	x.addForwarding(h)
+	sendOnce(x.r.Method, h)
+	if !x.body.asks {
+		delete(h, "Expect")
+	}
+	r := x.r.WithContext(x.r.Context())
+	r.Header, r.URL = nil, u.nowhere
+	r.Trailer = nil // ReverseProxy would announce the client's trailers, identity headers among them
+	return r
+}
+
+// rewrite puts what outgoing has made into the request that ReverseProxy sends.
+//
+// A connection that carried a HEAD carries nothing after it: many an application
+// answers with a body none the less, and when that comes a moment later it is
+// the answer to somebody else's request, in the words of whoever wrote what was
+// asked for. Over HTTP/2 an answer cannot be taken for another's.
+func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
+	x, out := exchangeOf(pr.In.Context()), pr.Out
+	out.Header = x.r.Header // and what is in x.own, see roundTrip
+	out.URL, out.Host = x.wire, u.hostFor(x)
+	out.Close = x.r.Method == http.MethodHead && !x.chosen.h2c
+}
+
+// dropHopByHop takes out what is between the client and us (RFC 9110 section
+// 7.6.1), and leaves what says the same to the upstream: that trailers are
+// welcome, and the handshake of a WebSocket.
+func dropHopByHop(h http.Header, websocket bool) {
+	upgrade, trailers := h["Upgrade"], hasToken(h["Te"], "trailers")
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = textproto.TrimString(name); name != "" {
+				h.Del(name)
+			}
+		}
+	}
+	for _, name := range [...]string{"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade"} {
+		delete(h, name)
+	}
+	if trailers {
+		h["Te"] = []string{"trailers"}
+	}
+	if websocket {
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, upgrade
+	}
+}
+
+// hostFor is the Host that the target sees.
+func (u *upstream) hostFor(x *exchange) string {
+	if u.keepHost && x.r.Host != "" {
+		return x.r.Host
+	}
+	return x.chosen.name
+}
+
+// proven tells whether the request speaks for a principal.
+func (x *exchange) proven() bool {
+	return x.presented.Kind != auth.NoCredential && x.presented.Err == nil
+}
+
+// credentials takes the gateway's tokens out, and hands one on where the
+// upstream is to have it.
+func (u *upstream) credentials(x *exchange, h http.Header) {
+	if !u.passAuthorization && !x.foreignBearer {
+		delete(h, "Authorization")
+	}
+	for _, name := range x.snap.tokenHeaders {
+		delete(h, name)
+	}
+	if u.forwardToken && x.proven() {
+		h["Authorization"] = []string{"Bearer " + x.presented.Token}
+	}
+}
+
+// maxForwarding is how many fields addForwarding adds at most.
+const maxForwarding = 6
+
+// addForwarding says which way the request came. All of it is ours: what the
+// client said was stripped, what trusted hops said was read by normalise.
+func (x *exchange) addForwarding(h http.Header) {
+	add := func(name, value string) {
+		if value != "" {
+			x.own = append(x.own, lean.Field{Name: name, Value: value})
+		}
+	}
+	add("X-Forwarded-For", x.forwarded)
+	add("X-Forwarded-Host", x.r.Host)
+	add("X-Forwarded-Proto", x.scheme)
+	add("X-Forwarded-Prefix", x.rt.options.StripPrefix)
+	add("X-Real-Ip", x.clientText())
+	add("Traceparent", x.trace.parent)
+	delete(h, "Traceparent")
+	if !x.trace.known {
+		delete(h, "Tracestate") // belongs to a trace that is not continued
+	}
+}

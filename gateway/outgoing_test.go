@@ -1,0 +1,91 @@
+package gateway
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// ReverseProxy no longer sees the header that it would take the fields out of:
+// what is done in its place must come to the same.
+func TestHopByHopFieldsAreDroppedAsReverseProxyDoes(t *testing.T) {
+	names := []string{"Connection", "Upgrade", "Te", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "Proxy-Authenticate", "Trailer",
+		"Transfer-Encoding", "X-Auth-User", "X-A", "Cookie", "Host"}
+	values := []string{"", "close", "upgrade", "Upgrade, X-A", "x-auth-user,te", "websocket", "WebSocket", "h2c", "trailers", "gzip, Trailers", "x", " x-a ,, cookie", "te;q=1"}
+	rapid.Check(t, func(t *rapid.T) {
+		h := http.Header{}
+		for range rapid.IntRange(0, 8).Draw(t, "fields") {
+			name := rapid.SampledFrom(names).Draw(t, "name")
+			h[name] = append(h[name], rapid.SampledFrom(values).Draw(t, "value"))
+		}
+		x := &exchange{r: &http.Request{Method: "GET", ProtoMajor: 1, Header: h.Clone()}}
+		x.readUpgrade()
+		want := upstreamHeader(x.r)
+		dropHopByHop(x.r.Header, x.websocket)
+		if !maps.EqualFunc(x.r.Header, want, slices.Equal) {
+			t.Fatalf("of %v\ngot  %v\nwant %v", h, x.r.Header, want)
+		}
+	})
+}
+
+// upstreamHeader is what ReverseProxy makes of a request's header by itself.
+func upstreamHeader(in *http.Request) (out http.Header) {
+	r := httptest.NewRequest("GET", "/", nil).WithContext(context.Background())
+	r.Header = in.Header
+	p := &httputil.ReverseProxy{
+		Rewrite: func(pr *httputil.ProxyRequest) {
+			pr.Out.URL = &url.URL{Scheme: "http", Host: "app"}
+			out = pr.Out.Header.Clone()
+		},
+		Transport:    roundTrip(func(*http.Request) (*http.Response, error) { return nil, context.Canceled }),
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {},
+	}
+	p.ServeHTTP(httptest.NewRecorder(), r)
+	return out
+}
+
+// One line of each: a list of two, of which one is the client's, is two answers
+// to the question who asks.
+func TestWhatTheGatewaySaysArrivesOnce(t *testing.T) {
+	for _, transport := range []string{"lean", "standard"} {
+		s := newStack(t, func(c *setup) {
+			c.gateway.Upstreams[0].Transport = transport
+			c.gateway.Identity.Assertion.Enabled = true
+		})
+		said := []string{"X-Auth-User", "X-Auth-User-Id", "X-Auth-Roles", "X-Auth-Assertion", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Traceparent", "X-Request-Id"}
+		lines := []string{bearer(s.token("alice"))}
+		for _, name := range said {
+			lines = append(lines, name+": evil", name+": evil too")
+		}
+		for _, method := range []string{"GET", "POST", "HEAD"} { // plain, with a body, and one that is handed on
+			r := s.send(method, "/app/x", "", lines...)
+			if r.StatusCode != 200 || r.seen == nil {
+				t.Fatalf("%s %s: %d %s", transport, method, r.StatusCode, r.body)
+			}
+			for _, name := range said {
+				if got := r.seen.header[name]; len(got) != 1 || got[0] == "" || got[0] == "evil" {
+					t.Errorf("%s %s: %s is %q", transport, method, name, got)
+				}
+			}
+		}
+	}
+}
+
+func TestTheFieldsOfAnAnswerJoinThoseThatAreThere(t *testing.T) {
+	w := httptest.NewRecorder()
+	w.Header().Set("Vary", "Origin")
+	a := &answer{ResponseWriter: w}
+	res := &http.Response{Header: http.Header{"Vary": {"Accept", "Cookie"}, "Content-Type": {"text/plain"}, "Set-Cookie": {"a=1", "b=2"}}}
+	a.take(res)
+	want := http.Header{"Vary": {"Origin", "Accept", "Cookie"}, "Content-Type": {"text/plain"}, "Set-Cookie": {"a=1", "b=2"}}
+	if !maps.EqualFunc(w.Header(), want, slices.Equal) || len(res.Header) != 0 {
+		t.Errorf("the client gets %v, and %v is left", w.Header(), res.Header)
+	}
+}
