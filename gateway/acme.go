@@ -50,7 +50,7 @@ type fetcher struct {
 
 	mu   sync.Mutex           // guards the following
 	told map[string]time.Time // when a domain's failure was logged last
-	ends map[string]time.Time // when the certificate of a domain expires
+	ends map[string]time.Time // when the certificate expires that is kept under a name
 }
 
 // fetching is the work for one list of domains. Another list gets another one:
@@ -191,7 +191,8 @@ func (f *fetcher) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 	if name == "" || !now.domains[name] {
 		return nil, nil
 	}
-	cert, err := now.manager.GetCertificate(hello)
+	asked, _ := readHello(hello, name)
+	cert, err := now.manager.GetCertificate(asked)
 	if err != nil && f.until.Err() == nil && f.first(name) {
 		f.log.Error("there is no certificate for a domain, clients of it are turned away", "domain", name, "error", err.Error())
 	}
@@ -202,7 +203,7 @@ func (f *fetcher) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 // they wait for the CA, which may take minutes in which nobody can tear their
 // connections off: so only some may. The CA itself is never one too many.
 func (f *fetcher) admitted(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if isChallenge(hello) || f.has(asciiName(hello.ServerName)) {
+	if _, kept := readHello(hello, asciiName(hello.ServerName)); kept == "" || f.has(kept) {
 		return f.certificate(hello)
 	}
 	defer f.waiting.Add(-1)
@@ -217,32 +218,27 @@ const maxWaiting = 64
 
 var errWaiting = errors.New("too many wait for a certificate already")
 
-// isChallenge tells whether it is the CA that connects (RFC 8737, 3).
-func isChallenge(hello *tls.ClientHelloInfo) bool {
-	return slices.Contains(hello.SupportedProtos, acme.ALPNProto)
-}
-
-// has tells whether there is a certificate for a domain, found or fetched.
+// has tells whether there is a certificate under this name, found or fetched.
 func (f *fetcher) has(name string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return time.Now().Before(f.ends[name])
 }
 
-// note remembers when a domain's certificate expires, as it is found or put on
-// the shelf, and tells of the first that will.
+// note remembers when a certificate expires, as it is found or put on the shelf
+// under its name, and tells of the first that will.
 func (f *fetcher) note(name string, ends time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	domains := f.current.Load().domains
-	if !domains[name] { // no longer ours
+	if !domains[domainOf(name)] { // no longer ours
 		return
 	}
 	f.ends[name] = ends
 	first := ends
 	for other, then := range f.ends {
 		switch {
-		case !domains[other]:
+		case !domains[domainOf(other)]:
 			delete(f.ends, other)
 		case then.Before(first):
 			first = then

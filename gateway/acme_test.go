@@ -232,8 +232,14 @@ func TestOnlySomeHandshakesWaitForTheAuthority(t *testing.T) {
 		}()
 	}
 	eventually(t, "all wait", func() bool { return f.waiting.Load() == maxWaiting })
-	if _, err := f.admitted(hello("two.test")); !errors.Is(err, errWaiting) {
-		t.Errorf("one more: %v", err)
+	for name, more := range map[string]*tls.ClientHelloInfo{
+		"one more":                                hello("two.test"),
+		"who names the challenge beside others":   hello("two.test", acme.ALPNProto, "h2"),
+		"who wants the other kind, not there yet": {ServerName: "gw.test", CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}},
+	} {
+		if _, err := f.admitted(more); !errors.Is(err, errWaiting) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	if _, err := f.admitted(hello("two.test", acme.ALPNProto)); err == nil || errors.Is(err, errWaiting) {
 		t.Errorf("the CA: %v", err)

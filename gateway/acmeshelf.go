@@ -35,7 +35,7 @@ type shelf struct {
 	below  autocert.Cache
 	prefix string // of all names, see shelfPrefix
 	log    *slog.Logger
-	note   func(domain string, until time.Time) // hears of each certificate; nil: nobody
+	note   func(name string, until time.Time) // hears of each certificate; nil: nobody
 }
 
 // shelfTimeout bounds one use of the store or of a file.
@@ -61,14 +61,14 @@ func (s *shelf) Get(ctx context.Context, name string) ([]byte, error) {
 func (s *shelf) see(name string, value []byte) (until time.Time, ok bool) {
 	until, ok = certifiedUntil(name, value)
 	if ok && s.note != nil {
-		s.note(domainOf(name), until)
+		s.note(name, until)
 	}
 	return until, ok
 }
 
 // domainOf is whose certificate is kept under a name: a domain may have two, one
 // for old clients.
-func domainOf(name string) string { return strings.TrimSuffix(name, "+rsa") }
+func domainOf(name string) string { return strings.TrimSuffix(name, oldClients) }
 
 // Put implements autocert.Cache.
 func (s *shelf) Put(ctx context.Context, name string, value []byte) error {

@@ -2,6 +2,7 @@ package routers
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -104,6 +105,7 @@ func start(t testing.TB, cmd *exec.Cmd, addrs ...string) {
 	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir(), "LC_ALL=C.UTF-8")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // its workers end with it
 	cmd.WaitDelay = time.Second
+	keepPipes()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -123,11 +125,23 @@ func start(t testing.TB, cmd *exec.Cmd, addrs ...string) {
 	}
 }
 
+// keepPipes has a worker of the fuzzer keep for itself what it talks through: it
+// was given that in the first files after the usual ones, for whoever it starts
+// to inherit. The fuzzer would wait for the end of a pipe that a server has.
+func keepPipes() {
+	if f := flag.Lookup("test.fuzzworker"); f == nil || f.Value.String() != "true" {
+		return
+	}
+	for fd := 3; fd <= 5; fd++ {
+		syscall.CloseOnExec(fd)
+	}
+}
+
 // guard ends the group of processes when this one is gone, however it goes: a
 // worker of the fuzzer that hangs is killed, and cleans up nothing.
 func guard(t testing.TB, group int) {
 	t.Helper()
-	cmd := exec.Command("sh", "-c", "cat; kill -9 -- -$0", strconv.Itoa(group))
+	cmd := exec.Command("sh", "-c", "cat; kill -9 -$0", strconv.Itoa(group))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	alive, err := cmd.StdinPipe()
 	if err == nil {

@@ -48,7 +48,7 @@ func startDjango(t testing.TB) string {
 		lack(t, "django for "+python)
 	}
 	addr := freeAddr(t)
-	cmd := exec.Command("/usr/bin/gunicorn", "--bind", addr, "--workers", "1", "--threads", "2", "--keep-alive", "60", "app:application")
+	cmd := exec.Command("/usr/bin/gunicorn", "--bind", addr, "--workers", "1", "--threads", "2", "--keep-alive", "60", "--timeout", "0", "app:application")
 	cmd.Dir = testdata(t, "django")
 	cmd.Env = []string{"PYTHONDONTWRITEBYTECODE=1", "FILES=" + testdata(t, "files")}
 	start(t, cmd, addr)
