@@ -47,16 +47,26 @@ func BenchmarkServe(b *testing.B) {
 func BenchmarkSteps(b *testing.B) {
 	s := newStack(b)
 	snap, token := s.gateway.snap.Load(), s.token("alice")
-	b.Run("decide", func(b *testing.B) {
-		b.ReportAllocs()
-		r, w := benchRequest("/app/x", token), httptest.NewRecorder()
-		for b.Loop() {
-			x := s.gateway.begin(snap, w, r)
-			if _, ok := x.normalise(); !ok || !x.route() || !s.gateway.authenticate(x) || !s.gateway.decide(x) {
-				b.Fatal(x.reason)
+	for n, name := range []string{"begin", "decide", "tell"} { // each with those before it
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			r, w := benchRequest("/app/x", token), httptest.NewRecorder()
+			credential := r.Header["Authorization"]
+			for b.Loop() {
+				x := s.gateway.begin(snap, w, r)
+				if n == 0 {
+					continue
+				}
+				if _, ok := x.normalise(); !ok || !x.route() || !s.gateway.authenticate(x) || !s.gateway.decide(x) {
+					b.Fatal(x.reason)
+				}
+				if n == 2 {
+					x.rt.upstream.outgoing(x)
+					r.Header["Authorization"] = credential // it was taken out
+				}
 			}
-		}
-	})
+		})
+	}
 	b.Run("strip", func(b *testing.B) {
 		b.ReportAllocs()
 		h := benchRequest("/app/x", token).Header
