@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 
@@ -118,8 +120,7 @@ func (d *decoder) apply(k key, s setting, v reflect.Value) {
 	if s.twin {
 		secret, err := readSecret(s.raw)
 		if err != nil {
-			d.failed[k.path] = true
-			d.find(s.pos, "%v", err)
+			d.refuse(k, s, err)
 			return
 		}
 		s.raw = secret
@@ -128,9 +129,18 @@ func (d *decoder) apply(k key, s setting, v reflect.Value) {
 	}
 	d.displace(k.path, s.pos)
 	if err := setText(k.shape, s.raw, v); err != nil {
-		d.failed[k.path] = true
-		d.find(s.pos, "%v", err)
+		d.refuse(k, s, err)
 	}
+}
+
+// refuse adds the fault of a setting. The place of one that environment or flag
+// gave is its name; what the file gave needs the key beside the place.
+func (d *decoder) refuse(k key, s setting, err error) {
+	d.failed[k.path] = true
+	if s.origin == fromFile {
+		err = fmt.Errorf("%s: %w", k.path+twinSuffix, err)
+	}
+	d.find(s.pos, "%v", err)
 }
 
 // displace notes that the value of a key stands elsewhere than in the file.
@@ -273,6 +283,9 @@ func isIgnored(name string, known []string) bool {
 // end, which editors add. No error repeats any of it.
 func readSecret(name string) (string, error) {
 	file, err := os.Open(name)
+	if here, _ := os.Getwd(); errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(name) {
+		return "", fmt.Errorf("%w (in %s)", err, here) // of another service manager, mostly
+	}
 	if err != nil {
 		return "", err
 	}

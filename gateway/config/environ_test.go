@@ -157,6 +157,25 @@ func TestASecretMayStandInAFileOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestASecretsFileThatTheFileNamesIsRefusedByPlaceAndKey(t *testing.T) {
+	dir := t.TempDir()
+	lines := filepath.Join(dir, "lines")
+	if err := os.WriteFile(lines, []byte("s3cret\ns3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const claims = "claims: [{ name: id, value: id }]"
+	for yaml, want := range map[string]string{
+		"store: { dsn_file: " + dir + "/no }":                                                  "gateway.yaml:1:20: store.dsn_file: open " + dir + "/no: no such file or directory",
+		"store: { dsn_file: " + lines + " }":                                                   "gateway.yaml:1:20: store.dsn_file: must not hold a control character",
+		"identity:\n  legacy_token: { secret_file: " + dir + ", " + claims + " }\nstore: {}\n": "gateway.yaml:2:32: identity.legacy_token.secret_file: read " + dir + ": is a directory",
+	} {
+		file, findings := Load(Source{Path: "gateway.yaml", Data: []byte(yaml)})
+		if file != nil || len(findings) != 1 || findings[0].String() != want {
+			t.Errorf("got  %v\nwant %s", findings, want)
+		}
+	}
+}
+
 func TestUpstreamFlagNeedsNoFile(t *testing.T) {
 	file := mustLoad(t, Source{Flags: map[string]string{"upstream": "http://127.0.0.1:3000"}})
 	if len(file.Upstreams) != 1 || file.Upstreams[0].Name != "app" || !slices.Equal(file.Upstreams[0].URLs, []string{"http://127.0.0.1:3000"}) {

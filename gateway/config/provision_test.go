@@ -64,13 +64,18 @@ func TestASecretInAListMayStandInAFileOfItsOwn(t *testing.T) {
 	if err := os.WriteFile(path, []byte(webhookSecret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	const frame = twoUpstreams + "routes: [{ path: /a, upstream: app, allow: authenticated }]\nprovision: [{ upstream: app, path: /x, %s }, { upstream: other, path: /x, secret: 0123456789abcdef01234567 }]\n"
 	file, findings := Check(Source{Data: fmt.Appendf(nil, frame, "secret_file: "+path)})
 	if file == nil || file.Provision[0].Secret != webhookSecret || file.Provision[1].Secret != "0123456789abcdef01234567" {
 		t.Fatalf("%v", findings)
 	}
 	for entry, want := range map[string]string{
-		"secret_file: /nowhere":                         "3:53: open /nowhere: no such file",
+		"secret_file: /nowhere":                         "3:53: provision[0].secret_file: open /nowhere: no such file",
+		"secret_file: nowhere":                          "nowhere: no such file or directory (in " + here + ")",
 		"secret: " + webhookSecret + ", secret_file: x": "3:101: provision[0]: give either secret or secret_file, not both",
 		"secret_file: ''":                               "provision[0].secret: is missing",
 	} {
