@@ -89,10 +89,11 @@ type courier struct {
 	busy atomic.Bool
 
 	// The following belong to the round under way.
-	seen   *Snapshot       // the last that it worked by
-	streak int             // failures that speak against the whole application, since the last success
-	until  time.Time       // when it is tried again
-	told   map[string]bool // events whose failure was logged; bounded
+	seen   *Snapshot         // the last that it worked by
+	streak int               // failures that speak against the whole application, since the last success
+	until  time.Time         // when it is tried again
+	why    string            // the last failure's kind
+	told   map[string]string // the kind of the failure that was logged, by event; bounded
 }
 
 // maxTold bounds what a courier remembers of its log lines.
@@ -101,7 +102,7 @@ const maxTold = 1024
 // newCourier makes the one courier of an upstream; it brings nothing until a
 // round calls it.
 func newCourier(g *Gateway, name string) *courier {
-	return &courier{g: g, name: name, told: map[string]bool{}}
+	return &courier{g: g, name: name, told: map[string]string{}}
 }
 
 // round delivers all that is due.
@@ -158,7 +159,7 @@ func (c *courier) begin(ctx context.Context, s *Snapshot) {
 func (c *courier) delivered(ctx context.Context, n auth.News) bool {
 	c.g.metrics.deliveries.WithLabelValues(c.name, resultDelivered).Inc()
 	wasAway := c.streak >= awayAfter
-	if wasAway || c.told[n.ID] {
+	if wasAway || c.told[n.ID] != "" {
 		c.g.log.Info("account events are delivered again", "upstream", c.name, "event", n.Event, "account", n.Account, "message", n.ID, "tries", n.Tries)
 	}
 	delete(c.told, n.ID)
@@ -189,18 +190,27 @@ func (c *courier) failed(ctx context.Context, n auth.News, o outcome) bool {
 	return c.g.outbox.PostponeNews(ctx, n, wait(n.Tries, longest)) == nil
 }
 
-// tell logs the first of the failures in a row, and no more than once that of
-// one event.
+// tell logs the first of the failures in a row, no more than once that of one
+// event, and either again when it fails in another way: whoever has mended one
+// thing sees that there is a second.
 func (c *courier) tell(n auth.News, o outcome) {
-	if c.told[n.ID] || c.streak > 1 {
+	said := c.told[n.ID]
+	if c.streak > 1 {
+		said = c.why
+	}
+	c.why = o.kind()
+	if said == c.why {
 		return
 	}
 	if len(c.told) >= maxTold {
 		clear(c.told)
 	}
-	c.told[n.ID] = true
-	c.g.log.Warn("an account event was not delivered, and is tried again until it is", "upstream", c.name,
-		"event", n.Event, "account", n.Account, "message", n.ID, "status", o.status, "error", o.words())
+	c.told[n.ID] = c.why
+	words := "an account event was not delivered, and is tried again until it is"
+	if said != "" {
+		words = "account events still are not delivered, by now for another reason"
+	}
+	c.g.log.Warn(words, "upstream", c.name, "event", n.Event, "account", n.Account, "message", n.ID, "status", o.status, "error", o.words())
 }
 
 // wait is how long to wait after so many failures.

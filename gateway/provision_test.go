@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -180,6 +181,67 @@ func TestAnApplicationThatIsAwayIsAskedSlowlyAndThenToldAll(t *testing.T) {
 	a.hears(want...)
 	if text := scrape(t, s); !strings.Contains(text, `postern_provision_pending{upstream="app"} 0`) || !strings.Contains(text, `postern_provision_oldest_age_seconds{upstream="app"} 0`) {
 		t.Errorf("the metrics say\n%s", text)
+	}
+}
+
+// TestAnotherReasonForTheSameFailureIsLogged once, whether one account's events
+// are refused or the application takes nothing.
+func TestAnotherReasonForTheSameFailureIsLogged(t *testing.T) {
+	const first, another = "an account event was not delivered, and is tried again until it is", "account events still are not delivered, by now for another reason"
+	for _, accounts := range []int{1, 6} {
+		a := newReceiver(t)
+		s := telling(t, a)
+		c := newCourier(s.gateway, "app")
+		s.round(c)
+		a.received()
+		status := 0
+		a.answer = func(*event) int { return status }
+		for i := range accounts {
+			_, err := s.service.AddAccount(t.Context(), auth.NewAccount{Username: "user-" + strconv.Itoa(i)}, auth.Actor{})
+			must(t, err)
+		}
+		for _, status = range []int{401, 401, 502, 502, 503, 401} {
+			for range 5 {
+				s.later(time.Hour)
+				s.round(c)
+			}
+		}
+		var got []float64
+		for _, line := range append(s.log.entries(t, first, 1), s.log.entries(t, another, 3)...) {
+			got = append(got, line["status"].(float64))
+		}
+		if want := []float64{401, 502, 503, 401}; !slices.Equal(got, want) {
+			t.Errorf("%d accounts: the log tells of %v, want %v", accounts, got, want)
+		}
+	}
+}
+
+// The words of a failure have the port that it was tried from.
+func TestAFailureFromAnotherPortIsTheSameFailure(t *testing.T) {
+	reset := func(port int) outcome {
+		return outcome{err: &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Addr: &net.TCPAddr{Port: 80}, Err: syscall.ECONNRESET}}
+	}
+	lookup := func(words string, missing bool) outcome {
+		return outcome{err: &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: words, Name: "app", IsNotFound: missing}}}
+	}
+	kinds := map[string]string{}
+	for _, test := range []struct {
+		name string
+		o    outcome
+		like string
+	}{
+		{"reset", reset(1), ""}, {"from another port", reset(2), "reset"},
+		{"no such name", lookup("no such host", true), ""}, {"no name server", lookup("read udp :1->:53: timeout", false), ""},
+		{"the same from another port", lookup("read udp :2->:53: timeout", false), "no name server"},
+		{"status", outcome{status: 500}, ""}, {"another status", outcome{status: 501}, ""}, {"late", outcome{err: context.DeadlineExceeded}, ""},
+	} {
+		kind := test.o.kind()
+		if like, ok := kinds[kind]; kind == "" || ok != (test.like != "") || like != test.like {
+			t.Errorf("%s: %q is that of %q", test.name, kind, like)
+		}
+		if test.like == "" {
+			kinds[kind] = test.name
+		}
 	}
 }
 

@@ -7,8 +7,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -103,6 +105,20 @@ func (o outcome) words() string {
 		return failure(o.err)
 	}
 	return "answered " + strconv.Itoa(o.status)
+}
+
+// kind is what two outcomes have in common that need not both be logged. The
+// words of a connection have its port, which is another one each time.
+func (o outcome) kind() string {
+	var lookup *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(o.err, &lookup):
+		return "lookup " + strconv.FormatBool(lookup.IsNotFound)
+	case errors.As(o.err, &op):
+		return op.Op + " " + op.Err.Error()
+	}
+	return o.words()
 }
 
 // deliver posts an event to the first address of the upstream that can be
