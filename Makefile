@@ -3,7 +3,7 @@
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.DEFAULT_GOAL := build
+.DEFAULT_GOAL := help
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 BINARY   := bin/postern
@@ -16,12 +16,17 @@ export GOTOOLCHAIN := local
 # A checkout that belongs to another user has no version that git would tell.
 export GOFLAGS     := -mod=readonly -buildvcs=false
 
-.PHONY: build test setup lint unit fuzz soak bench microbench budget sbom release vulncheck clean
+.PHONY: help build test setup lint unit fuzz soak bench microbench budget sbom release vulncheck clean
 
+## What make can do, from the lines in here that begin with two #.
+help:
+	@awk '/^## /{said = substr($$0, 4); next} said != "" && /^[a-z]+:/{sub(/:.*/, ""); printf "  make %-12s %s\n", $$0, said} {said = ""}' Makefile
+
+## Builds bin/postern.
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BINARY) ./cmd/postern
 
-# What the binary is made of: CycloneDX, read from the binary itself.
+## Writes what the binary is made of (CycloneDX) to bin/postern.cdx.json.
 sbom: build
 	go run -C tools ./sbom -version "$(VERSION)" ../bin/postern > bin/postern.cdx.json
 
@@ -31,6 +36,7 @@ sbom: build
 PLATFORMS := linux/amd64 linux/arm64 linux/arm linux/riscv64 darwin/amd64 darwin/arm64 freebsd/amd64
 RELEASE   := bin/release
 
+## Builds what is published, for every platform, in bin/release.
 release:
 	go mod verify
 	rm -rf "$(RELEASE)" && mkdir -p "$(RELEASE)"
@@ -45,18 +51,21 @@ release:
 
 # Known holes in what is linked. Needs the network, for the tool and for the
 # list of holes; public CI runs it every night and before a release.
+## Looks up known holes in what is linked; needs the network.
 vulncheck:
 	go run golang.org/x/vuln/cmd/govulncheck@v1.8.0 ./...
 
 # All that has to hold before a commit lands. The house budget is shown with it
 # and fails on its own alone, in make budget.
+## Checks everything that has to hold before a commit lands: setup, lint, unit, fuzz.
 test: setup lint unit fuzz
 	-@go run -C tools ./budget "$(CURDIR)"
 
-# Installs what the tests need and the machine lacks: a browser, Node, Django.
+## Installs what the tests need and the machine lacks: a browser, Node, Django.
 setup:
 	tools/setup.sh
 
+## Looks at the sources: gofmt, go vet, staticcheck, the tools' own tests.
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt these:"; echo "$$unformatted"; exit 1; }
 	go vet $(PACKAGES)
@@ -65,17 +74,19 @@ lint:
 	cd tools && go vet ./... && ../bin/staticcheck ./... && go test ./...
 	go mod verify && go -C tools mod verify
 
-# The house budget: short files, short functions, comments, more tests than code.
+## Measures the house budget: short files, short functions, comments, more tests than code.
 budget:
 	go run -C tools ./budget "$(CURDIR)"
 
 # Nothing is skipped: a server or browser that is missing is a failure here.
+## Runs every test but the fuzz targets, with the race detector.
 unit:
 	go build -C tools -o ../bin/report ./report
 	POSTERN_TEST_REQUIRE=all go test -race -timeout 40m -json $(PACKAGES) | bin/report
 
 # Every fuzz target for $(FUZZTIME). They are found by name, so new ones join.
 # A package's are built once, with the fuzzer's instrumentation.
+## Runs every fuzz target for FUZZTIME (3s) each.
 fuzz:
 	@mkdir -p bin && grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
 		go test -c -fuzz . -o bin/fuzz.test "$$dir"; \
@@ -88,17 +99,18 @@ fuzz:
 
 # What a request costs, beside HAProxy, nginx, Apache and Caddy: installs them,
 # takes a quarter of an hour, and writes bench/README.md.
+## Measures what a request costs, beside other proxies; writes bench/README.md.
 bench: build
 	tools/setup.sh bench
 	go build -o bin/ ./bench/...
 	go test -c -o bin/sqlstore.test ./auth/sqlstore
 	taskset -c 1 bin/compare -bin bin -out bench
 
-# What single functions cost.
+## Measures what single functions cost.
 microbench:
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
 
-# What takes long: run it before a release, not before a commit.
+## Runs what takes long, for before a release; SOAKTIME (5m) is for each part.
 soak: setup
 	POSTERN_TEST_SOAK=$(SOAKTIME) $(MAKE) fuzz FUZZTIME=$(SOAKTIME)
 	$(MAKE) microbench
@@ -107,5 +119,6 @@ soak: setup
 	POSTERN_TEST_REQUIRE=all POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -v -run '^(TestSoak|TestSlowClients)' ./e2e/
 	POSTERN_TEST_REQUIRE=all POSTERN_TEST_SOAK=$(SOAKTIME) go test -race -timeout 240m -count 3 -skip '^(TestSoak|TestSlowClients)' ./e2e/
 
+## Removes bin.
 clean:
 	rm -rf bin

@@ -159,3 +159,30 @@ func TestVersionsArePinned(t *testing.T) {
 		t.Error("the Makefile neither verifies the modules nor keeps go.mod as it is")
 	}
 }
+
+// TestMakeTellsWhatItCanDo: make alone builds and installs nothing, and says a
+// line of every target that is meant to be asked for.
+func TestMakeTellsWhatItCanDo(t *testing.T) {
+	t.Parallel()
+	need(t, "make")
+	makefile := read(t, "Makefile")
+	_, targets, _ := strings.Cut(makefile, "\n.PHONY: ")
+	targets, _, _ = strings.Cut(targets, "\n")
+	for _, args := range [][]string{nil, {"help"}} {
+		cmd := exec.Command("make", args...)
+		cmd.Dir, cmd.Env = "..", append(os.Environ(), "MAKEFLAGS=", "MAKELEVEL=0") // not as the make that runs this test
+		said, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("make %v: %v\n%s", args, err, said)
+		}
+		lines := strings.Split(strings.TrimSpace(string(said)), "\n")
+		if want := len(strings.Fields(targets)); len(lines) != want {
+			t.Errorf("make %v tells of %d targets, and there are %d:\n%s", args, len(lines), want, said)
+		}
+		for _, target := range strings.Fields(targets) {
+			if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), "make "+target+" ") }) {
+				t.Errorf("make %v does not tell of %s:\n%s", args, target, said)
+			}
+		}
+	}
+}
