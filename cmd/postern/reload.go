@@ -72,7 +72,6 @@ func (p *program) reload(ctx context.Context) {
 	}
 	p.public.FetchFor(domains)
 	p.reloadCertificate()
-	settle()
 }
 
 // reloadCertificate reads the certificate's files again.

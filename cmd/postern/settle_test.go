@@ -1,9 +1,58 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 )
+
+func TestMemoryIsGivenBackOnceAfterWorkAndOnlyAtRest(t *testing.T) {
+	type look struct {
+		allocated uint64 // since the look before, in KiB
+		settled   int    // times, all in all
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var allocated uint64
+		var settled int
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			settleAtRest(ctx, func() uint64 { return allocated }, func() { settled++ })
+		}()
+		synctest.Wait()
+		if settled != 1 {
+			t.Errorf("%d times after the start, want 1", settled)
+		}
+		for i, l := range []look{
+			{0, 1}, {63, 1}, // at rest, and nothing to give back
+			{20 << 10, 1}, {64, 1}, // at work
+			{63, 2},        // at rest
+			{0, 2}, {0, 2}, // still
+			{20 << 10, 2}, {20 << 10, 2}, {0, 3}, // at work for longer
+			{15 << 10, 3}, {0, 3}, {1 << 10, 3}, {0, 4}, // a little, until it is worth it
+		} {
+			allocated += l.allocated << 10
+			time.Sleep(restEvery)
+			synctest.Wait()
+			if settled != l.settled {
+				t.Errorf("look %d: %d times, want %d", i, settled, l.settled)
+			}
+		}
+		cancel()
+		<-ended
+	})
+}
+
+func TestTheHeapThatWasAllocatedGrows(t *testing.T) {
+	before := heapAllocated()
+	kept := make([]byte, 1<<20)
+	if grown := heapAllocated() - before; before == 0 || grown < uint64(len(kept)) {
+		t.Errorf("%d bytes more than %d after allocating %d", grown, before, len(kept))
+	}
+}
 
 func TestOnlyMappingsThatNothingWasWrittenToAreGivenUp(t *testing.T) {
 	const (
