@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,20 +12,20 @@ import (
 func TestMemoryIsGivenBackOnceAfterWorkAndOnlyAtRest(t *testing.T) {
 	type look struct {
 		allocated uint64 // since the look before, in KiB
-		settled   int    // times, all in all
+		settled   int64  // times, all in all
 	}
 	synctest.Test(t, func(t *testing.T) {
-		var allocated uint64
-		var settled int
+		var allocated atomic.Uint64
+		var settled atomic.Int64
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			settleAtRest(ctx, func() uint64 { return allocated }, func() { settled++ })
+			settleAtRest(ctx, allocated.Load, func() { settled.Add(1) })
 		}()
 		synctest.Wait()
-		if settled != 1 {
-			t.Errorf("%d times after the start, want 1", settled)
+		if n := settled.Load(); n != 1 {
+			t.Errorf("%d times after the start, want 1", n)
 		}
 		for i, l := range []look{
 			{0, 1}, {63, 1}, // at rest, and nothing to give back
@@ -34,11 +35,11 @@ func TestMemoryIsGivenBackOnceAfterWorkAndOnlyAtRest(t *testing.T) {
 			{20 << 10, 2}, {20 << 10, 2}, {0, 3}, // at work for longer
 			{15 << 10, 3}, {0, 3}, {1 << 10, 3}, {0, 4}, // a little, until it is worth it
 		} {
-			allocated += l.allocated << 10
+			allocated.Add(l.allocated << 10)
 			time.Sleep(restEvery)
 			synctest.Wait()
-			if settled != l.settled {
-				t.Errorf("look %d: %d times, want %d", i, settled, l.settled)
+			if n := settled.Load(); n != l.settled {
+				t.Errorf("look %d: %d times, want %d", i, n, l.settled)
 			}
 		}
 		cancel()
