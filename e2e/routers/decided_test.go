@@ -60,6 +60,9 @@ func fuzzServer(f *testing.F, start func(testing.TB) string, profiles ...string)
 	if found, _ := filepath.Glob(filepath.Join("testdata", "fuzz", f.Name(), "*")); fuzzing || len(found) > 0 {
 		app.addr = start(f)
 		f.Cleanup(app.close)
+		for _, path := range honest() { // Tomcat compiles its pages now, and the fuzzer gives an input ten seconds
+			app.ask(f, path)
+		}
 	}
 	if !fuzzing {
 		f.Fuzz(judgeTurn(app, judgesOfAll(f, profiles)))
