@@ -149,6 +149,13 @@ func TestTheOtherExperimentsRun(t *testing.T) {
 			err = f.weigh(&t, func() ([]*contender, error) { return f.rested(byDefault()) })
 			return t, err
 		}, 1},
+		{"pace", func(f *field) (table, error) {
+			all, err := f.fill([]gateway{byDefault()}, "bare")
+			if err != nil {
+				return table{}, err
+			}
+			return f.paced(all)
+		}, 2},
 		{"logins", compareLogins, 2},
 		{"storm", weatherStorm, 2},
 		{"routes", compareRoutes, 2},

@@ -74,7 +74,7 @@ type experiment struct {
 // experiments are all of them, in the order of the report.
 func experiments() []experiment {
 	return []experiment{
-		{"main", compareRequests}, {"cold", compareCold}, {"large", compareLarge}, {"routes", compareRoutes},
+		{"main", compareRequests}, {"pace", comparePaces}, {"cold", compareCold}, {"large", compareLarge}, {"routes", compareRoutes},
 		{"memory", compareMemory}, {"transfers", compareTransfers}, {"logins", compareLogins}, {"storm", weatherStorm}, {"refreshes", compareRefreshes}, {"start", compareStarts},
 	}
 }

@@ -7,6 +7,10 @@ import (
 	"time"
 )
 
+// atRest is how long nothing is asked of a contender before it is looked at: what
+// it does by itself after work, a collection above all, is done.
+const atRest = 2 * time.Second
+
 // compareMemory looks at each contender by itself, freshly started.
 func compareMemory(f *field) (t table, err error) {
 	t = table{
@@ -60,7 +64,7 @@ func (f *field) weigh(t *table, start func() ([]*contender, error)) error {
 	}
 	c := all[0]
 	defer f.end(1)          // the application stays
-	time.Sleep(time.Second) // what it does at its start is done
+	time.Sleep(atRest)
 	resting, before, err := memory(c.groups)
 	if err != nil {
 		return err
@@ -74,7 +78,7 @@ func (f *field) weigh(t *table, start func() ([]*contender, error)) error {
 	if err != nil {
 		return err
 	}
-	time.Sleep(time.Second)
+	time.Sleep(atRest)
 	_, after, err := memory(c.groups)
 	t.add(c.name, mebibytes(resting), fmt.Sprintf("%.1f", float64(after-before)/float64(f.idle)/1024))
 	return err

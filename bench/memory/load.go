@@ -65,6 +65,7 @@ func (p *plan) holdIdle(of *process) (int64, error) {
 	if err := group.Wait(); err != nil {
 		return 0, err
 	}
+	time.Sleep(atRest)
 	return of.resident()
 }
 

@@ -16,6 +16,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // plan is what is measured.
@@ -75,6 +76,10 @@ func (p *plan) run(out io.Writer) error {
 	return nil
 }
 
+// atRest is how long nothing is asked of a program before its memory at rest is
+// read: what it does by itself after work is done.
+const atRest = 2 * time.Second
+
 // results are the figures of one program, in bytes, one of each for each round.
 type results struct {
 	rest, idle, each, down, up []int64
@@ -94,6 +99,7 @@ func (p *plan) measure(of program, found *results) error {
 		if err != nil {
 			return err
 		}
+		time.Sleep(atRest)
 		rest, err := running.resident()
 		if err == nil {
 			var n int64
