@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/posternhq/postern/bench/loopback"
 )
 
 // behaviour is what a proxy of the test does with a request that has passed so
@@ -92,7 +94,7 @@ func TestCheckAsksLittleOfWhoVerifiesNothing(t *testing.T) {
 		t.Error(err)
 	}
 	gone := behaving(t, b, "")
-	gone.address = freeAddress()
+	gone.address = loopback.FreeAddress()
 	if err := check(gone); err == nil {
 		t.Error("nobody listens, and that is fine")
 	}

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/posternhq/postern/bench/loopback"
 )
 
 // wire is one connection that asks for one thing after the other. It costs less
@@ -30,7 +32,7 @@ func dial(address string) (*wire, error) {
 }
 
 // post sends JSON and reads a grant.
-func (w *wire) post(path, body string) (g grant, err error) {
+func (w *wire) post(path, body string) (g loopback.Grant, err error) {
 	_, err = fmt.Fprintf(w.conn, "POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 	if err != nil {
 		return g, err
@@ -114,7 +116,7 @@ func (c *contender) refresh(session int, more func(access string) bool) error {
 // begin logs in until the contender has so many sessions.
 func (c *contender) begin(sessions int) error {
 	for len(c.sessions) < sessions {
-		g, err := login(c.address, "admin")
+		g, err := loopback.Login(c.address, "admin", password)
 		if err != nil {
 			return err
 		}

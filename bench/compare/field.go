@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"text/template"
 	"time"
+
+	"github.com/posternhq/postern/bench/loopback"
 )
 
 // The cores: of what is measured, and of what measures.
@@ -40,7 +42,7 @@ func newField(s settings) (*field, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &field{settings: s, dir: dir, upstream: freeAddress()}
+	f := &field{settings: s, dir: dir, upstream: loopback.FreeAddress()}
 	cmd, err := f.start("upstream", launch{core: measuring, args: []string{f.program("upstream"), "-listen", f.upstream}})
 	if err == nil {
 		err = errors.Join(os.Chmod(dir, 0o755), await(cmd, f.upstream)) // Apache's children are somebody else
@@ -147,16 +149,6 @@ func (f *field) configure(from, name string, values any) (string, error) {
 		return "", err
 	}
 	return f.file(name), os.WriteFile(f.file(name), text.Bytes(), 0o644)
-}
-
-// freeAddress is one that nobody listens at yet.
-func freeAddress() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "127.0.0.1:0" // await tells
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // await waits until a process listens, or has ended before that.

@@ -63,7 +63,7 @@ func (f *field) weigh(t *table, start func() ([]*contender, error)) error {
 		return err
 	}
 	c := all[0]
-	defer f.end(1)          // the application stays
+	defer f.end(1) // the application stays
 	time.Sleep(atRest)
 	resting, before, err := memory(c.groups)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/posternhq/postern/bench/loopback"
 )
 
 // contender is a proxy that runs.
@@ -58,10 +60,10 @@ func peers() []peer {
 
 // startPeer starts one, with a verifier where it needs one.
 func (f *field) startPeer(p peer) (*contender, error) {
-	c := &contender{name: p.name, auth: p.auth, address: freeAddress()}
+	c := &contender{name: p.name, auth: p.auth, address: loopback.FreeAddress()}
 	v := values{Dir: f.dir, Listen: c.address, Upstream: f.upstream, Secret: secret, Issuer: issuer, Audience: audience, Root: os.Getuid() == 0}
 	if p.verifier {
-		v.Verifier = freeAddress()
+		v.Verifier = loopback.FreeAddress()
 		if err := f.join(c, "verifier", v.Verifier, f.program("verifier"), "-listen", v.Verifier, "-secret", secret, "-issuer", issuer, "-audience", audience); err != nil {
 			return nil, err
 		}

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/posternhq/postern/bench/loopback"
 )
 
 // password is that of both accounts.
@@ -37,12 +36,12 @@ type gatewayValues struct {
 // twice: first with tokens that live for a second, to have one that has expired.
 func (f *field) startGateway(g gateway) (*contender, error) {
 	store := strings.NewReplacer(" ", "-", ",", "").Replace(g.name)
-	c := &contender{name: g.name, auth: g.algorithm + ", tokens verified once", address: freeAddress()}
+	c := &contender{name: g.name, auth: g.algorithm + ", tokens verified once", address: loopback.FreeAddress()}
 	v := gatewayValues{Listen: c.address, Upstream: f.upstream, Store: store, Life: "1s", Algorithm: g.algorithm, Hashes: g.hashes}
 	if err := f.serve(c, g, v); err != nil {
 		return nil, err
 	}
-	first, err := login(c.address, "admin")
+	first, err := loopback.Login(c.address, "admin", password)
 	if err != nil {
 		return nil, errors.Join(err, f.said(g.name))
 	}
@@ -50,7 +49,7 @@ func (f *field) startGateway(g gateway) (*contender, error) {
 	f.endLast()
 	v.Life, v.Logs, v.Routes = "12h", g.logs, g.routes
 	if g.logs {
-		v.Admin = freeAddress()
+		v.Admin = loopback.FreeAddress()
 	}
 	if err := f.serve(c, g, v); err != nil {
 		return nil, err
@@ -92,11 +91,11 @@ func (f *field) admit(c *contender, store string) error {
 	if out, err := add.CombinedOutput(); err != nil {
 		return fmt.Errorf("postern user add: %w: %s", err, out)
 	}
-	user, err := login(c.address, subject)
+	user, err := loopback.Login(c.address, subject, password)
 	if err != nil {
 		return err
 	}
-	admin, err := login(c.address, "admin")
+	admin, err := loopback.Login(c.address, "admin", password)
 	if err != nil {
 		return err
 	}
@@ -123,32 +122,4 @@ func (f *field) run(ways ...gateway) (all []*contender, err error) {
 		all = append(all, c)
 	}
 	return all, nil
-}
-
-// grant is what a login or a refresh answers.
-type grant struct {
-	Access  string `json:"access_token"`
-	Refresh string `json:"refresh_token"`
-}
-
-// login logs in. The first administrator is made after the address is bound, so
-// one refusal is not the last word.
-func login(address, name string) (g grant, err error) {
-	body, err := json.Marshal(map[string]string{"username": name, "password": password})
-	if err != nil {
-		return g, err
-	}
-	for range 100 {
-		res, err := http.Post("http://"+address+"/auth/login", "application/json", bytes.NewReader(body))
-		if err != nil {
-			return g, err
-		}
-		err = json.NewDecoder(res.Body).Decode(&g)
-		res.Body.Close()
-		if res.StatusCode == http.StatusOK {
-			return g, err
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	return g, fmt.Errorf("the login of %s is refused", name)
 }

@@ -1,21 +1,18 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/posternhq/postern/bench/loopback"
 )
 
 // startTimeout bounds the start of a program.
@@ -123,14 +120,7 @@ func newGateway(binary, dir, app string) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := freeAddress()
-	if err != nil {
-		return nil, err
-	}
-	admin, err := freeAddress()
-	if err != nil {
-		return nil, err
-	}
+	addr, admin := loopback.FreeAddress(), loopback.FreeAddress()
 	conf := fmt.Sprintf("listen: %s\npublic_url: http://%s\nadmin: { listen: %q }\nlog: { format: json }\nupstreams:\n  - { name: app, urls: [http://%s], timeouts: { dial: 1m } }\n"+
 		"auth: { access_token: { ttl: 12h } }\nroutes:\n  - { path: /page, allow: anyone }\n  - { path: /**, allow: authenticated }\n", addr, addr, admin, app)
 	g := &gateway{binary: binary, dir: dir, addr: addr}
@@ -142,7 +132,8 @@ func newGateway(binary, dir, app string) (*gateway, error) {
 		return nil, err
 	}
 	defer first.stop()
-	g.token, err = logIn("http://" + addr)
+	granted, err := loopback.Login(addr, "admin", password)
+	g.token = granted.Access
 	return g, err
 }
 
@@ -157,37 +148,4 @@ func (g *gateway) start() (*process, error) {
 	cmd.Dir, cmd.Stdout, cmd.Stderr = g.dir, log, os.Stderr
 	cmd.Env = append(os.Environ(), "POSTERN_ADMIN_PASSWORD="+password)
 	return run(cmd, g.addr, g.token)
-}
-
-// logIn answers an access token of the administrator.
-func logIn(base string) (string, error) {
-	body, _ := json.Marshal(map[string]string{"username": "admin", "password": password}) // never fails
-	res, err := http.Post(base+"/auth/login", "application/json", bytes.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	var got struct {
-		AccessToken string `json:"access_token"`
-	}
-	if err := json.NewDecoder(res.Body).Decode(&got); err != nil || got.AccessToken == "" {
-		return "", fmt.Errorf("log in: %s, %w", res.Status, err)
-	}
-	return got.AccessToken, nil
-}
-
-// freeAddress is one of loopback that nobody listens on, below the ports that
-// the kernel gives to clients: thousands of them are about to ask for one.
-func freeAddress() (string, error) {
-	for range 100 {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(20000+rand.IntN(10000))))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		return l.Addr().String(), l.Close()
-	}
-	return "", errors.New("no port is free")
 }

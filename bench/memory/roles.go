@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/posternhq/postern/bench/bareproxy"
+	"github.com/posternhq/postern/bench/loopback"
 )
 
 // The programs beside Postern are this one, which an environment variable makes
@@ -39,10 +40,7 @@ func play(role string, args []string) {
 
 // startRole starts this program in a part, with an address of its own.
 func startRole(role string, args ...string) (*process, error) {
-	addr, err := freeAddress()
-	if err != nil {
-		return nil, err
-	}
+	addr := loopback.FreeAddress()
 	cmd := exec.Command(os.Args[0], append([]string{addr}, args...)...)
 	cmd.Env, cmd.Stderr = append(os.Environ(), roleVariable+"="+role), os.Stderr
 	return run(cmd, addr, "")
