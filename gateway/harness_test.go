@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -80,6 +81,10 @@ type stack struct {
 	app     *application
 	log     *logBuffer
 	parts   Parts
+	path    string // of the store
+	start   func() // again, on the same store, after stop
+	stop    func()
+	epoch   time.Time    // zero: the clock runs; else it stands there, but for what it is ahead
 	ahead   atomic.Int64 // nanoseconds by which the clock is ahead
 }
 
@@ -93,6 +98,7 @@ type setup struct {
 	answer  http.HandlerFunc
 	grace   time.Duration
 	idle    time.Duration // Limits.ClientIdle, shorter than a configuration may have it
+	epoch   time.Time     // where the clock stands; zero: it runs
 	wrap    func(Own) Own
 }
 
@@ -115,7 +121,7 @@ func newStack(t testing.TB, changes ...func(*setup)) *stack {
 	for _, change := range changes {
 		change(&conf)
 	}
-	s := &stack{t: t, app: newApplication(t, conf.answer), log: &logBuffer{}}
+	s := &stack{t: t, app: newApplication(t, conf.answer), log: &logBuffer{}, epoch: conf.epoch}
 	for i := range conf.gateway.Upstreams {
 		u := &conf.gateway.Upstreams[i]
 		if u.URLs == nil {
@@ -129,21 +135,29 @@ func newStack(t testing.TB, changes ...func(*setup)) *stack {
 	return s
 }
 
-// serve wires the parts as cmd/postern does.
+// serve starts the stack on a new store, until the test ends.
 func (s *stack) serve(conf *setup) {
+	s.path = filepath.Join(s.t.TempDir(), "postern.db")
+	s.start = func() { s.stop = s.wire(conf) }
+	s.start()
+	s.t.Cleanup(func() { s.stop() })
+	s.add("alice", "user")
+	s.add("root", "admin")
+}
+
+// wire puts the parts together as cmd/postern does, on the store that is there or a new
+// one. close ends what it started and tears off what is left.
+func (s *stack) wire(conf *setup) (close func()) {
 	t := s.t
 	conf.auth.Issuer, conf.auth.Assertions = conf.gateway.PublicURL, conf.gateway.Identity.Assertion.Enabled
 	conf.auth.Subscribers = conf.gateway.Subscribers()
-	store, err := sqlstore.Open(t.Context(), filepath.Join(t.TempDir(), "postern.db"))
+	store, err := sqlstore.Open(t.Context(), s.path)
 	must(t, err)
 	store.Now = s.now
 	s.store = store
-	t.Cleanup(func() { _ = store.Close() })
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.service, err = auth.New(t.Context(), auth.Options{Store: store, Master: auth.MasterKey{7}, Config: conf.auth, Now: s.now})
 	must(t, err)
-	s.add("alice", "user")
-	s.add("root", "admin")
 	public, err := url.Parse(conf.gateway.PublicURL)
 	must(t, err)
 	own, err := web.New(web.Options{Service: s.service, Config: conf.web, PublicURL: public, Log: log, Now: s.now})
@@ -172,13 +186,16 @@ func (s *stack) serve(conf *setup) {
 	must(t, s.server.Listen())
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve() }()
-	t.Cleanup(func() {
-		_ = s.server.Shutdown(t.Context()) // the context has ended: what is left is torn off
+	return func() {
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = s.server.Shutdown(over)
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
 		s.gateway.snap.Load().closeIdle()
-	})
+		_ = store.Close()
+	}
 }
 
 func must(t testing.TB, err error) {
@@ -188,7 +205,12 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func (s *stack) now() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }
+func (s *stack) now() time.Time {
+	if !s.epoch.IsZero() {
+		return s.epoch.Add(time.Duration(s.ahead.Load()))
+	}
+	return time.Now().Add(time.Duration(s.ahead.Load()))
+}
 
 func (s *stack) later(d time.Duration) { s.ahead.Add(int64(d)) }
 
