@@ -46,6 +46,9 @@ func TestFaultsSayWhatToDo(t *testing.T) {
 		{"undeclared self", `has no {ids} (did you mean "id"?)`, ruled(Rule{Self: &SelfRule{Name: "ids"}})},
 		{"empty self", "has no {}", ruled(Rule{Self: &SelfRule{}})},
 		{"self of what", `did you mean "email"?`, ruled(Rule{Self: &SelfRule{Name: "id", Is: "emil"}})},
+		{"self behind what Windows takes for nothing", `"..." for no segment`, Route{Path: "/.../{id}/**", Allow: []Rule{{Self: &SelfRule{Name: "id"}}}}},
+		{"a field behind it", `"::" for no segment`, Route{Path: "/a/::/{id}", Allow: []Rule{{Field: &FieldRule{Name: "tenant", Equals: "{id}"}}}}},
+		{"a denial behind it", `"..." for no segment`, Route{Path: "/.../{id}", Allow: []Rule{{Anyone: true}}, Deny: []Rule{{Self: &SelfRule{Name: "id"}}}}},
 		{"undeclared field value", "has no {x}", ruled(Rule{Field: &FieldRule{Name: "tenant", Equals: "{x}"}})},
 		{"half a field value", "nothing beside it", ruled(Rule{Field: &FieldRule{Name: "tenant", Equals: "a{id}"}})},
 		{"empty field value", "`equals` is empty", ruled(Rule{Field: &FieldRule{Name: "tenant"}})},
@@ -252,5 +255,16 @@ func TestAllRoutesThatTheApplicationMayTakeARequestForAreKnown(t *testing.T) {
 	}
 	for range (&Match{}).Routes {
 		t.Error("no request has a route")
+	}
+}
+
+// Elsewhere a name of dots is a name, and before it a value is where the pattern
+// has it.
+func TestANameOfDotsIsFineWhereItMovesNoValue(t *testing.T) {
+	self := []Rule{{Self: &SelfRule{Name: "id"}}}
+	for _, test := range []struct{ router, path string }{{"exact", "/.../{id}"}, {"express", "/.../{id}"}, {"iis", "/{id}/..."}, {"any", "/a./{id}"}} {
+		if table, findings := Compile(testConfig(test.router, Route{Path: test.path, Allow: self})); table == nil {
+			t.Errorf("router %s: %s: %v", test.router, test.path, findings)
+		}
 	}
 }

@@ -36,8 +36,29 @@ func (c *compiler) list(r *route, in *Route, from []Rule, p pattern) (list []rul
 		pos := cmp.Or(from[i].Pos, in.Pos)
 		r.at = append(r.at, pos)
 		list = append(list, c.rule(pos, &from[i], p))
+		c.moved(pos, r, &list[i], p)
 	}
 	return list
+}
+
+// moved refuses a rule on a segment behind a name that Windows takes for nothing:
+// the request is then compared by the segment after it, which is somebody else's.
+func (c *compiler) moved(pos Pos, r *route, made *rule, p pattern) {
+	if !slices.ContainsFunc(profileForms(r.profile), func(f form) bool { return f.change == changeTrim }) {
+		return
+	}
+	at := -1
+	if made.self != nil {
+		at = made.self.segment
+	}
+	if made.field != nil {
+		at = max(at, made.field.segment)
+	}
+	for _, s := range p.segments[:max(at, 0)] {
+		if s.literal != "" && foldWindows.key(s.literal) == "" {
+			c.fault(pos, "Windows takes %q for no segment, so {%s} behind it would be another one: name `router:` if the application reads paths otherwise, or put the value in front", s.literal, p.segments[at].name)
+		}
+	}
 }
 
 // unreachable warns of rules that come after one that covers them.

@@ -161,6 +161,9 @@ func (f *difference) covers(d *differ, q question, host string, opens bool) bool
 // counts here as soon as the reference has it.
 func likePattern(d *differ, path, text string) bool {
 	p, err := parsePattern(path)
+	if plain := eachSegment(path, func(s string) string { return escape(decode(s)) }); err != nil && text != plain && !strings.ContainsAny(path, "*{") {
+		p, err = parsePattern(plain) // /%61 stands for the odd spellings of /a
+	}
 	if err != nil { // a probe that is no pattern, such as /*%2f*
 		expr := strings.NewReplacer(`\*\*`, ".*", `\*`, "[^/]+").Replace(regexp.QuoteMeta(regexp.MustCompile(`{\w+}`).ReplaceAllString(path, "*")))
 		return regexp.MustCompile("(?i)^" + strings.Replace(expr, "/.*", "(/.*)?", 1) + "/?$").MatchString(text)
