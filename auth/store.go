@@ -176,8 +176,8 @@ type Rotation struct {
 	Presented  int64
 	Generation int64         // of the key that seals the next token
 	Grace      time.Duration // the floor becomes Presented when the last rotation is this long ago, else stays, at most 8 behind the new counter
-	IdleLimit  time.Duration // no swap when the last rotation is longer ago
-	AgeLimit   time.Duration // no swap when the session was created longer ago
+	IdleLimit  time.Duration // no swap when the last rotation is this long ago
+	AgeLimit   time.Duration // no swap when the session was created this long ago
 	Client     Client        // last seen address and user agent
 	Renew      bool          // another token is to be made, whatever the session's kind
 }

@@ -63,10 +63,11 @@ func TestLimitsAreExactToTheMillisecond(t *testing.T) {
 		at    time.Duration
 		swaps bool
 	}{
-		{time.Minute + time.Millisecond, false},   // idle
-		{time.Minute, true},                       // at the limit
-		{2*time.Minute + time.Millisecond, false}, // too old
-		{2 * time.Minute, true},
+		{time.Minute, false}, // idle: what lists sessions says so too
+		{time.Minute - time.Millisecond, true},
+		{90 * time.Second, true},
+		{2 * time.Minute, false}, // too old
+		{2*time.Minute - time.Millisecond, true},
 	} {
 		now = start.Add(c.at)
 		got, err := s.RotateSession(context.Background(), r)

@@ -78,7 +78,7 @@ func (s *Store) RotateSession(ctx context.Context, r auth.Rotation) (auth.Rotate
 const rotateSession = `UPDATE sessions SET counter = $2 + 1,
 	floor = CASE WHEN abs($3 - rotated) >= $4 THEN $2 WHEN floor < $2 - 7 THEN $2 - 7 ELSE floor END,
 	generation = $5, rotated = $3, last_seen = $3, address = $6, user_agent = $7
-WHERE id = $1 AND counter <= $2 AND revoked = 0 AND (refresh <> 0 OR $3 - rotated <= $8) AND $3 - created <= $9
+WHERE id = $1 AND counter <= $2 AND revoked = 0 AND (refresh <> 0 OR $3 - rotated < $8) AND $3 - created < $9
 	AND (ends = 0 OR $3 < ends) AND (refresh = 0 OR $10 = 1)
 	AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = sessions.account_id AND accounts.disabled = 0)
 RETURNING ` + sessionColumns
@@ -87,7 +87,7 @@ RETURNING ` + sessionColumns
 // nothing is spent. A counter ahead of the row is a genuine token that a restored
 // store has forgotten, and is taken up.
 const takeSession = `UPDATE sessions SET counter = $2, last_seen = $3, address = $4, user_agent = $5
-WHERE id = $1 AND counter <= $2 AND revoked = 0 AND refresh = 1 AND $3 - created <= $6 AND (ends = 0 OR $3 < ends)
+WHERE id = $1 AND counter <= $2 AND revoked = 0 AND refresh = 1 AND $3 - created < $6 AND (ends = 0 OR $3 < ends)
 	AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = sessions.account_id AND accounts.disabled = 0)
 RETURNING ` + sessionColumns
 
