@@ -47,6 +47,7 @@ func TestEveryTokenIsWorthWhatItsHistorySays(t *testing.T) {
 			"login":          m.login,
 			"refresh":        m.refreshCurrent,
 			"refresh again":  m.refreshCurrent, // what is done most
+			"burst":          m.burst,
 			"show any token": m.refreshAny,
 			"logout":         m.logout,
 			"end a session":  m.endSession,
@@ -206,6 +207,15 @@ func (m *machine) refreshCurrent(*rapid.T) {
 	m.refreshOne("the current token", func(r *refresh) bool { return r.number == r.of.head })
 }
 
+// burst is a browser that restores its tabs: many rotations within the grace.
+func (m *machine) burst(*rapid.T) {
+	of := m.anyAccess().of
+	for range rapid.IntRange(2, 12).Draw(m.T, "times") {
+		i := slices.IndexFunc(m.w.refreshs, func(r *refresh) bool { return r.of == of && r.number == of.head })
+		m.show(m.w.refreshs[i])
+	}
+}
+
 // refreshAny is a lost answer, a second tab, or a thief.
 func (m *machine) refreshAny(*rapid.T) {
 	m.refreshOne("a token", func(*refresh) bool { return true })
@@ -361,9 +371,9 @@ func (m *machine) restart(*rapid.T) {
 	m.w.started = m.w.now
 }
 
-// wait to the second before an end, or to it.
+// wait to the second before an end, or to it, or for a part of a token's life.
 func (m *machine) wait(*rapid.T) {
-	ends := []time.Duration{modelGrace, modelAccess, modelIdle, modelSession}
+	ends := []time.Duration{modelGrace, modelAccess / 3, modelAccess / 3, modelAccess, modelIdle, modelSession}
 	d := rapid.SampledFrom(ends).Draw(m.T, "end")
 	m.later(d - time.Duration(rapid.IntRange(0, 1).Draw(m.T, "before"))*time.Second)
 }
