@@ -20,6 +20,7 @@ import (
 func (u *upstream) outgoing(x *exchange) *http.Request {
 	h := x.r.Header
 	dropHopByHop(h, x.websocket)
+	h["X-Request-Id"] = x.ids[:]            // may have been named there, too
 	x.snap.identity.strip(h, u.keepHeaders) // every spelling, before any is set
 	x.snap.cutCookies(h)
 	u.credentials(x, h)

@@ -8,7 +8,9 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -64,7 +66,8 @@ func TestWhatTheGatewaySaysArrivesOnce(t *testing.T) {
 		for _, name := range said {
 			lines = append(lines, name+": evil", name+": evil too")
 		}
-		for _, method := range []string{"GET", "POST", "HEAD"} { // plain, with a body, and one that is handed on
+		lines = append(lines, "Connection: "+strings.Join(said, ", ")) // CVE-2025-48865
+		for _, method := range []string{"GET", "POST", "HEAD"} {       // plain, with a body, and one that is handed on
 			r := s.send(method, "/app/x", "", lines...)
 			if r.StatusCode != 200 || r.seen == nil {
 				t.Fatalf("%s %s: %d %s", transport, method, r.StatusCode, r.body)
@@ -74,6 +77,32 @@ func TestWhatTheGatewaySaysArrivesOnce(t *testing.T) {
 					t.Errorf("%s %s: %s is %q", transport, method, name, got)
 				}
 			}
+		}
+	}
+}
+
+// A request that is sent again by another transport has one of each as well:
+// some applications make "user,user" or "alice,alice" of two.
+func TestWhatTheGatewaySaysArrivesOnceAlsoWhenItIsSentAgain(t *testing.T) {
+	for _, first := range []string{"https://", "h2c://"} { // nobody is there
+		s := newStack(t, func(c *setup) { c.gateway.Identity.Assertion.Enabled = true })
+		s.upstreamURL("", func(u *Upstream) {
+			u.URLs, u.Balance = []string{first + closedAddress(t), s.app.server.URL}, "round_robin"
+		})
+		for _, method := range []string{"GET", "HEAD", "GET", "PUT", "GET"} { // in turn, so that each address comes first
+			r := s.send(method, "/app/x", "", bearer(s.token("alice")), "X-Mine: a", "X-Mine: b")
+			if r.StatusCode != 200 || r.seen == nil {
+				t.Fatalf("%s %s: %d %s", first, method, r.StatusCode, r.body)
+			}
+			for name, got := range r.seen.header {
+				if (len(got) == 2) != (name == "X-Mine") {
+					t.Errorf("%s %s: %s is %q", first, method, name, got)
+				}
+			}
+			if got := r.seen.header["X-Auth-User"]; len(got) != 1 || got[0] != "alice" {
+				t.Errorf("%s %s: X-Auth-User is %q", first, method, got)
+			}
+			s.later(time.Hour) // the address that is out is tried again
 		}
 	}
 }

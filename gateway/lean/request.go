@@ -1,6 +1,7 @@
 package lean
 
 import (
+	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -22,6 +23,15 @@ func (f Fields) Set(h http.Header) {
 	for i := range f {
 		h[f[i].Name] = []string{f[i].Value}
 	}
+}
+
+// Without is a copy of a header as it was before Set.
+func (f Fields) Without(h http.Header) http.Header {
+	h = maps.Clone(h)
+	for i := range f {
+		delete(h, f[i].Name)
+	}
+	return h
 }
 
 // plain tells the requests that are carried here by their outline. Whether

@@ -308,3 +308,16 @@ func TestInformationalAnswersGoToTheTrace(t *testing.T) {
 		t.Errorf("%+.200v", got)
 	}
 }
+
+func TestFieldsThatWereSetAreTakenOutOfACopy(t *testing.T) {
+	h := http.Header{"X-Mine": {"a", "b"}}
+	more := Fields{{"X-Ours", "1"}, {"X-Other", "2"}}
+	more.Set(h)
+	again := more.Without(h)
+	if len(again) != 1 || len(again["X-Mine"]) != 2 {
+		t.Errorf("the copy is %v", again)
+	}
+	if len(h) != 3 || h.Get("X-Ours") != "1" {
+		t.Errorf("what may still be read has become %v", h)
+	}
+}
