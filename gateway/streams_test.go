@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -324,6 +325,21 @@ func TestNoOtherUpgradeIsLetThrough(t *testing.T) {
 		})
 	}
 	s.get("/admin/panel", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c").wants(t, 401, "token_missing") // SM-044
+}
+
+// A body has no place in a handshake. One that goes along is read by some
+// applications and left by others, as the first frames or the next request, on a
+// connection that is used again (nghttpx, CVE-2026-58055).
+func TestAHandshakeHasNoBody_CVE202658055(t *testing.T) {
+	s := newStack(t)
+	smuggled := "GET /admin/x HTTP/1.1\r\nHost: gw.test\r\n\r\n"
+	for _, framed := range []string{"Content-Length: " + itoa(len(smuggled)) + "\r\n\r\n" + smuggled, "Transfer-Encoding: chunked\r\n\r\n" + strconv.FormatInt(int64(len(smuggled)), 16) + "\r\n" + smuggled + "\r\n0\r\n\r\n"} {
+		request := strings.Replace(handshake, "%s", "/app/ws", 1) + "Origin: http://gw.test\r\n" + bearer(s.token("alice")) + "\r\n" + framed
+		saw := s.raw(request).saw(t)
+		if got := values(saw.header, "Upgrade"); got != nil || saw.body != smuggled {
+			t.Errorf("Upgrade %q arrived with the body %q", got, saw.body)
+		}
+	}
 }
 
 func TestAHandshakeThatFailsOpensNoTunnel_SM049(t *testing.T) {
