@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -188,6 +189,7 @@ func (g *Gateway) receive(res *http.Response) error {
 	if res.StatusCode < 200 && res.StatusCode != http.StatusSwitchingProtocols {
 		return errOddStatus // which net/http would not write
 	}
+	keepLength(res)
 	x.snap.clean(res.Header)
 	x.rt.cors.answer(res.Header, x.r)
 	if res.StatusCode == http.StatusSwitchingProtocols { // written past the answer
@@ -201,6 +203,20 @@ func (g *Gateway) receive(res *http.Response) error {
 		x.answer.take(res)
 	}
 	return nil
+}
+
+// keepLength takes the length out of an answer over HTTP/2 that is not said once
+// and plainly. There it bounds nothing, and net/http passes on what it cannot
+// read or finds twice; over HTTP/1.1 whoever believes another one of two finds
+// another answer in the body (CVE-2026-78660).
+func keepLength(res *http.Response) {
+	values := res.Header["Content-Length"]
+	if res.ProtoMajor < 2 || len(values) == 0 {
+		return
+	}
+	if len(values) > 1 || values[0] != strconv.FormatInt(res.ContentLength, 10) {
+		delete(res.Header, "Content-Length")
+	}
 }
 
 // countTunnel adds what a WebSocket carried to what the exchange did.
