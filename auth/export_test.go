@@ -69,7 +69,7 @@ func SignAccessAsAssertion(s *Service, access string) (string, error) {
 // Poll reads the feed and the keys as Follow does twice a second.
 func Poll(ctx context.Context, s *Service) error { return s.poll(ctx) }
 
-// Prune has the store forget as Follow does once an hour.
+// Prune has the store forget as Forget does once an hour.
 func Prune(ctx context.Context, s *Service) { s.prune(ctx) }
 
 // Queue is a gate with one place.

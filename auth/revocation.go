@@ -14,6 +14,8 @@ const (
 	followEvery = 500 * time.Millisecond
 	pruneEvery  = time.Hour
 	pollTimeout = 5 * time.Second
+
+	pruneTimeout = 10 * time.Minute // of a table of millions
 )
 
 // revocations is what was revoked within one lifetime of an access token: all
@@ -118,13 +120,12 @@ func (s *Service) OnRevoke(f func(Revocation)) (cancel func()) {
 	}
 }
 
-// Follow keeps the view of revocations current until ctx ends, and has the
-// store forget what is over. It never gives up: while the store is away the
-// view keeps what it knows and Healthy tells why. It answers ctx's error.
+// Follow keeps the view of revocations current until ctx ends. It never gives
+// up: while the store is away the view keeps what it knows and Healthy tells
+// why. It answers ctx's error.
 func (s *Service) Follow(ctx context.Context) error {
-	poll, prune := time.NewTicker(followEvery), time.NewTicker(pruneEvery)
+	poll := time.NewTicker(followEvery)
 	defer poll.Stop()
-	defer prune.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -132,6 +133,20 @@ func (s *Service) Follow(ctx context.Context) error {
 		case <-poll.C:
 			s.poll(ctx)
 			poll.Reset(s.pace())
+		}
+	}
+}
+
+// Forget has the store forget what is over, now and then until ctx ends. It is
+// not for the goroutine of Follow: it may take minutes, and a revocation is heard
+// within a second. It answers ctx's error.
+func (s *Service) Forget(ctx context.Context) error {
+	prune := time.NewTicker(pruneEvery)
+	defer prune.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-prune.C:
 			s.prune(ctx)
 		}
@@ -176,7 +191,7 @@ func (s *Service) poll(ctx context.Context) error {
 
 // prune has the store forget. A fault of it is told by the next poll.
 func (s *Service) prune(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	ctx, cancel := context.WithTimeout(ctx, pruneTimeout)
 	defer cancel()
 	conf := s.current.Load().config.RefreshToken
 	now := s.now()

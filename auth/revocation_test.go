@@ -170,6 +170,25 @@ func TestSessionsThatAreOverArePruned(t *testing.T) {
 	})
 }
 
+// Nobody prunes by hand: a table that only grows fills the disk.
+func TestTheServiceForgetsByItself(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRig(t)
+		r.login()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.svc.Forget(ctx) }()
+		time.Sleep(sessionEnd - time.Hour)
+		if n, err := r.svc.SessionCount(t.Context()); err != nil || n != 0 { // unused for longer than a refresh token lives
+			t.Errorf("%d sessions are left: %v", n, err)
+		}
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Forget ended with %v", err)
+		}
+	})
+}
+
 // A stream asks this: it outlives its token and must not outlive its session.
 func TestASessionSaysWhenItIsOver(t *testing.T) {
 	bubble(t, func(t *testing.T) {

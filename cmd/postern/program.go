@@ -196,6 +196,7 @@ func (p *program) Run(asked context.Context) error {
 	}
 	group.Go(func() error { return p.public.FetchCertificates(serving) })
 	group.Go(func() error { return untilDone(serving, p.auth.Follow(serving)) })
+	group.Go(func() error { return untilDone(serving, p.auth.Forget(serving)) })
 	group.Go(func() error { _ = p.logs.queue.run(serving); return nil }) // what is written to says when it cannot be
 	group.Go(func() error { return p.gateway.CheckUpstreams(serving) })
 	group.Go(func() error { return p.gateway.Provision(serving) })
