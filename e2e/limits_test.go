@@ -122,42 +122,51 @@ func checkLimits(t *testing.T, tr *http.Transport, scheme string, http2 bool) {
 	}
 }
 
-// TestOneConnectionTooManyIsToldSo over HTTP/1.1 and HTTP/2: with when to come
-// back, and there is room again when another has gone.
+// TestOneConnectionTooManyIsToldSo over HTTP/1.1 and HTTP/2, be it of all or of
+// one client: with when to come back, and there is room again when another has
+// gone.
 func TestOneConnectionTooManyIsToldSo(t *testing.T) {
 	t.Parallel()
 	app := startLegacy(t, nil)
 	for name, over := range map[string]func(addr string) *http.Transport{"HTTP/1.1": dialing, "HTTP/2": cleartext} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			g := prepare(t, strings.NewReplacer("http://127.0.0.1:1", app.URL, "authenticated", "anyone").Replace(goodConfig)+"limits: { connections: 2 }\nh2c: true\n").start()
-			join := func() (*client, *http.Transport) { // each a connection of its own, which it keeps
-				tr := over(g.addr)
-				tr.IdleConnTimeout = 0
-				t.Cleanup(tr.CloseIdleConnections)
-				c := newClient(t, "http://"+g.addr)
-				c.http.Transport = tr
-				return c, tr
-			}
-			first, leaves := join()
-			second, _ := join()
-			for _, c := range []*client{first, second} {
-				c.get("/x").want(t, 200, "one of two")
-			}
-			third, _ := join()
-			if r := third.get("/x").want(t, 503, "one too many"); r.code() != "unavailable" || r.Header.Get("Retry-After") == "" || r.Header.Get("X-Request-Id") == "" {
-				t.Errorf("one too many: %v %s", r.Header, r.body)
-			}
-			second.get("/x").want(t, 200, "those that were there")
-			leaves.CloseIdleConnections()
-			eventually(t, "room for another", func() bool {
-				c, tr := join()
-				defer tr.CloseIdleConnections()
-				r, err := c.try("GET", "/x", "")
-				return err == nil && r.StatusCode == 200
+		for _, limit := range []string{"connections", "connections_per_client"} {
+			t.Run(name+" "+limit, func(t *testing.T) {
+				t.Parallel()
+				g := prepare(t, strings.NewReplacer("http://127.0.0.1:1", app.URL, "authenticated", "anyone").Replace(goodConfig)+"limits: { "+limit+": 2 }\nh2c: true\n").start()
+				fillTwo(t, g, over)
 			})
-		})
+		}
 	}
+}
+
+// fillTwo finds that two connections are served and a third one is refused.
+func fillTwo(t *testing.T, g *gateway, over func(addr string) *http.Transport) {
+	t.Helper()
+	join := func() (*client, *http.Transport) { // each a connection of its own, which it keeps
+		tr := over(g.addr)
+		tr.IdleConnTimeout = 0
+		t.Cleanup(tr.CloseIdleConnections)
+		c := newClient(t, "http://"+g.addr)
+		c.http.Transport = tr
+		return c, tr
+	}
+	first, leaves := join()
+	second, _ := join()
+	for _, c := range []*client{first, second} {
+		c.get("/x").want(t, 200, "one of two")
+	}
+	third, _ := join()
+	if r := third.get("/x").want(t, 503, "one too many"); r.code() != "unavailable" || r.Header.Get("Retry-After") == "" || r.Header.Get("X-Request-Id") == "" {
+		t.Errorf("one too many: %v %s", r.Header, r.body)
+	}
+	second.get("/x").want(t, 200, "those that were there")
+	leaves.CloseIdleConnections()
+	eventually(t, "room for another", func() bool {
+		c, tr := join()
+		defer tr.CloseIdleConnections()
+		r, err := c.try("GET", "/x", "")
+		return err == nil && r.StatusCode == 200
+	})
 }
 
 // TestARateLimitSaysWhenToComeBack, to each account and each address by itself.

@@ -13,7 +13,7 @@ import (
 
 // TestHAProxySpeaksProxyProtocol: a real front end says for whom it connects,
 // in both versions and with its health checks, and the gateway believes it
-// where it is trusted and answers 400 where it is not.
+// where it is trusted, and where it is not answers 400 and says why in its log.
 func TestHAProxySpeaksProxyProtocol(t *testing.T) {
 	t.Parallel()
 	haproxy := program(t, "haproxy")
@@ -62,6 +62,12 @@ routes:
 			t.Errorf("%s, not trusted: %d", option, got)
 		}
 	}
+	for _, line := range g.entries("PROXY protocol from a peer that is not trusted was refused: if it is a front end of yours, list it under trusted_proxies, else have it send none") {
+		if line["peer"] == "127.0.0.1" {
+			return
+		}
+	}
+	t.Error("no line of the log says that HAProxy is not trusted")
 }
 
 // statusFrom asks from an address of this machine's own, and answers the status.

@@ -63,6 +63,10 @@ func (a *ACME) Enabled() bool { return len(a.Domains) > 0 }
 // gateway waiting.
 type Limits struct {
 	Connections int `yaml:"connections"` // of the public listener, at once; zero: as many as the system gives
+	// ConnectionsPerClient is how many of them one client may have. That is an
+	// address, or an IPv6 /64; behind a trusted proxy who that says in PROXY
+	// protocol, and the proxy's own connections do not count. Zero: no limit.
+	ConnectionsPerClient int `yaml:"connections_per_client"`
 	// ClientIdle is for how long a client may send nothing more of a body that is
 	// waited for, or take nothing more of an answer that is there. An application
 	// that says nothing is not the client's fault, and not meant.

@@ -32,14 +32,15 @@ const (
 // Reasons beside policy's and the codes of package problem: all three lists
 // are closed, and so is the label made of them.
 const (
-	reasonPreflight  = "preflight"
-	reasonRefresh    = "silent_refresh"
-	reasonClientGone = "client_gone"
-	reasonStalled    = "client_stalled"
-	reasonStopping   = "stopping"      // these two: of a stream that the gateway has ended
-	reasonEnded      = "session_ended" // because of its session
-	reasonPanic      = "internal_error"
-	reasonCrowd      = "connection_limit"
+	reasonPreflight   = "preflight"
+	reasonRefresh     = "silent_refresh"
+	reasonClientGone  = "client_gone"
+	reasonStalled     = "client_stalled"
+	reasonStopping    = "stopping"      // these two: of a stream that the gateway has ended
+	reasonEnded       = "session_ended" // because of its session
+	reasonPanic       = "internal_error"
+	reasonCrowd       = "connection_limit"
+	reasonClientCrowd = "client_connection_limit"
 )
 
 // exchange is one request on its way through the gateway. It belongs to one
@@ -177,13 +178,13 @@ func (x *exchange) refuse(p problem.Problem) {
 
 // refuseCrowd answers the request of a connection that is one too many, and ends
 // that connection.
-func (x *exchange) refuseCrowd() {
+func (x *exchange) refuseCrowd(c crowding) {
 	x.readClient()
 	x.answer.closes = true
 	p := problem.Of(problem.Unavailable)
 	p.RetryAfter = crowdedRetry
 	x.refuse(p)
-	x.reason = reasonCrowd
+	x.reason = c.reason()
 }
 
 // refuseInDialect says that a login is needed or not enough in the words of the

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -274,12 +275,16 @@ func FuzzProxyProtocolIsBelievedWhole(f *testing.F) {
 	}
 	trusted := netip.MustParseAddr("127.0.0.1")
 	f.Fuzz(func(t *testing.T, sent []byte) {
-		fr := &front{trusts: func(a netip.Addr) bool { return a == trusted }}
-		stranger := fr.proxied(&said{bytes.NewReader(sent), &net.TCPAddr{IP: net.IPv4(192, 0, 2, 9), Port: 5}})
+		fr := &front{trusts: func(a netip.Addr) bool { return a == trusted }, crowd: newCrowd(1),
+			strangers: &strangers{log: slog.New(slog.DiscardHandler), now: time.Now}}
+		from := func(ip net.IP) *countedConn {
+			return &countedConn{Conn: &said{bytes.NewReader(sent), &net.TCPAddr{IP: ip, Port: 5}}, open: new(atomic.Int64), crowd: fr.crowd}
+		}
+		stranger := fr.proxied(from(net.IPv4(192, 0, 2, 9)))
 		if got, err := io.ReadAll(stranger); err != nil || !bytes.Equal(got, sent) {
 			t.Fatalf("a stranger's %q is read as %q, %v", sent, got, err)
 		}
-		conn := fr.proxied(&said{bytes.NewReader(sent), &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5}})
+		conn := fr.proxied(from(net.IPv4(127, 0, 0, 1)))
 		got, err := io.ReadAll(bufio.NewReader(conn))
 		if !bytes.HasSuffix(sent, got) {
 			t.Fatalf("%q is read as %q", sent, got)

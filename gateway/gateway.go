@@ -89,6 +89,8 @@ type Gateway struct {
 	// expires, in Unix seconds; zero: it has none. The Server keeps both.
 	connections, certificate, fetched atomic.Int64
 
+	refused *refusedConnections // of those to the public listener
+
 	bodyGrace time.Duration // tests cannot wait for the constant
 
 	mu     sync.Mutex // guards the following, and orders Swap and Reload
@@ -104,6 +106,7 @@ func New(o Options) *Gateway {
 		o.Audit = o.Log
 	}
 	g := &Gateway{auth: o.Auth, outbox: o.Outbox, log: o.Log, access: o.Access, auditLog: o.Audit, now: o.Now, bodyGrace: bodyGrace, swapped: make(chan struct{}, 1), metrics: newMetrics(o.Version)}
+	g.refused = g.metrics.watchDoor()
 	g.metrics.registry.MustRegister(newAuthStats(o.Auth), newGatewayState(g, o.LogErrors), newProvisionState(g))
 	o.Auth.OnRevoke(g.streams.revoke)
 	return g
@@ -122,8 +125,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := g.begin(s, w, r)
 	defer g.account(x)
 
-	if r.Context().Value(crowdedKey{}) != nil {
-		x.refuseCrowd()
+	if c := crowdingOf(r.Context()); c != roomy {
+		x.refuseCrowd(c)
 		return
 	}
 	if x.isQuestion() {

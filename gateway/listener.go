@@ -94,6 +94,10 @@ type front struct {
 	most   int  // of connections; zero: as many as the system gives
 	plain  bool // there is no TLS, so request lines can be read (plainConn)
 	open   *atomic.Int64
+
+	crowd     *crowd              // of each client; nil: no limit
+	refused   *refusedConnections // nil: they are not counted
+	strangers *strangers          // nil: nobody is told of them
 }
 
 // Accept answers the next connection. Above the most that there may be, some
@@ -107,12 +111,18 @@ func (f *front) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		n := int(f.open.Add(1))
-		counted := &countedConn{Conn: conn, open: f.open, crowded: f.most > 0 && n > f.most}
-		if f.most > 0 && n > f.most+f.most/8+8 {
+		counted := &countedConn{Conn: conn, open: f.open, crowd: f.crowd}
+		if f.most > 0 && n > f.most {
+			counted.crowded.Store(uint32(crowdOfAll))
+			f.refused.count(crowdOfAll)
+		}
+		if f.most > 0 && n > withMargin(f.most) {
 			_ = counted.Close() // nobody is there yet to be told
 			continue
 		}
-		return f.readable(f.proxied(counted)), nil
+		if conn := f.proxied(counted); conn != nil {
+			return f.readable(conn), nil
+		}
 	}
 }
 
@@ -126,13 +136,19 @@ func (f *front) readable(conn net.Conn) net.Conn {
 
 // proxied lets a trusted peer say for whom it has connected. One that says
 // nothing is who it is. From everybody else the header is not read: a request
-// that begins with one is malformed, and answered 400.
-func (f *front) proxied(conn net.Conn) net.Conn {
-	if !f.trusts(addressOf(conn.RemoteAddr())) {
-		return conn
+// that begins with one is malformed, and answered 400. It answers nil for a
+// connection that it closed, because its client has far too many.
+func (f *front) proxied(conn *countedConn) net.Conn {
+	peer := addressOf(conn.RemoteAddr())
+	if f.trusts(peer) {
+		return &proxiedConn{Conn: proxyproto.NewConn(conn, proxyproto.WithPolicy(proxyproto.USE),
+			proxyproto.SetReadHeaderTimeout(readHeaderTimeout), proxyproto.ValidateHeader(validProxied)), front: f, counted: conn}
 	}
-	return &proxiedConn{proxyproto.NewConn(conn, proxyproto.WithPolicy(proxyproto.USE),
-		proxyproto.SetReadHeaderTimeout(readHeaderTimeout), proxyproto.ValidateHeader(validProxied))}
+	conn.strangers = f.strangers
+	if !f.admit(conn, peer) {
+		return nil
+	}
+	return conn
 }
 
 // addressOf is a peer's address as the trusted ones are written; invalid for a
@@ -160,13 +176,26 @@ func validProxied(h *proxyproto.Header) error {
 // proxiedConn is a connection of a trusted peer. Its header is read by the
 // goroutine that serves it, at the first use: a peer that says nothing holds
 // up nobody else.
-type proxiedConn struct{ *proxyproto.Conn }
+type proxiedConn struct {
+	*proxyproto.Conn
+	front   *front
+	counted *countedConn
+	known   sync.Once // whose it is
+}
 
-// RemoteAddr is the client's address, as the proxy says. The proxy's own
+// RemoteAddr is client, whom the connection counts for from then on: net/http
+// asks for it before anything else.
+func (c *proxiedConn) RemoteAddr() net.Addr {
+	client := c.client()
+	c.known.Do(func() { c.front.admit(c.counted, addressOf(client)) })
+	return client
+}
+
+// client is the client's address, as the proxy says. The proxy's own
 // connection (LOCAL, a health check) is the proxy's. Where the proxy does not
 // know (PROXY UNKNOWN) it is no address at all: taken for the proxy, the client
 // would be trusted as one.
-func (c *proxiedConn) RemoteAddr() net.Addr {
+func (c *proxiedConn) client() net.Addr {
 	h := c.ProxyHeader()
 	if h != nil && h.Version == 1 && h.TransportProtocol == proxyproto.UNSPEC {
 		return &net.TCPAddr{IP: net.IPv4zero}
@@ -180,14 +209,32 @@ func (c *proxiedConn) CloseWrite() error { return closeWrite(c.Raw()) }
 // countedConn counts until it is closed.
 type countedConn struct {
 	net.Conn
-	open    *atomic.Int64
-	once    sync.Once
-	crowded bool // there were too many when it came
+	open      *atomic.Int64
+	once      sync.Once
+	crowd     *crowd // nil: there is no limit to each client's
+	place     crowdPlace
+	crowded   atomic.Uint32 // a crowding: of which there were too many
+	strangers *strangers    // is told how it begins; Read's alone. Nil: it has begun, or is believed
+}
+
+// Read reads, and looks at how the connection begins.
+func (c *countedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.strangers != nil && n > 0 {
+		if isProxyHeader(p[:n]) {
+			c.strangers.note(addressOf(c.RemoteAddr()))
+		}
+		c.strangers = nil
+	}
+	return n, err
 }
 
 // Close closes the connection, and makes room for another.
 func (c *countedConn) Close() error {
-	c.once.Do(func() { c.open.Add(-1) })
+	c.once.Do(func() {
+		c.open.Add(-1)
+		c.crowd.leave(&c.place)
+	})
 	return c.Conn.Close()
 }
 
@@ -202,7 +249,8 @@ func closeWrite(conn any) error {
 	return nil
 }
 
-// crowdedKey is the context key of connections that are one too many.
+// crowdedKey is the context key of connections that are one too many, or may
+// turn out to be once it is known whose they are.
 type crowdedKey struct{}
 
 // noteCrowd is http.Server.ConnContext. It must not ask for the connection's
@@ -213,16 +261,28 @@ func noteCrowd(ctx context.Context, conn net.Conn) context.Context {
 		case interface{ NetConn() net.Conn }: // TLS, or plainConn
 			conn = c.NetConn()
 		case *proxiedConn:
+			if c.front.crowd != nil {
+				return context.WithValue(ctx, crowdedKey{}, c.counted)
+			}
 			conn = c.Raw()
 		case *countedConn:
-			if c.crowded {
-				return context.WithValue(ctx, crowdedKey{}, true)
+			if c.crowded.Load() != uint32(roomy) {
+				return context.WithValue(ctx, crowdedKey{}, c)
 			}
 			return ctx
 		default:
 			return ctx
 		}
 	}
+}
+
+// crowdingOf tells whether the connection of a request is one too many.
+func crowdingOf(ctx context.Context) crowding {
+	c, ok := ctx.Value(crowdedKey{}).(*countedConn)
+	if !ok {
+		return roomy
+	}
+	return crowding(c.crowded.Load())
 }
 
 // crowdedRetry is when a client that found too many connections should try

@@ -46,6 +46,9 @@ type Server struct {
 	listener          net.Listener
 	trusts            func(netip.Addr) bool // whose PROXY protocol is believed; nil: nobody's
 	connections       int                   // at most; zero: no limit
+	perClient         int                   // and of each client's
+	refused           *refusedConnections   // counts those above; nil: nothing does
+	strangers         *strangers            // nil: nothing tells of them
 	open              *atomic.Int64         // counts them
 	reading           sync.Mutex            // of the certificate's files: what was read last is what counts
 	certificate       atomic.Pointer[tls.Certificate]
@@ -55,7 +58,8 @@ type Server struct {
 // NewServer makes the public server of a Gateway.
 func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
 	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, clientCAFile: c.TLS.ClientCAFile, log: log, http: newHTTPServer(g, log), streams: &g.streams,
-		trusts: g.trusts, connections: c.Limits.Connections, open: &g.connections, expiry: &g.certificate}
+		trusts: g.trusts, connections: c.Limits.Connections, perClient: c.Limits.ConnectionsPerClient, refused: g.refused, open: &g.connections, expiry: &g.certificate,
+		strangers: &strangers{log: log, now: g.now}}
 	s.http.ConnContext, s.http.ConnState = noteCrowd, noteIdle
 	s.http.HTTP2.WriteByteTimeout = orDefault(c.Limits.ClientIdle, defaultClientIdle) // of the connection; answer has those of its streams
 	switch {
@@ -174,7 +178,8 @@ func (s *Server) wrapped(l net.Listener) net.Listener {
 	if s.trusts == nil {
 		return l
 	}
-	return &front{Listener: l, trusts: s.trusts, most: s.connections, open: s.open, plain: s.http.TLSConfig == nil}
+	return &front{Listener: l, trusts: s.trusts, most: s.connections, open: s.open, plain: s.http.TLSConfig == nil,
+		crowd: newCrowd(s.perClient), refused: s.refused, strangers: s.strangers}
 }
 
 // ReloadCertificate reads the certificate's files again; without any it does

@@ -380,6 +380,18 @@ func writeCertificate(t *testing.T, dir string) *x509.Certificate {
 	return cert
 }
 
+func TestABoundOfEachClientThatBoundsNothingIsWarnedOf(t *testing.T) {
+	for _, test := range []struct{ all, each int }{{0, 5}, {5, 0}, {5, 4}, {5, 5}, {5, 6}} {
+		c := DefaultConfig()
+		c.Upstreams = []Upstream{{Name: "app", URLs: []string{"http://127.0.0.1:1"}}}
+		c.Limits.Connections, c.Limits.ConnectionsPerClient = test.all, test.each
+		found := c.Validate(nil)
+		if warned := len(found) == 1 && found[0].Warning && found[0].Path == "limits.connections_per_client"; warned != (test.each >= 5 && test.all > 0) || len(found) > 1 {
+			t.Errorf("%+v: %v", test, found)
+		}
+	}
+}
+
 func TestConfigurationFaultsSayWhatToDo(t *testing.T) {
 	for _, test := range []struct {
 		path, words string
@@ -394,6 +406,7 @@ func TestConfigurationFaultsSayWhatToDo(t *testing.T) {
 		{"tls", "belong together", func(c *Config, _ *RouteOptions) { c.TLS.CertFile = "x" }},
 		{"tls.client_ca_file", "needs cert_file", func(c *Config, _ *RouteOptions) { c.TLS.ClientCAFile = "x" }},
 		{"limits.connections", "negative", func(c *Config, _ *RouteOptions) { c.Limits.Connections = -1 }},
+		{"limits.connections_per_client", "negative", func(c *Config, _ *RouteOptions) { c.Limits.ConnectionsPerClient = -1 }},
 		{"log.level", "debug", func(c *Config, _ *RouteOptions) { c.Log.Level = "loud" }},
 		{"log.format", "json", func(c *Config, _ *RouteOptions) { c.Log.Format = "xml" }},
 		{"trusted_proxies[0]", "CIDR", func(c *Config, _ *RouteOptions) { c.TrustedProxies = []string{"proxy"} }},

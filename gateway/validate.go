@@ -93,12 +93,7 @@ func (c *Config) validateFront(f *faults) {
 		}
 	}
 	c.validateTLS(f)
-	if c.Limits.Connections < 0 {
-		f.add("limits.connections", "must not be negative; 0 is no limit")
-	}
-	if c.Limits.ClientIdle < time.Second && c.Limits.ClientIdle != 0 {
-		f.add("limits.client_idle", "must be 1s or more")
-	}
+	c.Limits.validate(f)
 	if c.Shutdown.Delay < 0 {
 		f.add("shutdown.delay", "must not be negative")
 	}
@@ -109,6 +104,22 @@ func (c *Config) validateFront(f *faults) {
 	f.oneOf("log.format", c.Log.Format, "auto", "json", "text")
 	if c.Log.File != "" && filepath.Clean(c.Log.File) == filepath.Clean(c.Log.AuditFile) {
 		f.add("log.audit_file", "is log.file as well: leave it out to have both in one file")
+	}
+}
+
+// validate looks at the bounds of the public listener.
+func (l *Limits) validate(f *faults) {
+	if l.Connections < 0 {
+		f.add("limits.connections", "must not be negative; 0 is no limit")
+	}
+	if l.ConnectionsPerClient < 0 {
+		f.add("limits.connections_per_client", "must not be negative; 0 is no limit")
+	}
+	if all := l.Connections; all > 0 && l.ConnectionsPerClient >= all {
+		f.warn("limits.connections_per_client", "bounds nothing: limits.connections lets all clients together have %d; write less", all)
+	}
+	if l.ClientIdle < time.Second && l.ClientIdle != 0 {
+		f.add("limits.client_idle", "must be 1s or more")
 	}
 }
 

@@ -215,6 +215,7 @@ func TestRestartOnlyListsWhatDiffers(t *testing.T) {
 		{func(f *config.File) { f.Store.KeyFile = "a" }, "store"},
 		{func(f *config.File) { f.Log.Level = "debug" }, "log"},
 		{func(f *config.File) { f.Limits.Connections = 9 }, "limits.connections"},
+		{func(f *config.File) { f.Limits.ConnectionsPerClient = 9 }, "limits.connections_per_client"},
 		{func(f *config.File) { f.Limits.ClientIdle = time.Hour }, ""},
 		{func(f *config.File) { f.Shutdown.Delay = time.Second }, ""},
 		{func(f *config.File) { f.PublicURL = "http://other" }, ""},

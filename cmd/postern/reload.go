@@ -123,6 +123,7 @@ func restartOnly(old, next *config.File) []string {
 	differs("tls, to other files", old.TLS.CertFile != next.TLS.CertFile || old.TLS.KeyFile != next.TLS.KeyFile)
 	differs("tls.client_ca_file", old.TLS.ClientCAFile != next.TLS.ClientCAFile)
 	differs("limits.connections", old.Limits.Connections != next.Limits.Connections)
+	differs("limits.connections_per_client", old.Limits.ConnectionsPerClient != next.Limits.ConnectionsPerClient)
 	differs("store", old.Store != next.Store)
 	access := next.Log
 	access.Access = old.Log.Access // this one needs none
