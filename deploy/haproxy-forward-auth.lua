@@ -15,6 +15,17 @@ local dropped = {
 	["expect"] = true, ["upgrade"] = true, ["te"] = true, ["trailer"] = true, ["keep-alive"] = true,
 }
 
+-- cut tells a name that the configuration takes out before the application sees
+-- it: another spelling of what only the front end or Postern says. Asked about
+-- it, Postern says no, for it cannot know that.
+local function cut(name)
+	if not name:find("[_.]") then return false end
+	for _, family in ipairs({ "auth", "original", "rewrite", "forwarded" }) do
+		if name:find("^x[-_.]" .. family .. "[-_.]") then return true end
+	end
+	return false
+end
+
 -- first is the value of a field of an answer; "" where there is none.
 local function first(headers, name)
 	return headers and headers[name] and headers[name][0] or ""
@@ -23,7 +34,7 @@ end
 core.register_action("postern", { "http-req" }, function(txn, verify)
 	local asked = {}
 	for name, values in pairs(txn.http:req_get_headers()) do
-		if not ours[name] and not dropped[name] then
+		if not ours[name] and not dropped[name] and not cut(name) then
 			local list = {}
 			for _, value in pairs(values) do table.insert(list, value) end
 			asked[name] = list

@@ -166,6 +166,13 @@ func (id *identity) strips(name string, keep []string) bool {
 	return !isPlain(name) && !isKept(name, keep)
 }
 
+// isAlias tells a name that only some applications read as one that is taken
+// out: with another sign in place of a dash. A front end that asks about a
+// request replaces X-Auth-User and hands X.Auth.User on (CVE-2026-88011).
+func (id *identity) isAlias(name string) bool {
+	return !isPlain(name) && id.strips(name, []string{name})
+}
+
 // maybe tells whether a name may be one that is listed, by its length and its
 // first byte. Most of what browsers send is not.
 func (id *identity) maybe(name string) bool {

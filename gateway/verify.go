@@ -123,9 +123,12 @@ func (x *exchange) become(o original) (problem.Problem, bool) {
 	if p, ok := x.readTarget(o.target); !ok {
 		return p, false
 	}
-	for name := range x.r.Header {
-		if movesRequest(name) { // which the front end would hand on
+	for name := range x.r.Header { // which the front end would hand on
+		if movesRequest(name) {
 			return badRequest("A method or address in a header is not accepted: use the request line."), false
+		}
+		if x.snap.identity.isAlias(name) {
+			return badRequest("A header looks like one that says who asks or from where, in another spelling."), false
 		}
 	}
 	raw := x.path.String()

@@ -207,6 +207,24 @@ func TestAHeaderOfMethodOrAddressIsRefusedWhereItCannotBeStripped(t *testing.T) 
 	}
 }
 
+// Front ends replace a header by its name. What else the application reads under
+// that name they hand on, so the answer must be no: Traefik's CVE-2026-88011 and
+// CVE-2026-39858, Caddy's GHSA-f59h-q822-g45g.
+func TestAnAliasOfAnIdentityHeaderIsRefusedWhereItCannotBeStripped(t *testing.T) {
+	s := newStack(t, behind, func(c *setup) {
+		c.gateway.Identity.Headers = append(c.gateway.Identity.Headers, Header{Name: "X-Tenant", Field: "tenant"})
+	})
+	alice := bearer(s.token("alice"))
+	for _, line := range []string{"X_Auth_User: root", "X.Auth.User: root", "x-auth_user: root", "X~Auth~Roles: admin", "Remote_User: root", "remote.groups: admin", "X_Tenant: 1",
+		"X_Forwarded_Proto: https", "X.Forwarded.For: 127.0.0.1", "X_Real_Ip: 127.0.0.1", "X_Original_URL: /public/x", "X_Forwarded_Uri: /public/x", "X_Auth_User:"} {
+		s.verify(asForwarded("GET", "gw.test", "/app/x"), alice, line).wants(t, 403, "bad_request")
+		s.verify(asForwarded("GET", "gw.test", "/public/x"), line).wants(t, 403, "bad_request")
+	}
+	for _, line := range []string{"X-Auth-User: root", "x-auth-roles: admin", "api_key: 1", "X.Trace: 1", "X-Real-Ip: 203.0.113.7"} { // replaced, or nothing to us
+		s.verify(asForwarded("GET", "gw.test", "/app/x"), alice, line).wants(t, 200, "")
+	}
+}
+
 // TestA200NamesEveryIdentityHeader: with nobody it is empty, so that what a
 // client sent is replaced.
 func TestA200NamesEveryIdentityHeader(t *testing.T) {
