@@ -67,6 +67,21 @@ func isControlOrSpace(r rune) bool {
 // isControl is isControlOrSpace for texts that may hold plain spaces.
 func isControl(r rune) bool { return r != ' ' && isControlOrSpace(r) }
 
+// anyControl reports whether one of the texts has such a character. Almost all
+// are printable ASCII, which has none.
+func anyControl(texts ...string) bool {
+	for _, text := range texts {
+		odd := 0
+		for odd < len(text) && ' ' <= text[odd] && text[odd] <= '~' {
+			odd++
+		}
+		if strings.ContainsFunc(text[odd:], isControl) {
+			return true
+		}
+	}
+	return false
+}
+
 // foldShort is Fold for what a stranger sends: of a text that is longer than any
 // name it answers nothing. Folding takes time and memory, many times as much as
 // the text has where one character becomes eighteen.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 )
@@ -129,5 +131,24 @@ func TestNewIdsHaveTheFormThatForeignKeysExpect(t *testing.T) {
 		if id, err := newID(format, bytes.NewReader([]byte{1, 2}), now); err == nil {
 			t.Errorf("%s: %q without randomness", format, id)
 		}
+	}
+}
+
+// anyControl passes over printable ASCII; that is all it does of its own.
+func TestAnyControlFindsWhatIsControlFinds(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		odd := isControl(r) || !utf8.ValidRune(r)
+		if text := string(r); anyControl("plain", text) != odd || anyControl("before "+text+" after") != odd || anyControl("é"+text) != odd {
+			t.Fatalf("%U: want %t", r, odd)
+		}
+	}
+	for b := range 256 {
+		text := string([]byte{'a', byte(b)})
+		if want := strings.ContainsFunc(text, isControl); anyControl(text) != want {
+			t.Errorf("%q: want %t", text, want)
+		}
+	}
+	if anyControl() || anyControl("", "plain text ~") {
+		t.Error("found something in nothing")
 	}
 }

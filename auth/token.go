@@ -223,10 +223,8 @@ func (c claims) check(issuer string, audiences []string, now time.Time) error {
 	if issuer == "" || c.Issuer != issuer || !ours || !positive || !begun || !complete || !named {
 		return ErrTokenInvalid
 	}
-	for _, s := range append([]string{c.Subject, c.Session, c.Username, c.Name, c.Email}, c.Roles...) {
-		if strings.ContainsFunc(s, isControl) {
-			return ErrTokenInvalid // these become header fields
-		}
+	if anyControl(c.Subject, c.Session, c.Username, c.Name, c.Email) || anyControl(c.Roles...) {
+		return ErrTokenInvalid // these become header fields
 	}
 	return nil
 }
