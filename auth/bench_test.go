@@ -99,6 +99,21 @@ func TestACachedVerificationAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestATokenOfALoginIsReadTheShortWay: it would be as good the long way, which
+// takes three times as long, and no other test would tell.
+func TestATokenOfALoginIsReadTheShortWay(t *testing.T) {
+	r := newRig(t)
+	if _, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Fields: map[string][]string{"phone": {"+43 1"}, "tenant": {"t1", "t2"}}}, auth.Actor{}); err != nil {
+		t.Fatal(err)
+	}
+	g := r.login()
+	for _, token := range []string{g.AccessToken, r.refresh(g.RefreshToken).AccessToken} {
+		if p := r.verify(token, nil); !auth.OwnSpelling(r.svc, token) || p.Fields["tenant"][1] != "t2" {
+			t.Errorf("%s is read the long way, as %+v", token, p)
+		}
+	}
+}
+
 // The three ways to fail a login must take the same time: read it with
 // -benchtime 500x. They take turns, so that a machine whose speed changes is
 // the same to all of them; spread is how far the medians are apart, in percent.

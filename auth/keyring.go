@@ -88,6 +88,8 @@ type keyring struct {
 	refresh chain       // seals refresh tokens
 	assert  chain       // signs assertions, and proves nothing; zero where there are none
 	jwks    []byte
+
+	named map[string]chainKey // of access, by the header that each writes: see ownHeaders
 }
 
 // newKeyring sorts opened keys into their uses, as they stand now.
@@ -101,6 +103,7 @@ func newKeyring(c Config, keys []openedKey, now time.Time) (*keyring, error) {
 		switch use.kind {
 		case KeySign:
 			r.access = made
+			r.named = r.ownHeaders()
 		case KeyRefresh:
 			r.refresh = made
 		case KeyAssert:

@@ -79,7 +79,7 @@ func (c chain) sign(typ string, payload []byte) (string, error) {
 	if c.current.id == "" {
 		return "", fmt.Errorf("sign a token: there is no key for %s", typ)
 	}
-	header, err := json.Marshal(tokenHeader{Alg: c.use.algorithm.name, Kid: c.current.id, Typ: typ})
+	header, err := c.header(typ, c.current.id)
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
@@ -90,6 +90,11 @@ func (c chain) sign(typ string, payload []byte) (string, error) {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
 	return text + "." + b64(sig), nil
+}
+
+// header is the header of what a key signs.
+func (c chain) header(typ, kid string) ([]byte, error) {
+	return json.Marshal(tokenHeader{Alg: c.use.algorithm.name, Kid: kid, Typ: typ})
 }
 
 // signToken makes an access token.
@@ -143,23 +148,26 @@ func (c claims) payload() ([]byte, error) {
 // so nothing may rest on a token's text; sessions and versions are revoked, not
 // tokens.) No part of the answer is proven.
 func jwsParts(raw string) (header, payload, sig []byte, err error) {
-	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
+	if len(raw) > maxToken {
 		return nil, nil, nil, ErrTokenMalformed
 	}
-	for _, b := range []byte(raw) {
-		ok := b == '.' || b == '-' || b == '_' || '0' <= b && b <= '9' || 'A' <= b && b <= 'Z' || 'a' <= b && b <= 'z'
-		if !ok {
-			// encoding/base64 skips line ends even when strict.
+	first, rest, _ := strings.Cut(raw, ".")
+	second, third, two := strings.Cut(rest, ".")
+	// Even when strict, encoding/base64 skips line ends. It refuses every other
+	// byte that is not of its alphabet, and so a third dot.
+	if !two || strings.Contains(raw, "\n") || strings.Contains(raw, "\r") {
+		return nil, nil, nil, ErrTokenMalformed
+	}
+	strict := base64.RawURLEncoding.Strict()
+	decoded, ends := make([]byte, 0, strict.DecodedLen(len(raw))), [3]int{}
+	for i, part := range [...]string{first, second, third} {
+		if decoded, err = strict.AppendDecode(decoded, []byte(part)); err != nil {
 			return nil, nil, nil, ErrTokenMalformed
 		}
+		ends[i] = len(decoded)
 	}
-	decoded := make([][]byte, 3)
-	for i, part := range strings.Split(raw, ".") {
-		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil {
-			return nil, nil, nil, ErrTokenMalformed
-		}
-	}
-	return decoded[0], decoded[1], decoded[2], nil
+	a, b := ends[0], ends[1]
+	return decoded[:a:a], decoded[a:b:b], decoded[b:], nil
 }
 
 // verifySignature checks the signature alone, with the one algorithm and the
@@ -184,26 +192,49 @@ func (r *keyring) openToken(raw string) (claims, chainKey, error) {
 	if err != nil {
 		return claims{}, chainKey{}, err
 	}
-	var h tokenHeader
-	if err := decodeStrict(header, &h, true); err != nil {
-		return claims{}, chainKey{}, ErrTokenMalformed
+	key, own := r.named[string(header)]
+	if !own {
+		if key, err = r.keyFor(header); err != nil {
+			return claims{}, chainKey{}, err
+		}
 	}
-	alg := r.access.use.algorithm
-	if h.Alg != alg.name || !isAccessTokenType(h.Typ) {
-		return claims{}, chainKey{}, ErrTokenInvalid
-	}
-	key, ok := r.access.known[h.Kid]
-	if !ok {
-		return claims{}, chainKey{}, errUnknownKey
-	}
-	if err := verifySignature(alg, key.signKey, raw, sig); err != nil {
+	if err := verifySignature(r.access.use.algorithm, key.signKey, raw, sig); err != nil {
 		return claims{}, chainKey{}, err
 	}
-	var c claims
-	if err := decodeStrict(payload, &c, false); err != nil {
+	c, err := readClaims(payload)
+	if err != nil {
 		return claims{}, chainKey{}, ErrTokenInvalid
 	}
 	return c, key, nil
+}
+
+// keyFor finds the key that the header of an access token names.
+func (r *keyring) keyFor(header []byte) (chainKey, error) {
+	var h tokenHeader
+	if err := decodeStrict(header, &h, true); err != nil {
+		return chainKey{}, ErrTokenMalformed
+	}
+	if h.Alg != r.access.use.algorithm.name || !isAccessTokenType(h.Typ) {
+		return chainKey{}, ErrTokenInvalid
+	}
+	key, ok := r.access.known[h.Kid]
+	if !ok {
+		return chainKey{}, errUnknownKey
+	}
+	return key, nil
+}
+
+// ownHeaders are the headers that signToken writes, or wrote with an older key,
+// and what keyFor says of each, so that it is not asked for every new token.
+func (r *keyring) ownHeaders() map[string]chainKey {
+	named := make(map[string]chainKey, len(r.access.known))
+	for kid := range r.access.known {
+		header, err := r.access.header(typeAccess, kid)
+		if key, refused := r.keyFor(header); err == nil && refused == nil {
+			named[string(header)] = key
+		}
+	}
+	return named
 }
 
 // isAccessTokenType reports whether typ is an access token's (RFC 9068 4; media
