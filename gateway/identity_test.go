@@ -29,6 +29,12 @@ func TestNoSpellingOfAnIdentityHeaderArrives(t *testing.T) {
 		{"HS-026", []string{"Keep-Alive: X-Auth-User", "Proxy-Connection: X-Auth-User", "TE: trailers, X-Auth-User"}},
 		{"HS-030", []string{"X-Forwarded-User: root", "X-Forwarded-Email: root@x", "X-Forwarded-Groups: admin"}},
 		{"HS-032", []string{"Remote-User: root", "Remote-Groups: admin", "REMOTE_USER: root", "X-Remote-User: root"}},
+		{"Cloudflare, AWS, Google, Azure", []string{"Cf-Access-Authenticated-User-Email: root@x", "Cf-Access-Jwt-Assertion: root", "X-Amzn-Oidc-Identity: root", "X-Amzn-Oidc-Data: root",
+			"X-Goog-Iap-Jwt-Assertion: root", "X-Goog-Authenticated-User-Email: root", "X-MS-Client-Principal-Name: root", "X-MS-Token-AAD-Id-Token: root", "X-Endpoint-API-UserInfo: root"}},
+		{"Kong, APISIX, Vouch, mod_auth_openidc, Tailscale", []string{"X-Consumer-Username: root", "X-Consumer-Groups: admin", "X-Credential-Identifier: root", "X-UserInfo: root", "X-Vouch-User: root",
+			"OIDC_CLAIM_sub: root", "OIDC-Claim-Roles: admin", "Tailscale-User-Login: root"}},
+		{"certificates", []string{"X-Client-Certificate: root", "X-ARR-ClientCert: root", "WL-Proxy-Client-Cert: root", "X-Forwarded-Client-Cert: root", "X-SSL-Cert: root"}},
+		{"CVE-2025-29927", []string{"X-Middleware-Subrequest: admin:admin:admin:admin:admin", "X-Waws-Unencoded-Url: /admin", "X-Envoy-Original-Path: /admin"}},
 		{"HS-035", []string{"X-Authenticated-User: root", "X-User: root", "X-User-Id: 1", "X-User-Role: admin", "X-Webauth-User: root"}},
 	} {
 		t.Run(test.id, func(t *testing.T) {

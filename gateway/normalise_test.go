@@ -216,7 +216,8 @@ func TestForwardingHeadersOfStrangersAreReplaced(t *testing.T) {
 	for name, want := range map[string][]string{
 		"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Host": {"gw.test"}, "X-Forwarded-Proto": {"http"}, "X-Real-Ip": {"127.0.0.1"},
 		"X-Forwarded-Port": nil, "X-Forwarded-Prefix": nil, "X-Forwarded-Uri": nil, "X-Forwarded-Method": nil, "Forwarded": nil, "True-Client-Ip": nil,
-		"Cf-Connecting-Ip": nil, "X-Client-Ip": nil, "X-Cluster-Client-Ip": nil, "X-Original-Url": nil, "X-Rewrite-Url": nil, "X-Forwarded-Tls-Client-Cert": nil,
+		"Cf-Connecting-Ip": nil, "X-Client-Ip": nil, "X-Forwarded": nil, "Forwarded-For": nil, "X-Originating-Ip": nil, "Fly-Client-Ip": nil,
+		"X-Cluster-Client-Ip": nil, "X-Original-Url": nil, "X-Rewrite-Url": nil, "X-Forwarded-Tls-Client-Cert": nil,
 		"X-Ssl-Client-Cn": nil, "X-Client-Verify": nil, "Proxy": nil, "X-Http-Method-Override": nil, "X-Http-Method": nil, "X-Method-Override": nil,
 	} {
 		if got := values(saw.header, name); !slices.Equal(got, want) {

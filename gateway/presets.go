@@ -1,5 +1,7 @@
 package gateway
 
+import "slices"
+
 // preset is a well-known set of identity headers.
 type preset struct {
 	name      string
@@ -91,24 +93,43 @@ func applicationPresets() []preset {
 // configuration, by which applications learn who asks, from where, for what,
 // or with which method: a client may say none of them.
 func strippedNames() []string {
+	return slices.Concat(namesOfWho(), namesOfWhere(), []string{
+		// for what, and with which method
+		"X-Rewrite-Url", "X-Override-Url", "X-Accel-Redirect", "X-Sendfile", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+		"X-Method", "X-Http-Method-Overwrite", "X-Waws-Unencoded-Url", "X-Http-Destinationurl", "X-Envoy-Original-Path", "X-Envoy-Original-Host", "X-Envoy-Original-Dst-Host",
+		// by which Next.js believes that its own checks are done (CVE-2025-29927)
+		"X-Middleware-Subrequest", "X-Middleware-Subrequest-Id",
+		// what CGI turns into HTTP_PROXY (httpoxy), and what would start h2c
+		"Proxy", "Http2-Settings",
+	})
+}
+
+// namesOfWho say who asks: by the word of other gateways, and of the clouds
+// before which an application may have stood until now.
+func namesOfWho() []string {
 	return []string{
-		// who
 		"X-User", "X-Username", "X-Userid", "X-Usergroup", "X-Role", "X-Roles", "X-Groups", "X-Email",
 		"X-First-Name", "X-Last-Name", "X-Auth-Userid", "X-Auth-Username", "X-Auth-Subject", "X-Auth-Email",
 		"X-Auth-User", "X-Auth-User-Id", "X-Auth-Roles", "X-Auth-Groups", "X-Auth-Name", "X-Auth-Assertion",
 		"X-Auth-Given-Name", "X-Auth-Family-Name", "X-Auth-Expiresin", "X-Auth-Audience", "X-Team", "X-Full-Name", "Rut", "Sm-User", "Es-Security-Runas-User",
-		"X-Client-Verify", "X-Client-Cert", "X-Client-Dn", "X-Client-Cn", "Client-Cert", "Client-Cert-Chain",
+		"X-Client-Verify", "X-Client-Cert", "X-Client-Dn", "X-Client-Cn", "Client-Cert", "Client-Cert-Chain", "X-Client-Certificate", "X-Ssl-Cert", "X-Arr-Clientcert", "Wl-Proxy-Client-Cert",
 		"X-Token-Subject", "X-Postern-User",
-		// from where
+		"X-Userinfo", "X-Endpoint-Api-Userinfo", "X-Apigateway-Api-Userinfo", "X-Jwt-Assertion", // APISIX and Kong; Google; WSO2
+		"X-Consumer-Id", "X-Consumer-Custom-Id", "X-Consumer-Username", "X-Consumer-Groups", "X-Credential-Identifier", "X-Anonymous-Consumer", // Kong
+		"Cf-Access-Authenticated-User-Email", "Cf-Access-Jwt-Assertion", "Tailscale-User-Login", "Tailscale-User-Name", "Tailscale-User-Profile-Pic", "Gap-Auth", "Gap-Signature",
+		"X-Envoy-Internal", "X-Envoy-Peer-Metadata", "X-Envoy-Peer-Metadata-Id",
+	}
+}
+
+// namesOfWhere say where a request comes from.
+func namesOfWhere() []string {
+	return []string{
 		"Forwarded", "X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "X-Client-Ip", "Client-Ip",
 		"X-Cluster-Client-Ip", "Fastly-Client-Ip", "X-Envoy-External-Address", "X-Appengine-User-Ip", "X-Azure-Clientip",
 		"X-Azure-Socketip", "X-Remote-Ip", "X-Remote-Addr", "X-Proxyuser-Ip", "Wl-Proxy-Client-Ip", "Proxy-Client-Ip",
-		"X-Scheme", "X-Url-Scheme", "Front-End-Https", "X-Host", "X-Script-Name",
-		// for what, and with which method
-		"X-Rewrite-Url", "X-Override-Url", "X-Accel-Redirect", "X-Sendfile", "X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
-		"X-Method", "X-Http-Method-Overwrite",
-		// what CGI turns into HTTP_PROXY (httpoxy), and what would start h2c
-		"Proxy", "Http2-Settings",
+		"X-Forwarded", "Forwarded-For", "Forwarded-For-Ip", "X-Originating-Ip", "Fly-Client-Ip", "Do-Connecting-Ip", "Cf-Pseudo-Ipv4",
+		"X-Vercel-Forwarded-For", "X-Nf-Client-Connection-Ip",
+		"X-Scheme", "X-Url-Scheme", "Front-End-Https", "X-Host", "X-Http-Host-Override", "X-Script-Name",
 	}
 }
 
@@ -117,6 +138,7 @@ func strippedPrefixes() []string {
 	return []string{
 		"x-forwarded-", "x-original-", "x-auth-request-", "x-authenticated-", "x-webauth-", "x-authentik-", "x-pomerium-",
 		"x-remote-", "remote-", "x-ssl-client-", "ssl-client-", "x-tls-client-", "x-user-", "x-proxy-", "x-goog-authenticated-", "x-ms-client-principal",
+		"x-ms-token-", "x-goog-iap-", "x-amzn-oidc-", "x-vouch-", "oidc-",
 	}
 }
 
