@@ -163,3 +163,61 @@ func TestWhatIsTypedInsteadOfANameIsNotInTheAuditLog(t *testing.T) {
 		t.Error("the account's name is missing where there is one")
 	}
 }
+
+// Between the change of a password and the new tokens of the session that made it
+// others may be faster. What they ended stays ended, and what they rotated is
+// spent: the thief's token, or the owner's own in another tab.
+func TestWhatHappensDuringAPasswordChangeIsNotUndone(t *testing.T) {
+	disable := true
+	for _, test := range []struct {
+		name  string
+		other func(r *rig, g auth.Grant) error
+		want  error
+	}{
+		{"a logout", func(r *rig, g auth.Grant) error { return r.svc.Logout(t.Context(), g.Session, home()) }, auth.ErrTokenRevoked},
+		{"a logout of all", func(r *rig, _ auth.Grant) error { return r.svc.LogoutAll(t.Context(), r.alice.ID, home()) }, auth.ErrTokenRevoked},
+		{"disabling", func(r *rig, _ auth.Grant) error {
+			_, err := r.svc.SetAccount(t.Context(), r.alice.ID, auth.AccountChange{Disabled: &disable}, auth.Actor{By: "root"})
+			return err
+		}, auth.ErrTokenRevoked},
+		{"the account's end", func(r *rig, _ auth.Grant) error {
+			return r.svc.DeleteAccount(t.Context(), r.alice.ID, auth.Actor{By: "root"})
+		}, auth.ErrNotFound},
+		{"the store's end", func(r *rig, _ auth.Grant) error { return r.store.Close() }, auth.ErrUnavailable},
+		{"a refresh", func(r *rig, g auth.Grant) error {
+			_, err := r.svc.Refresh(t.Context(), g.RefreshToken, home())
+			return err
+		}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t)
+			var g auth.Grant
+			r.opts.Audit = func(_ context.Context, e auth.Event) {
+				if e.Name == auth.EventPasswordChanged {
+					if err := test.other(r, g); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			r.svc = r.restart()
+			g = r.begin()
+			next, err := r.svc.ChangePassword(t.Context(), r.verify(g.AccessToken, nil), password, "a wholly new password", home())
+			wantError(t, err, test.want)
+			if _, err := r.svc.Verify(g.AccessToken); !errors.Is(err, auth.ErrTokenRevoked) {
+				t.Errorf("the old access token: %v", err)
+			}
+			if test.want != nil {
+				if next.AccessToken != "" || next.RefreshToken != "" {
+					t.Error("tokens were given out")
+				}
+				return
+			}
+			if _, err := r.svc.Refresh(t.Context(), next.RefreshToken, home()); err != nil {
+				t.Errorf("the owner's next refresh: %v", err)
+			}
+			if _, err := r.svc.Refresh(t.Context(), g.RefreshToken, home()); !errors.Is(err, auth.ErrRefreshReused) {
+				t.Errorf("the token from before: %v", err)
+			}
+		})
+	}
+}
