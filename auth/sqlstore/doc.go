@@ -22,7 +22,8 @@
 // cannot write (query_only).
 //
 // synchronous=FULL. A logout, a password change or a rotation that was
-// answered survives a power cut. What that costs comes back by committing
+// answered survives a power cut; on macOS that takes fullfsync as well, without
+// which the disk has it in its cache. What that costs comes back by committing
 // concurrent writes together, see group: on a busy machine with two cores 16
 // rotations at once were 3.3 times as fast as with a transaction each, 64 at
 // once 4.8 to 7.6 times, and one alone the same (BenchmarkRotate).

@@ -106,7 +106,7 @@ func TestAReaderCannotWrite(t *testing.T) {
 func TestEveryConnectionHasItsPragmas(t *testing.T) {
 	s := openImpatient(t, filepath.Join(t.TempDir(), "postern.db"))
 	for pragma, want := range map[string]string{
-		"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "20",
+		"journal_mode": "wal", "synchronous": "2", "fullfsync": "1", "foreign_keys": "1", "busy_timeout": "20",
 		"application_id": fmt.Sprint(applicationID), "user_version": fmt.Sprint(len(migrations())),
 	} {
 		var got string

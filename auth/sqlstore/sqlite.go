@@ -70,7 +70,8 @@ func open(ctx context.Context, path string, wait time.Duration) (*Store, error) 
 
 // connect makes the two pools, once the schema is up to date.
 func (s *Store) connect(ctx context.Context, path string, wait time.Duration) (err error) {
-	if s.writer, err = sql.Open("sqlite", source(path, wait, "_txlock=immediate", "_pragma=foreign_keys(1)", "_pragma=synchronous(FULL)")); err != nil {
+	options := []string{"_txlock=immediate", "_pragma=foreign_keys(1)", "_pragma=synchronous(FULL)", "_pragma=fullfsync(1)"}
+	if s.writer, err = sql.Open("sqlite", source(path, wait, options...)); err != nil {
 		return err
 	}
 	s.writer.SetMaxOpenConns(1)
