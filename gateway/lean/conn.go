@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -84,6 +85,9 @@ func (c *conn) exchange(r *http.Request, text []byte) (*http.Response, error) {
 	c.begin(r.Context())
 	err := c.write(text)
 	if err == nil {
+		// Nobody answers at once: to read now would be to ask the system in vain and
+		// sleep. Whoever else has something to do has it done first.
+		runtime.Gosched()
 		return c.receive(r)
 	}
 	if c.written > 0 && r.Body != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
