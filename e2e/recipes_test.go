@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -95,7 +96,9 @@ func TestEveryRecipeIsAGoodConfiguration(t *testing.T) {
 			cmd.Dir, cmd.Env = t.TempDir(), cleanEnv()
 			var said bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &said, &said
-			if err := cmd.Run(); err != nil || strings.Contains(said.String(), "warning") {
+			err := cmd.Run()
+			doubts := regexp.MustCompile(`(?m)^.*warning: tls\.\w+_file: stat /etc/postern/.*$`).ReplaceAllString(said.String(), "") // who installs it brings them
+			if err != nil || strings.Contains(doubts, "warning") {
 				t.Errorf("postern %s: %v\n%s", strings.Join(args, " "), err, said.String())
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,8 @@ func group(cmd *cobra.Command) *cobra.Command {
 }
 
 // configCheckCommand finds all that serve would refuse the file for, and what
-// it would warn of, without opening anything.
+// it would warn of, without opening anything but files that are read. It may run
+// where the gateway does not: certificates that are not there are a warning.
 func configCheckCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [FILE]",
@@ -53,6 +55,9 @@ func configCheckCommand(sys *system) *cobra.Command {
 			}
 			file, err := check(sys.stderr, src)
 			if err != nil {
+				return err
+			}
+			if err := report(sys.stderr, config.CheckFiles(src, time.Now(), false), true); err != nil {
 				return err
 			}
 			if store := peek(cmd.Context(), file); store != nil {

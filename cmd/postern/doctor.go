@@ -49,6 +49,8 @@ func doctorCommand(sys *system) *cobra.Command {
 nothing. One line says how each check ended, and what to do about it:
 
   config     gateway.yaml is read, and its own tests run
+  tls        the files of certificates, keys and authorities are there, belong
+             together, and are good for some time
   files      who else may read or write gateway.yaml, the store, the master key
   store      the file is whole, of a schema that this version knows, and writable
   keys       the master key opens every key in the store
@@ -142,6 +144,9 @@ func (d *doctor) examine(ctx context.Context, cmd *cobra.Command) {
 	if file == nil {
 		return
 	}
+	if whole != nil {
+		d.checkCertificates(src, whole)
+	}
 	d.checkFiles(file)
 	d.checkStore(ctx, file.Store)
 	if whole != nil {
@@ -169,4 +174,21 @@ func (d *doctor) checkConfig(src config.Source) *config.File {
 		d.good("config", "%s: %s", src.Path, count(len(file.Routes), "route"))
 	}
 	return file
+}
+
+// checkCertificates is what config check says of the same files, but that this is
+// where they must be.
+func (d *doctor) checkCertificates(src config.Source, file *config.File) {
+	findings := config.CheckFiles(src, d.now(), true)
+	for _, f := range findings {
+		if f.Warning {
+			f.Warning = false
+			d.warn("tls", "", "%s", f)
+		} else {
+			d.fail("tls", "", "%s", f)
+		}
+	}
+	if len(findings) == 0 && file.TLS.CertFile != "" {
+		d.good("tls", "%s and %s belong together", file.TLS.CertFile, file.TLS.KeyFile)
+	}
 }

@@ -2,8 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,6 +21,7 @@ import (
 	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/auth/sqlstore"
 	"github.com/posternhq/postern/gateway"
+	"github.com/posternhq/postern/gateway/config"
 )
 
 // said fails unless the report has a line of the check with a status and words.
@@ -155,5 +162,43 @@ func TestTheDoctorTellsOfAStoreWithoutKeys(t *testing.T) {
 	status := run(&system{ctx: t.Context(), stdin: strings.NewReader(""), stdout: &out, stderr: &errs}, []string{"doctor"})
 	if status != exitDone || !strings.Contains(out.String(), "the store has no keys yet: the first start makes them") || !strings.Contains(out.String(), "answers 404") {
 		t.Errorf("ended with %d:\n%s%s", status, out.String(), errs.String())
+	}
+}
+
+// TestTheDoctorLooksIntoTheCertificate of the public listener, where there is one.
+func TestTheDoctorLooksIntoTheCertificate(t *testing.T) {
+	t.Chdir(t.TempDir())
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"gw.test"}, NotBefore: now, NotAfter: now.AddDate(1, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})...)
+	if err := os.WriteFile("both.pem", both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src := config.Source{Path: "gateway.yaml", Data: []byte("public_url: https://gw.test\ntls: { cert_file: both.pem, key_file: both.pem }\n" +
+		"upstreams: [{ name: app, urls: [http://127.0.0.1:9] }]\nroutes: [{ path: /**, allow: authenticated }]\n")}
+	for at, want := range map[time.Time][2]string{
+		now.AddDate(0, 6, 0):   {checkGood, "both.pem and both.pem belong together"},
+		now.AddDate(0, 11, 20): {checkWarning, "gateway.yaml:2:19: tls.cert_file: both.pem expires at 2027-05-01T12:00:00Z: renew it"},
+		now.AddDate(2, 0, 0):   {checkError, "gateway.yaml:2:19: tls.cert_file: both.pem expired at 2027-05-01T12:00:00Z: renew it"},
+	} {
+		d := &doctor{now: func() time.Time { return at }}
+		file := d.checkConfig(src)
+		d.checkCertificates(src, file)
+		d.said(t, want[0], "tls", want[1])
+		if len(d.report) != 2 {
+			t.Errorf("%s: %+v", at, d.report)
+		}
 	}
 }

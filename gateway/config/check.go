@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/posternhq/postern/policy"
 )
@@ -48,6 +49,18 @@ func CheckAccounts(src Source) (*File, []Finding) {
 		return nil, findings
 	}
 	return file, findings
+}
+
+// CheckFiles looks into the certificates' and keys' files that a configuration
+// names, which Check does not: see gateway.Config.ExamineFiles. It finds nothing
+// else, so the configuration should be one that Check finds good.
+func CheckFiles(src Source, now time.Time, here bool) []Finding {
+	file, d := load(src)
+	d.findings = nil
+	for _, fault := range file.Config.ExamineFiles(now, here) {
+		d.fault(fault.Path, fault.Message, fault.Warning)
+	}
+	return sortFindings(d.findings)
 }
 
 // CheckPolicy is Check for the commands that look at the policy alone. It runs
