@@ -125,29 +125,13 @@ func TestFloodsOfHTTP2(t *testing.T) {
 			t.Errorf("another client meanwhile: status %d", status)
 		}
 	}
-	t.Run("RS-13 CVE-2023-39325 rapid reset", func(t *testing.T) {
-		streams := 10_000
-		if os.Getenv("POSTERN_TEST_SOAK") != "" {
-			streams = 100_000
-		}
-		conn, framer := dialH2(t, g.addr)
-		ended := drained(framer)
-		block, sent := headerBlock(fields), 0
-		for ; sent < streams && !isClosed(ended); sent++ {
-			id := uint32(2*sent + 1)
-			if framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndHeaders: true, EndStream: true}) != nil ||
-				framer.WriteRSTStream(id, http2.ErrCodeCancel) != nil {
-				break
-			}
-			if sent == streams/2 {
-				another(t)
-			}
-		}
-		t.Logf("%d streams were sent, the connection was ended: %v", sent, isClosed(ended))
-		another(t)
-		conn.Close()
-		<-ended
-	})
+	for name, end := range map[string]func(f *http2.Framer, id uint32) error{
+		"RS-13 CVE-2023-39325 rapid reset": func(f *http2.Framer, id uint32) error { return f.WriteRSTStream(id, http2.ErrCodeCancel) },
+		// The gateway itself is made to end them, and counts them as ended while their requests are under way.
+		"CVE-2025-8671 MadeYouReset": func(f *http2.Framer, id uint32) error { return f.WriteWindowUpdate(id, 0) },
+	} {
+		t.Run(name, func(t *testing.T) { floodStreams(t, g, headerBlock(fields), end, another) })
+	}
 	t.Run("RS-14 CVE-2023-45288 endless CONTINUATION", func(t *testing.T) {
 		_, framer := dialH2(t, g.addr)
 		ended := drained(framer)
@@ -166,6 +150,32 @@ func TestFloodsOfHTTP2(t *testing.T) {
 	if peak := peakMemory(t, g); peak > 700<<20 { // the race detector multiplies what is used
 		t.Errorf("the gateway used %d MiB", peak>>20)
 	}
+}
+
+// floodStreams begins streams without an end, and ends each at once. In the
+// middle and afterwards others are served.
+func floodStreams(t *testing.T, g *gateway, block []byte, end func(f *http2.Framer, id uint32) error, another func(*testing.T)) {
+	t.Helper()
+	streams := 10_000
+	if os.Getenv("POSTERN_TEST_SOAK") != "" {
+		streams = 100_000
+	}
+	conn, framer := dialH2(t, g.addr)
+	framer.AllowIllegalWrites = true
+	ended, sent := drained(framer), 0
+	for ; sent < streams && !isClosed(ended); sent++ {
+		id := uint32(2*sent + 1)
+		if framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndHeaders: true, EndStream: true}) != nil || end(framer, id) != nil {
+			break
+		}
+		if sent == streams/2 {
+			another(t)
+		}
+	}
+	t.Logf("%d streams were sent, the connection was ended: %v", sent, isClosed(ended))
+	another(t)
+	conn.Close()
+	<-ended
 }
 
 // drained reads what the gateway says until it says no more.
