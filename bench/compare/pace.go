@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// What everybody is asked, whatever it could do: a fifth to a tenth of that, so
-// that the slowest is not saturated. On so many connections a request seldom finds
-// all of them waiting for an answer.
+// What everybody is asked, whatever it could do: a fifth of that or less, so that
+// the slowest is not saturated, and enough that its collector has to run within a
+// slice. On so many connections a request seldom finds all of them waiting for an
+// answer.
 const (
-	pacedRate        = 1000 // requests a second
+	pacedRate        = 2000 // requests a second
 	pacedConnections = 32
 )
 
@@ -40,7 +41,7 @@ func (f *field) paced(all []*contender) (table, error) {
 	middle, high := make([][]float64, len(all)), make([][]float64, len(all))
 	for n := range f.rounds + 1 {
 		for _, i := range rand.Perm(len(all)) {
-			took, err := pace(all[i], pacedRate, f.slice)
+			took, err := pace(all[i], pacedRate, 2*f.slice)
 			if err != nil {
 				return t, fmt.Errorf("%s: %w", all[i].name, err)
 			}
