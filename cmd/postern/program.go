@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -213,7 +214,7 @@ func (p *program) Run(asked context.Context) error {
 	})
 	p.log.Info("serving", "listen", p.public.Addr(), "admin", p.adminAddr(), "public_url", p.file.PublicURL, "config", p.file.Path, "version", thisBuild().Version)
 	p.notify(stateReady)
-	group.Go(func() error { settleAtRest(ctx, heapAllocated, settle); return nil })
+	group.Go(func() error { unmapProgram(); settleAtRest(ctx, heapAllocated, debug.FreeOSMemory); return nil })
 	err := errors.Join(group.Wait(), p.store.Close())
 	p.log.Info("stopped")
 	return errors.Join(err, p.logs.close())

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"runtime/debug"
 	"runtime/metrics"
 	"strconv"
 	"strings"
@@ -19,9 +18,10 @@ const (
 	restAfter = 16 << 20               // bytes allocated since the last time; one login takes more
 )
 
-// settleAtRest gives back what only work needed, each time that there is none
-// any more, until ctx ends. The start was the first work. allocated is all that
-// was ever allocated, in bytes.
+// settleAtRest calls settle to give back what only work needed (what a
+// configuration was read into, the 19 MiB of a password's hash), each time that
+// there is none any more, until ctx ends. The start was the first work. allocated
+// is all that was ever allocated, in bytes. Requests go on meanwhile.
 //
 // The collector alone would do so when the heap has grown to several times its
 // size, which at rest is never.
@@ -50,14 +50,6 @@ func heapAllocated() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
-}
-
-// settle gives back memory: of the heap what nobody refers to any more (what the
-// configuration was read into, the 19 MiB of a password's hash), and the pages of
-// the program's own file. Requests go on meanwhile.
-func settle() {
-	debug.FreeOSMemory()
-	unmapProgram()
 }
 
 // mapping is a part of this process' memory, from start up to end.

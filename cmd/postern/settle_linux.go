@@ -5,10 +5,11 @@ import (
 	"syscall"
 )
 
-// unmapProgram takes the pages of the program's file out of this process. The
-// kernel keeps them at hand; those that serving needs come back at their first
-// use, and those of the start are no longer held. What cannot be done is left:
-// nothing but a figure depends on it.
+// unmapProgram takes the pages of the program's file out of this process, once
+// it has started. The kernel keeps them at hand; those that serving needs come
+// back at their first use, and those that only the start needed (reading a
+// configuration, migrating a store) are no longer held. What cannot be done is
+// left: nothing but a figure depends on it.
 func unmapProgram() {
 	file, err := os.Readlink("/proc/self/exe")
 	if err != nil {

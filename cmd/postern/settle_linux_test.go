@@ -40,7 +40,7 @@ func resident(t *testing.T) (sum int) {
 
 func TestAProgramThatHasGivenUpItsPagesRunsOnWithFewer(t *testing.T) {
 	before := resident(t)
-	settle()
+	unmapProgram()
 	if after := resident(t); after >= before {
 		t.Errorf("%d KiB of the program are mapped, before it were %d", after, before)
 	}
