@@ -311,7 +311,7 @@ func overHTTP2(t *testing.T, backs []backEnd) *gateway {
 			"a host with a line end":       {"{P}", "", []h2field{{"host", "gw.test\r\n\r\n" + hidden}}},
 		} {
 			number++
-			fill := strings.NewReplacer("{P}", fmt.Sprintf("/%s/attack-%d", b.name, number), "{N}", fmt.Sprint(number))
+			fill := strings.NewReplacer("{P}", fmt.Sprintf("/%s/attack-h2-%d", b.name, number), "{N}", fmt.Sprint(number))
 			t.Run(fmt.Sprintf("HTTP/2 to %s, %s", b.name, name), func(t *testing.T) {
 				fields := []h2field{{":method", "POST"}, {":scheme", "https"}, {":authority", "gw.test"}, {":path", fill.Replace(attack.path)}}
 				for _, f := range attack.fields {
@@ -343,7 +343,7 @@ func judgeH2(t *testing.T, g *gateway, backs []backEnd) {
 		took := b.took()
 		slices.Sort(took)
 		for i, request := range took {
-			if strings.Contains(request, "/attack-9") && (!strings.HasPrefix(request, "POST /"+b.name) || i > 0 && took[i-1] == request) {
+			if strings.Contains(request, "/attack-h2-") && (!strings.HasPrefix(request, "POST /"+b.name) || i > 0 && took[i-1] == request) {
 				t.Errorf("%s took %q from HTTP/2", b.name, request)
 			}
 		}
