@@ -215,3 +215,23 @@ func FuzzOrigin(f *testing.F) {
 		}
 	})
 }
+
+// Browsers take a cookie of a sibling's under a name that is not quite ours, and
+// send it back to programs that trim or unquote more than they do: then the
+// prefix __Host- promises nothing ("Cookie Chaos" and "cookie sandwich", 2025).
+// Here a name is what stands between two semicolons, but for spaces.
+func TestACookieOfAnotherSpellingIsNobodys(t *testing.T) {
+	s := newStack(t)
+	token := s.token("alice")
+	for _, line := range []string{
+		"\u2000postern=" + token, "\u00a0postern=" + token, "\u3000postern=" + token, "\u0085postern=" + token, "\ufeffpostern=" + token, "POSTERN=" + token, "po\u017ftern=" + token,
+		"$Version=1,postern=" + token, "a=b,postern=" + token, "=postern=" + token, "\"postern\"=" + token, "postern=\"" + token + "\"", "post%65rn=" + token, "postern[]=" + token, "postern.=" + token,
+	} {
+		s.get("/app/home", "Cookie: "+line).wants(t, 401, "")
+	}
+	sandwich := "$Version=1; a=\"b; postern=" + token + "; c=d\""
+	saw := s.get("/app/home", "Cookie: "+sandwich).saw(t) // to a parser that heeds quotes it is a part of a
+	if got := strings.Join(saw.header["Cookie"], ""); got != "$Version=1; a=\"b; c=d\"" {
+		t.Errorf("the application gets %q", got)
+	}
+}
