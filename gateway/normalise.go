@@ -323,9 +323,10 @@ func canonicalHost(host, scheme string) string {
 // After an h2c upgrade requests would pass the gateway in a tunnel that it
 // does not look into (golang/go#80416). What has a body is no handshake (RFC
 // 6455 section 4.1): to some applications the body would be the next request.
+// Of HTTP/1.0 an upgrade is to be ignored (RFC 9110 section 7.8).
 func (x *exchange) readUpgrade() {
 	h := x.r.Header
-	x.websocket = x.r.Method == http.MethodGet && x.r.ProtoMajor == 1 && x.r.ContentLength == 0 && len(h["Upgrade"]) == 1 &&
+	x.websocket = x.r.Method == http.MethodGet && x.r.ProtoMajor == 1 && x.r.ProtoMinor > 0 && x.r.ContentLength == 0 && len(h["Upgrade"]) == 1 &&
 		strings.EqualFold(h["Upgrade"][0], "websocket") && hasToken(h["Connection"], "upgrade")
 	if !x.websocket {
 		delete(h, "Upgrade")

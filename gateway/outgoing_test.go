@@ -27,7 +27,7 @@ func TestHopByHopFieldsAreDroppedAsReverseProxyDoes(t *testing.T) {
 			name := rapid.SampledFrom(names).Draw(t, "name")
 			h[name] = append(h[name], rapid.SampledFrom(values).Draw(t, "value"))
 		}
-		x := &exchange{r: &http.Request{Method: "GET", ProtoMajor: 1, Header: h.Clone()}}
+		x := &exchange{r: &http.Request{Method: "GET", ProtoMajor: 1, ProtoMinor: 1, Header: h.Clone()}}
 		x.readUpgrade()
 		want := upstreamHeader(x.r)
 		dropHopByHop(x.r.Header, x.websocket)

@@ -152,22 +152,29 @@ func TestOnlyAWholeHandshakeIsAnUpgrade(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		method string
-		proto  int
+		minor  int // of HTTP/1
+		length int64
 		header http.Header
 		ok     bool
 	}{
-		{"a handshake", "GET", 1, http.Header{"Upgrade": {"WebSocket"}, "Connection": {"keep-alive, Upgrade"}}, true},
-		{"over two lines", "GET", 1, http.Header{"Upgrade": {"websocket"}, "Connection": {"keep-alive", "upgrade"}}, true},
-		{"a POST", "POST", 1, http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}, false},
-		{"HTTP/2", "GET", 2, http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}, false},
-		{"no connection option", "GET", 1, http.Header{"Upgrade": {"websocket"}, "Connection": {"upgraded"}}, false},
-		{"a list", "GET", 1, http.Header{"Upgrade": {"websocket, h2c"}, "Connection": {"Upgrade"}}, false},
-		{"with a version", "GET", 1, http.Header{"Upgrade": {"websocket/13"}, "Connection": {"Upgrade"}}, false},
-		{"two", "GET", 1, http.Header{"Upgrade": {"websocket", "websocket"}, "Connection": {"Upgrade"}}, false},
-		{"h2c", "GET", 1, http.Header{"Upgrade": {"h2c"}, "Connection": {"Upgrade"}}, false},
-		{"none", "GET", 1, http.Header{}, false},
+		{"a handshake", "GET", 1, 0, http.Header{"Upgrade": {"WebSocket"}, "Connection": {"keep-alive, Upgrade"}}, true},
+		{"over two lines", "GET", 1, 0, http.Header{"Upgrade": {"websocket"}, "Connection": {"keep-alive", "upgrade"}}, true},
+		{"a POST", "POST", 1, 0, http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}, false},
+		{"HTTP/1.0, which knows no 101", "GET", 0, 0, http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}, false},
+		{"HTTP/2", "GET", -1, 0, http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}, false},
+		{"with a body, CVE-2026-58055", "GET", 1, 9, http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}, false},
+		{"with a body of any length", "GET", 1, -1, http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}}, false},
+		{"no connection option", "GET", 1, 0, http.Header{"Upgrade": {"websocket"}, "Connection": {"upgraded"}}, false},
+		{"a list", "GET", 1, 0, http.Header{"Upgrade": {"websocket, h2c"}, "Connection": {"Upgrade"}}, false},
+		{"with a version", "GET", 1, 0, http.Header{"Upgrade": {"websocket/13"}, "Connection": {"Upgrade"}}, false},
+		{"two", "GET", 1, 0, http.Header{"Upgrade": {"websocket", "websocket"}, "Connection": {"Upgrade"}}, false},
+		{"h2c", "GET", 1, 0, http.Header{"Upgrade": {"h2c"}, "Connection": {"Upgrade"}}, false},
+		{"none", "GET", 1, 0, http.Header{}, false},
 	} {
-		x := &exchange{r: &http.Request{Method: test.method, ProtoMajor: test.proto, Header: test.header}}
+		x := &exchange{r: &http.Request{Method: test.method, ProtoMajor: 1, ProtoMinor: test.minor, ContentLength: test.length, Header: test.header}}
+		if test.minor < 0 {
+			x.r.ProtoMajor, x.r.ProtoMinor = 2, 0
+		}
 		x.readUpgrade()
 		if x.websocket != test.ok {
 			t.Errorf("%s: %v", test.name, x.websocket)
