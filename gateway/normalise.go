@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/posternhq/postern/gateway/problem"
@@ -144,20 +145,23 @@ func (x *exchange) readClient() {
 		return // the proxy itself asks: a health check
 	}
 	hops := strings.Split(strings.Join(given, ","), ",")
+	var trail []string // from the nearest
+	if x.forwarded != "" {
+		trail = append(trail, x.forwarded)
+	}
 	for i := len(hops) - 1; i >= 0 && x.snap.trusts(x.client); i-- {
 		hop, ok := parseHop(hops[i])
 		if !ok {
 			// "unknown", or nonsense: then the client is nobody we know. Taken
 			// for the proxy it would be inside every cidr that the proxy is in.
 			x.client = netip.Addr{}
-			return
+			break
 		}
 		x.client = hop
-		if x.forwarded != "" {
-			x.forwarded = ", " + x.forwarded
-		}
-		x.forwarded = hop.String() + x.forwarded
+		trail = append(trail, hop.String())
 	}
+	slices.Reverse(trail)
+	x.forwarded = strings.Join(trail, ", ")
 }
 
 // clientText is the client's address as logs and upstreams are told it; empty

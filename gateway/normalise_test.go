@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -280,6 +281,23 @@ func TestTheClientIsFoundFromTheRight(t *testing.T) {
 	x = &exchange{snap: &Snapshot{trustUnix: true}, r: &http.Request{RemoteAddr: "@", Header: http.Header{"X-Forwarded-For": {"1.1.1.1"}}}}
 	if x.readClient(); x.client.String() != "1.1.1.1" || x.forwarded != "1.1.1.1" {
 		t.Errorf("a trusted socket: %s, %q", x.client, x.forwarded)
+	}
+}
+
+// A client inside of trusted_proxies can say thousands of hops, and each counts
+// once: to copy what was found at each took 400 MiB for this one request.
+func TestALongWayCostsAsMuchAsItIsLong(t *testing.T) {
+	const hops = 6000
+	x := &exchange{snap: &Snapshot{proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, r: &http.Request{RemoteAddr: "127.0.0.1:1", Header: http.Header{"X-Forwarded-For": {"10.9.8.7" + strings.Repeat(",127.0.0.2", hops)}}}}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	x.readClient()
+	runtime.ReadMemStats(&after)
+	if got := x.clientText(); got != "10.9.8.7" || strings.Count(x.forwarded, ", ") != hops+1 || !strings.HasPrefix(x.forwarded, "10.9.8.7, 127.0.0.2, ") || !strings.HasSuffix(x.forwarded, ", 127.0.0.1") {
+		t.Errorf("the client is %s, by way of %.40s...", got, x.forwarded)
+	}
+	if spent := after.TotalAlloc - before.TotalAlloc; spent > 16<<20 {
+		t.Errorf("%d hops took %d KiB", hops, spent>>10)
 	}
 }
 
