@@ -186,29 +186,34 @@ const pruneSlice = 2000
 // could have lived, so that a token of it is still known for what it is. It goes
 // through the table in slices, by id, and what it has done stays done.
 func (s *Store) PruneSessions(ctx context.Context, unusedSince, createdBefore time.Time) error {
-	for from, more := "", true; more; {
-		var to string
+	for from := ""; ; {
+		var to string // the last of the slice; empty: there are no more than these
 		err := s.readers.QueryRowContext(ctx, `SELECT id FROM sessions WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2`, from, pruneSlice-1).Scan(&to)
-		if more = !errors.Is(err, sql.ErrNoRows); more && err != nil {
-			return fault("prune sessions", err)
+		if err == nil || errors.Is(err, sql.ErrNoRows) {
+			err = s.pruneSlice(ctx, from, to, unusedSince, createdBefore)
 		}
-		err = s.write(ctx, func(ctx context.Context, q querier) error {
-			_, err := q.ExecContext(ctx, `DELETE FROM sessions WHERE id > $1 AND ($2 = '' OR id <= $2)
-				AND (refresh = 0 AND rotated < $3 OR created < $4 OR ends > 0 AND ends <= $5)`,
-				from, to, millis(unusedSince), millis(createdBefore), millis(s.now()))
-			return err
-		})
-		if err != nil {
+		if err != nil || to == "" {
 			return fault("prune sessions", err)
 		}
 		from = to
 	}
-	return fault("prune sessions", s.write(ctx, func(ctx context.Context, q querier) error {
+}
+
+// pruneSlice forgets the sessions between two ids, and behind the last of them
+// what else is over.
+func (s *Store) pruneSlice(ctx context.Context, from, to string, unusedSince, createdBefore time.Time) error {
+	return s.write(ctx, func(ctx context.Context, q querier) error {
+		_, err := q.ExecContext(ctx, `DELETE FROM sessions WHERE id > $1 AND ($2 = '' OR id <= $2)
+			AND (refresh = 0 AND rotated < $3 OR created < $4 OR ends > 0 AND ends <= $5)`,
+			from, to, millis(unusedSince), millis(createdBefore), millis(s.now()))
+		if err != nil || to != "" {
+			return err
+		}
 		if _, err := q.ExecContext(ctx, `DELETE FROM revocations WHERE until <= $1`, millis(s.now())); err != nil {
 			return err
 		}
 		return dropEnded(ctx, q, s.now())
-	}))
+	})
 }
 
 // CountSessions implements auth.Store.
