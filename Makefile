@@ -85,14 +85,16 @@ unit:
 	POSTERN_TEST_REQUIRE=all go test -race -timeout 40m -json $(PACKAGES) | bin/report
 
 # Every fuzz target for $(FUZZTIME). They are found by name, so new ones join.
-# A package's are built once, with the fuzzer's instrumentation.
+# A package's are built once, with the fuzzer's instrumentation. When its time is
+# over while it minimizes an input, the fuzzer says so as if it were a failure.
 ## Runs every fuzz target for FUZZTIME (3s) each.
 fuzz:
 	@mkdir -p bin && grep -rlE --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
 		go test -c -fuzz . -o bin/fuzz.test "$$dir"; \
 		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | sed 's/^func //'); do \
 			said=$$(cd "$$dir" && "$(CURDIR)/bin/fuzz.test" -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 100x \
-				-test.fuzzcachedir "$$(go env GOCACHE)/fuzz/postern/$$dir" 2>&1) || { echo "$$said"; exit 1; }; \
+				-test.fuzzcachedir "$$(go env GOCACHE)/fuzz/postern/$$dir" 2>&1) || \
+				{ grep -qx ' *context deadline exceeded' <<<"$$said" && ! grep -q 'Failing input' <<<"$$said"; } || { echo "$$said"; exit 1; }; \
 			echo "$$target: $$(grep -oE 'execs: [0-9]+|POSTERN_TEST_SOAK.*' <<<"$$said" | tail -1)"; \
 		done; \
 	done
