@@ -199,7 +199,7 @@ func (g *Gateway) receive(res *http.Response) error {
 	if err := g.watchStream(x, res); err != nil {
 		return err
 	}
-	if !isLasting(res) {
+	if x.stream == nil || !x.stream.lasting {
 		x.answer.take(res)
 	}
 	return nil

@@ -190,7 +190,7 @@ func (s *Store) PruneSessions(ctx context.Context, unusedSince, createdBefore ti
 		var to string // the last of the slice; empty: there are no more than these
 		err := s.readers.QueryRowContext(ctx, `SELECT id FROM sessions WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2`, from, pruneSlice-1).Scan(&to)
 		if err == nil || errors.Is(err, sql.ErrNoRows) {
-			err = s.pruneSlice(ctx, from, to, unusedSince, createdBefore)
+			err = s.pruneBetween(ctx, from, to, unusedSince, createdBefore)
 		}
 		if err != nil || to == "" {
 			return fault("prune sessions", err)
@@ -199,9 +199,9 @@ func (s *Store) PruneSessions(ctx context.Context, unusedSince, createdBefore ti
 	}
 }
 
-// pruneSlice forgets the sessions between two ids, and behind the last of them
+// pruneBetween forgets the sessions between two ids, and behind the last of them
 // what else is over.
-func (s *Store) pruneSlice(ctx context.Context, from, to string, unusedSince, createdBefore time.Time) error {
+func (s *Store) pruneBetween(ctx context.Context, from, to string, unusedSince, createdBefore time.Time) error {
 	return s.write(ctx, func(ctx context.Context, q querier) error {
 		_, err := q.ExecContext(ctx, `DELETE FROM sessions WHERE id > $1 AND ($2 = '' OR id <= $2)
 			AND (refresh = 0 AND rotated < $3 OR created < $4 OR ends > 0 AND ends <= $5)`,
