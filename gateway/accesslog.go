@@ -3,6 +3,7 @@ package gateway
 import (
 	"log/slog"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -41,6 +42,9 @@ func (g *Gateway) account(x *exchange) {
 	if fault != nil {
 		panic(fault)
 	}
+	// Most answers are sent once this returns. Those that are ready together go
+	// out together, see lean.Transport.Send.
+	runtime.Gosched()
 }
 
 // noteTorn says of an answer that was torn off, or of a stream, whose doing that

@@ -4,11 +4,16 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 )
 
 // queuedAtMost bounds what requests have logged and nobody has written yet, in
 // bytes: some thousand lines.
 const queuedAtMost = 1 << 20
+
+// gathering is how long lines of requests wait for others at most: to write each
+// as it comes would cost a busy gateway a call for each.
+const gathering = 5 * time.Millisecond
 
 // logQueue stands between the requests and a log. They leave their lines here,
 // and one goroutine writes all that have come with one call: so no request
@@ -70,9 +75,14 @@ func (q *logQueue) flush() error {
 // that, as before, whoever logs writes.
 func (q *logQueue) run(ctx context.Context) error {
 	q.seen(true)
-	for {
+	for gathered := (<-chan time.Time)(nil); ; {
 		select {
 		case <-q.wake:
+			if gathered == nil {
+				gathered = time.After(gathering)
+			}
+		case <-gathered:
+			gathered = nil
 			_ = q.flush() // the writer has said so
 		case <-ctx.Done():
 			q.seen(false)
