@@ -11,8 +11,8 @@ import (
 // bytes: some thousand lines.
 const queuedAtMost = 1 << 20
 
-// gathering is how long lines of requests wait for others at most: to write each
-// as it comes would cost a busy gateway a call for each.
+// gathering is how long lines of requests wait for others after some have been
+// written: to write each as it comes would cost a busy gateway a call for each.
 const gathering = 5 * time.Millisecond
 
 // logQueue stands between the requests and a log. They leave their lines here,
@@ -75,15 +75,18 @@ func (q *logQueue) flush() error {
 // that, as before, whoever logs writes.
 func (q *logQueue) run(ctx context.Context) error {
 	q.seen(true)
-	for gathered := (<-chan time.Time)(nil); ; {
+	var written time.Time
+	var due <-chan time.Time // nil: nothing waits
+	for {
 		select {
 		case <-q.wake:
-			if gathered == nil {
-				gathered = time.After(gathering)
+			if due == nil {
+				due = time.After(gathering - time.Since(written)) // at once after a pause
 			}
-		case <-gathered:
-			gathered = nil
+		case <-due:
+			due = nil
 			_ = q.flush() // the writer has said so
+			written = time.Now()
 		case <-ctx.Done():
 			q.seen(false)
 			return q.flush()

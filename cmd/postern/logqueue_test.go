@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // gatedLog is a log that takes what it is given when it is let.
@@ -130,6 +132,40 @@ func TestALineOfTheProgramIsThereWhenItIsWritten(t *testing.T) {
 	if log.String() != "request\nwhy it ends\n" || log.calls != 1 {
 		t.Errorf("%q in %d calls", log.String(), log.calls)
 	}
+}
+
+// TestLinesThatFollowCloselyAreWrittenTogether, and the first of them at once.
+func TestLinesThatFollowCloselyAreWrittenTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &gatedLog{}
+		q := newLogQueue(log)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = q.run(ctx) }()
+		synctest.Wait() // it runs
+		for _, step := range []struct {
+			line  string
+			pause time.Duration
+			calls int
+		}{
+			{"1\n", 0, 1},
+			{"2\n", time.Millisecond, 1},
+			{"3\n", gathering, 2},
+			{"4\n", time.Hour, 3},
+			{"5\n", 0, 4},
+		} {
+			_, _ = requestLines{q}.Write([]byte(step.line))
+			time.Sleep(step.pause)
+			synctest.Wait()
+			if log.calls != step.calls {
+				t.Errorf("%d calls after %q, %d expected: %q", log.calls, step.line, step.calls, log)
+			}
+		}
+		cancel()
+		synctest.Wait()
+		if log.String() != "1\n2\n3\n4\n5\n" {
+			t.Errorf("%q", log)
+		}
+	})
 }
 
 type brokenLog struct{}
