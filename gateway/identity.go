@@ -136,8 +136,10 @@ func foldInto(buf *[maxName]byte, name string) []byte {
 // isPlain tells whether a name consists of letters, digits and dashes: then no
 // two programs spell it differently but for case.
 func isPlain(name string) bool {
+	const digits uint64 = 1<<'-' | (1<<10-1)<<'0'
+	const letters uint64 = (1<<26-1)<<('A'-64) | (1<<26-1)<<('a'-64)
 	for i := range len(name) {
-		if c := name[i]; !isAlnum(c) && c != '-' {
+		if c := name[i]; c < 64 && digits>>c&1 == 0 || c >= 64 && letters>>(c-64)&1 == 0 {
 			return false
 		}
 	}
