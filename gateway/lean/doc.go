@@ -9,8 +9,9 @@
 // long or of unknown length, an upgrade, an Expect. Those, and whatever else is
 // not plain, go to http.Transport, which is always there beside it.
 //
-// Answers are read by http.ReadResponse: there is no second parser to disagree
-// with net/http's.
+// Answers whose header leaves nothing to be understood in two ways are read
+// here, and FuzzPlainAnswer holds that http.ReadResponse makes the same of them,
+// which reads all others.
 //
 // # No answer reaches another request
 //

@@ -25,6 +25,11 @@ func (c *conn) receive(r *http.Request) (*http.Response, error) {
 	c.answered = true
 	for {
 		head := c.head()
+		if res := c.plainAnswer(r, head); res != nil {
+			c.inHeader = false
+			c.hand(res, true)
+			return res, nil
+		}
 		res, err := http.ReadResponse(c.br, r)
 		if err != nil {
 			return nil, c.brokeOff(err)
