@@ -97,6 +97,7 @@ type exchange struct {
 	// set by forward
 	minted        minted
 	sent          http.Header // the client's, as the upstream receives it
+	asked         *url.URL    // by the client
 	own           lean.Fields // what the upstream is told beside the client's header
 	sentPath      string      // decided on, without what the route cuts
 	chosen        *target     // of the upstream, of this attempt

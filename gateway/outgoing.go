@@ -12,9 +12,9 @@ import (
 
 // outgoing makes the header of an admitted request the one that the upstream
 // receives, and answers the request as ReverseProxy is handed it: without that
-// header, which rewrite puts back. ReverseProxy would copy it, to take a few
-// fields out and leave the copy to rewrite, and that would be half of what it
-// costs.
+// header and without its URL, which rewrite puts back. ReverseProxy would copy
+// them, to take a few fields out and leave the copy to rewrite, and that would
+// be half of what it costs.
 //
 // What is hop by hop goes first, so that a client cannot name our identity
 // fields in Connection and have them removed after we set them (golang/go#50580).
@@ -34,7 +34,7 @@ func (u *upstream) outgoing(x *exchange) *http.Request {
 	if !x.body.asks {
 		delete(h, "Expect")
 	}
-	x.sent = h
+	x.sent, x.asked = h, x.r.URL
 	x.r.Header, x.r.URL = nil, u.nowhere
 	x.r.Trailer = nil // ReverseProxy would announce the client's trailers, identity headers among them
 	return x.r
@@ -48,7 +48,7 @@ func (u *upstream) outgoing(x *exchange) *http.Request {
 // asked for. Over HTTP/2 an answer cannot be taken for another's.
 func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
 	x, out := exchangeOf(pr.In.Context()), pr.Out
-	x.r.Header = x.sent
+	x.r.Header, x.r.URL = x.sent, x.asked
 	out.Header = x.sent // and what is in x.own, see roundTrip
 	out.URL, out.Host = x.wire, u.hostFor(x)
 	out.Close = x.r.Method == http.MethodHead && !x.chosen.h2c

@@ -335,7 +335,10 @@ func TestClientsCannotTakeATargetOut(t *testing.T) {
 			must(t, conn.(*net.TCPConn).CloseWrite())
 			_, _ = io.Copy(io.Discard, conn)
 			conn.Close()
-			s.raw("POST /public/x HTTP/1.1\r\nHost: gw.test\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n")
+			conn = s.dial()
+			write(t, conn, "POST /public/x HTTP/1.1\r\nHost: gw.test\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n")
+			_, _ = io.Copy(io.Discard, conn) // none where the application's own has begun by then
+			conn.Close()
 		}
 		if health := &s.gateway.snap.Load().upstreams[0].balancer.targets[0].health; health.broken.Load() != 0 || !health.healthy() {
 			t.Errorf("%s: %d failures are the application's, healthy %v", url, health.broken.Load(), health.healthy())
