@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"math"
 	"path"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -31,6 +32,15 @@ func tuneMemory(getenv func(string) string, root fs.FS) {
 	}
 	if limit := memoryLimit(root); limit > 0 {
 		debug.SetMemoryLimit(limit / 100 * memoryPercent)
+	}
+}
+
+// sampleMemory keeps up the samples that a heap profile is made of where
+// somebody can ask for one. Go takes them in every program which has the
+// handler, asked or not: 4 % of a request.
+func sampleMemory(wanted bool) {
+	if !wanted {
+		runtime.MemProfileRate = 0
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"runtime/debug"
+	"runtime"
 	"testing"
 	"testing/fstest"
 )
@@ -53,5 +54,17 @@ func TestWhatTheEnvironmentSaysOfMemoryCounts(t *testing.T) {
 		if p, l := debug.SetGCPercent(100), debug.SetMemoryLimit(-1); p != test.percent || l != test.limit {
 			t.Errorf("%v: %d percent, limit %d", test.environment, p, l)
 		}
+	}
+}
+
+func TestMemoryIsSampledWhereSomebodyCanAskForAProfile(t *testing.T) {
+	before := runtime.MemProfileRate
+	defer func() { runtime.MemProfileRate = before }()
+	runtime.MemProfileRate = 512 << 10
+	if sampleMemory(true); runtime.MemProfileRate != 512<<10 {
+		t.Errorf("admin.pprof: a sample every %d bytes", runtime.MemProfileRate)
+	}
+	if sampleMemory(false); runtime.MemProfileRate != 0 {
+		t.Errorf("nobody can ask: a sample every %d bytes", runtime.MemProfileRate)
 	}
 }

@@ -57,6 +57,7 @@ func newProgram(ctx context.Context, sys *system, load func() (*config.File, err
 	if err != nil {
 		return nil, err
 	}
+	sampleMemory(file.Admin.PProf)
 	logs, err := openLogs(sys, file.Log)
 	if err != nil {
 		return nil, err
