@@ -2,8 +2,8 @@ package main
 
 import (
 	"math"
-	"runtime/debug"
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"testing/fstest"
 )
