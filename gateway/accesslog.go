@@ -44,7 +44,9 @@ func (g *Gateway) account(x *exchange) {
 	}
 	// Most answers are sent once this returns. Those that are ready together go
 	// out together, see lean.Transport.Send.
-	runtime.Gosched()
+	if x.snap.requests.Load() > 1 {
+		runtime.Gosched()
+	}
 }
 
 // noteTorn says of an answer that was torn off, or of a stream, whose doing that

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"syscall"
 	"time"
 )
@@ -87,7 +86,7 @@ func (c *conn) exchange(r *http.Request, text []byte) (*http.Response, error) {
 	if err == nil {
 		// Nobody answers at once: to read now would be to ask the system in vain and
 		// sleep. Whoever else has something to do has it done first.
-		runtime.Gosched()
+		c.t.yield()
 		return c.receive(r)
 	}
 	if c.written > 0 && r.Body != nil && !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,6 +45,7 @@ type Transport struct {
 
 	watchAfter time.Duration // zero: the constant, for which tests cannot wait
 
+	under atomic.Int64 // requests whose answer has not come yet
 	pool  pool
 	heads sync.Pool // of *[]byte: the head of a request while it is written
 }
@@ -59,11 +61,13 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) { return 
 // which has none of their names. They come last, in their order. Where the
 // request is handed to Else they are put into its Header.
 //
-// Requests that came together leave together: whoever else is at this point
-// gets here first. An application that is written to while it is at work is not
-// woken, and to wake one costs more than all that is done for a request here.
+// Requests that came together leave together, see yield. An application that is
+// written to while it is at work is not woken, and to wake one costs more than
+// all that is done for a request here.
 func (t *Transport) Send(r *http.Request, more Fields) (*http.Response, error) {
-	runtime.Gosched()
+	t.under.Add(1)
+	defer t.under.Add(-1)
+	t.yield()
 	if !plain(r) {
 		return t.hand(r, more)
 	}
@@ -81,6 +85,14 @@ func (t *Transport) Send(r *http.Request, more Fields) (*http.Response, error) {
 		return t.send(r, head)
 	}
 	return t.sendBody(r, more, buf)
+}
+
+// yield has the goroutines of other requests get as far as this one. Where there
+// are none it would only wake a thread that looks for some.
+func (t *Transport) yield() {
+	if t.under.Load() > 1 {
+		runtime.Gosched()
+	}
 }
 
 // hand has Else carry a request.
