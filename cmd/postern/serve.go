@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -69,7 +70,11 @@ func startAndRun(ctx context.Context, sys *system, path string, flags map[string
 		if err != nil {
 			return nil, err
 		}
-		return check(sys.stderr, src)
+		file, err := check(sys.stderr, src)
+		if err == nil {
+			warnOfFiles(sys, src)
+		}
+		return file, err
 	}
 	p, err := newProgram(ctx, sys, load)
 	if err != nil {
@@ -83,6 +88,17 @@ func startAndRun(ctx context.Context, sys *system, path string, flags map[string
 	}
 	_ = report(sys.stderr, slices.Concat(unheldRoles(ctx, p.file, p.store), freeNames(ctx, p.file, p.store)), true) // warnings alone
 	return p.Run(ctx)
+}
+
+// warnOfFiles says which files of certificates and keys are wrong, and where
+// each is named. Whoever reads one refuses what cannot be used; one that has
+// expired is used all the same.
+func warnOfFiles(sys *system, src config.Source) {
+	findings := config.CheckFiles(src, time.Now(), true)
+	for i := range findings {
+		findings[i].Warning = true
+	}
+	_ = report(sys.stderr, findings, true)
 }
 
 // untilSignal ends the context on SIGINT or SIGTERM. A second signal finds the
