@@ -1,11 +1,9 @@
 package gateway
 
 import (
-	"maps"
 	"net/http"
 	"runtime"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,8 +35,7 @@ type metrics struct {
 	reloaded   prometheus.Gauge
 	info       *prometheus.GaugeVec // snapshot
 
-	known atomic.Pointer[map[requestKey]requestMetrics] // the request's counters seen so far; replaced whole
-	mu    sync.Mutex                                    // one replacement of known at a time
+	elsewhere counted // requests that no route of the policy answers; those of a route are found there
 }
 
 // requestKey is what a request is counted by. All of it is of closed sets.
@@ -83,7 +80,6 @@ func newMetrics(version string) *metrics {
 		info: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "postern_config_info",
 			Help: "1 for the snapshot in force."}, []string{"snapshot"}),
 	}
-	m.known.Store(&map[requestKey]requestMetrics{})
 	reloads := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_config_reloads_total",
 		Help: "Reloads of the configuration by result: success, refused."}, []string{"result"})
 	m.accepted, m.refused = reloads.WithLabelValues("success"), reloads.WithLabelValues("refused")
@@ -124,11 +120,11 @@ func (g *Gateway) ObserveStore(c auth.StoreCall) {
 
 // request counts one exchange.
 func (m *metrics) request(x *exchange, status int, elapsed time.Duration) {
-	key := requestKey{x.label, x.decision, x.reason, status}
-	found, ok := (*m.known.Load())[key]
-	if !ok {
-		found = m.meet(key)
+	list := &m.elsewhere
+	if x.rt != nil {
+		list = &x.rt.counted
 	}
+	found := m.find(list, requestKey{x.label, x.decision, x.reason, status})
 	found.count.Inc()
 	found.duration.Observe(elapsed.Seconds())
 	if x.upstreamTime > 0 {
@@ -136,21 +132,36 @@ func (m *metrics) request(x *exchange, status int, elapsed time.Duration) {
 	}
 }
 
-// maxKnown bounds the counters that are found without a lock: reloads that
-// rename routes must not fill the memory with those of old ones.
-const maxKnown = 4096
+// counted are the counters of the requests of one route, so that they are found
+// without a lock and without hashing words: nearly always the first is the one.
+// They end with the route's snapshot. The zero value is empty.
+type counted struct{ first atomic.Pointer[countedAs] }
 
-// meet finds the counters for what comes for the first time, and keeps them.
-func (m *metrics) meet(key requestKey) requestMetrics {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	found := requestMetrics{m.requests.WithLabelValues(key.route, key.decision, key.reason, codeLabel(key.status)), m.duration.WithLabelValues(key.route)}
-	next := map[requestKey]requestMetrics{}
-	if old := *m.known.Load(); len(old) < maxKnown {
-		next = maps.Clone(old)
+// countedAs is one of them.
+type countedAs struct {
+	key requestKey
+	requestMetrics
+	next *countedAs
+}
+
+// maxCounted bounds how many counters a route has at hand: an application may
+// answer with whatever status it likes.
+const maxCounted = 32
+
+// find returns the counters of a key, and has those at hand that come for the
+// first time. Of two that do so at once one may have to come again.
+func (m *metrics) find(list *counted, key requestKey) requestMetrics {
+	first, n := list.first.Load(), 0
+	for c := first; c != nil; c = c.next {
+		if c.key == key {
+			return c.requestMetrics
+		}
+		n++
 	}
-	next[key] = found
-	m.known.Store(&next)
+	found := requestMetrics{m.requests.WithLabelValues(key.route, key.decision, key.reason, codeLabel(key.status)), m.duration.WithLabelValues(key.route)}
+	if n < maxCounted {
+		list.first.CompareAndSwap(first, &countedAs{key, found, first})
+	}
 	return found
 }
 

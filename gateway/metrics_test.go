@@ -6,8 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -173,24 +175,93 @@ func TestAStatusThatHTTPHasNoWordForIsOther(t *testing.T) {
 	}
 }
 
-// TestManyRoutesOverTimeDoNotFillTheMemory: reloads may rename routes for ever.
-func TestManyRoutesOverTimeDoNotFillTheMemory(t *testing.T) {
-	m := newMetrics("")
-	for i := range maxKnown + 10 {
-		m.request(&exchange{label: fmt.Sprint(i % 5000), decision: decisionAllow, reason: "anyone"}, 200, time.Millisecond)
+// TestWhateverAnApplicationAnswersDoesNotFillTheMemory: counters at hand are
+// bounded, and what is not among them is counted all the same.
+func TestWhateverAnApplicationAnswersDoesNotFillTheMemory(t *testing.T) {
+	m, rt := newMetrics(""), &route{label: "/app/**"}
+	for range 2 {
+		for status := 100; status < 1000; status++ {
+			m.request(&exchange{rt: rt, label: rt.label, decision: decisionAllow, reason: "anyone"}, status, time.Millisecond)
+		}
 	}
-	if n := len(*m.known.Load()); n > maxKnown {
-		t.Errorf("%d are kept", n)
+	kept := 0
+	for c := rt.counted.first.Load(); c != nil; c = c.next {
+		kept++
+	}
+	if kept != maxCounted {
+		t.Errorf("%d are kept, want %d", kept, maxCounted)
+	}
+	if line := `postern_requests_total{code="404",decision="allow",reason="anyone",route="/app/**"} 2`; !strings.Contains(scraped(m), line+"\n") {
+		t.Errorf("no %s", line)
 	}
 }
 
-func BenchmarkCountingARequest(b *testing.B) {
+// TestRequestsAreCountedByAllThatTheyAreCountedBy: also those of a route, whose
+// counters are at hand, and those that meet there for the first time.
+func TestRequestsAreCountedByAllThatTheyAreCountedBy(t *testing.T) {
 	m := newMetrics("")
-	x := &exchange{label: "/app/**", decision: decisionAllow, reason: "authenticated"}
+	app, other := &route{label: "/app/**"}, &route{label: "/other/**"}
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for range 100 {
+				for _, x := range []*exchange{
+					{rt: app, label: app.label, decision: decisionAllow, reason: "authenticated"},
+					{rt: app, label: app.label, decision: decisionDeny, reason: "forbidden"},
+					{rt: other, label: other.label, decision: decisionAllow, reason: "authenticated"},
+					{label: labelNone, decision: decisionDeny, reason: "no_route"},
+					{label: labelOwn, decision: decisionAllow, reason: "authenticated"},
+				} {
+					m.request(x, 200, time.Millisecond)
+					m.request(x, 404, time.Millisecond)
+				}
+			}
+		})
+	}
+	group.Wait()
+	text := scraped(m)
+	for _, key := range []requestKey{
+		{"/app/**", decisionAllow, "authenticated", 200}, {"/app/**", decisionDeny, "forbidden", 404}, {"/other/**", decisionAllow, "authenticated", 200},
+		{labelNone, decisionDeny, "no_route", 404}, {labelOwn, decisionAllow, "authenticated", 200},
+	} {
+		line := fmt.Sprintf("postern_requests_total{code=\"%d\",decision=%q,reason=%q,route=%q} 400\n", key.status, key.decision, key.reason, key.route)
+		if !strings.Contains(text, line) {
+			t.Errorf("no %s", line)
+		}
+	}
+}
+
+// scraped is what a scrape answers.
+func scraped(m *metrics) string {
+	w := httptest.NewRecorder()
+	m.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return w.Body.String()
+}
+
+func BenchmarkCountingARequest(b *testing.B) {
+	m, rt := newMetrics(""), &route{label: "/app/**"}
+	x := &exchange{rt: rt, label: rt.label, decision: decisionAllow, reason: "authenticated"}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			m.request(x, 200, time.Millisecond)
 		}
 	})
+}
+
+// With many routes each is asked for the first time, and nothing about the
+// others may cost then.
+func BenchmarkCountingTheFirstRequestsOfManyRoutes(b *testing.B) {
+	labels := make([]string, 20000)
+	for i := range labels {
+		labels[i] = fmt.Sprintf("/r%d/**", i)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		m := newMetrics("")
+		for _, label := range labels {
+			m.request(&exchange{rt: &route{label: label}, label: label, decision: decisionAllow, reason: "authenticated"}, 200, time.Millisecond)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(labels)), "ns/route")
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -65,11 +64,12 @@ func (l *rateLimit) inherit(old *Snapshot) *rateLimit {
 	if l == nil || old == nil {
 		return l
 	}
-	i := slices.IndexFunc(old.routes, func(rt route) bool { return rt.limit != nil && rt.limit.id == l.id })
-	if i < 0 {
-		return l
+	for i := range old.routes {
+		if kept := old.routes[i].limit; kept != nil && kept.id == l.id {
+			return kept
+		}
 	}
-	return old.routes[i].limit
+	return l
 }
 
 // limitRate counts an allowed request, or refuses it. It comes after the

@@ -82,6 +82,7 @@ type Snapshot struct {
 // route is what the gateway does with the requests that a route allows.
 type route struct {
 	label    string
+	counted  counted
 	place    string     // in the file
 	upstream *upstream  // nil: there is none, and nothing is carried
 	cors     *cors      // nil: the application answers for itself
@@ -256,12 +257,14 @@ func (s *Snapshot) buildRoutes(p Parts, old *Snapshot) error {
 	if len(p.Routes) != 0 && len(p.Routes) != len(infos) {
 		return fmt.Errorf("routes: the policy has %d, the options are for %d", len(infos), len(p.Routes))
 	}
+	s.routes = make([]route, len(infos))
 	for i, info := range infos {
 		j := slices.IndexFunc(s.upstreams, func(u *upstream) bool { return u.name == info.Upstream })
 		if info.Upstream == "" && len(s.upstreams) == 1 {
 			j = 0
 		}
-		rt := route{label: info.Label, place: info.Pos.String(), literals: literalSegments(info.Label)}
+		rt := &s.routes[i]
+		rt.label, rt.place, rt.literals = info.Label, info.Pos.String(), literalSegments(info.Label)
 		switch {
 		case j >= 0:
 			rt.upstream = s.upstreams[j]
@@ -273,7 +276,6 @@ func (s *Snapshot) buildRoutes(p Parts, old *Snapshot) error {
 			rt.cors = newCORS(rt.options.CORS, info.Methods)
 			rt.limit = newRateLimit(rt.options.RateLimit, info.Label, info.Methods).inherit(old)
 		}
-		s.routes = append(s.routes, rt)
 	}
 	return nil
 }
