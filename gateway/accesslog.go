@@ -164,7 +164,7 @@ func (x *exchange) ruledBy() string {
 	case x.rule.Line > 0:
 		return x.rule.String()
 	case x.rt != nil:
-		return x.rt.place
+		return x.rt.place.String()
 	}
 	return ""
 }

@@ -83,7 +83,7 @@ type Snapshot struct {
 type route struct {
 	label    string
 	counted  counted
-	place    string     // in the file
+	place    policy.Pos // in the file
 	upstream *upstream  // nil: there is none, and nothing is carried
 	cors     *cors      // nil: the application answers for itself
 	limit    *rateLimit // nil: none
@@ -117,9 +117,10 @@ func (g *Gateway) Build(p Parts) (*Snapshot, error) {
 		s.verifyPath, s.sharedLogin = p.Prefix+"/verify", p.CookieDomain != ""
 	}
 	s.mint = newMint("", s.identity, g.auth.Assert)
+	written := p.Config.PublicURL // p itself, with all its routes, is not to live on in this
 	s.warn = func(requestID string) {
 		g.log.Warn("a trusted proxy says https, but public_url is http: cookies lack Secure and redirects lead to http",
-			"public_url", p.Config.PublicURL, "request_id", requestID)
+			"public_url", written, "request_id", requestID)
 	}
 	s.buildHosts(p.Config)
 	s.buildTrust(p.Config.TrustedProxies)
@@ -264,7 +265,7 @@ func (s *Snapshot) buildRoutes(p Parts, old *Snapshot) error {
 			j = 0
 		}
 		rt := &s.routes[i]
-		rt.label, rt.place, rt.literals = info.Label, info.Pos.String(), literalSegments(info.Label)
+		rt.label, rt.place, rt.literals = info.Label, info.Pos, literalSegments(info.Label)
 		switch {
 		case j >= 0:
 			rt.upstream = s.upstreams[j]

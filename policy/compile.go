@@ -19,6 +19,7 @@ type compiler struct {
 	shapes   map[*endpoint]pattern
 	conducts map[string][]*conduct // by the words of the rules
 	places   []Pos                 // of the rules
+	records  []record              // of the routes, together: the collector has one thing to look at, not one for each
 }
 
 // endpoint is all the routes of one host and path; their methods differ.
@@ -37,6 +38,7 @@ func Compile(config Config) (*Table, []Finding) {
 		at:       map[string]*endpoint{},
 		shapes:   map[*endpoint]pattern{},
 		conducts: map[string][]*conduct{},
+		records:  make([]record, len(config.Routes)),
 	}
 	c.upstreams()
 	for i := range config.Routes {
@@ -73,7 +75,8 @@ func (c *compiler) upstreams() {
 
 // route compiles one route and files it under its host and path.
 func (c *compiler) route(index int, in *Route) {
-	r := &route{index: index, conduct: &conduct{}, record: &record{info: RouteInfo{Label: label(in.Host, in.Path), Pos: in.Pos, Methods: in.Methods}}}
+	r := &route{index: index, conduct: &conduct{}, record: &c.records[index]}
+	r.info = RouteInfo{Label: label(in.Host, in.Path), Pos: in.Pos, Methods: in.Methods}
 	c.table.routes = append(c.table.routes, r)
 
 	p, err := parsePattern(in.Path)

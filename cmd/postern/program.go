@@ -93,6 +93,7 @@ func (p *program) wire(ctx context.Context, master auth.MasterKey) (err error) {
 		return err
 	}
 	p.gateway.Swap(snap)
+	p.file.Routes, p.file.Tests = nil, nil // what is served of them is in the snapshot, and there may be many
 	p.public = gateway.NewServer(conf, p.gateway, p.log)
 	p.public.KeepCertificates(auth.NewSecrets(p.store, master, rand.Reader))
 	p.plain = gateway.NewPlainServer(conf, p.public, p.log)
