@@ -216,7 +216,7 @@ func (p *program) Run(asked context.Context) error {
 	})
 	p.log.Info("serving", "listen", p.public.Addr(), "admin", p.adminAddr(), "public_url", p.file.PublicURL, "config", p.file.Path, "version", thisBuild().Version)
 	p.notify(stateReady)
-	group.Go(func() error { unmapProgram(); settleAtRest(ctx, heapAllocated, debug.FreeOSMemory); return nil })
+	group.Go(func() error { unmapProgram(); settleAtRest(ctx, lookAtHeap, debug.FreeOSMemory); return nil })
 	err := errors.Join(group.Wait(), p.store.Close())
 	p.log.Info("stopped")
 	return errors.Join(err, p.logs.close())

@@ -16,40 +16,55 @@ const (
 	restEvery = 500 * time.Millisecond // how often it is looked at
 	restBelow = 64 << 10               // bytes allocated meanwhile, or it is not at rest
 	restAfter = 16 << 20               // bytes allocated since the last time; one login takes more
+	// How long a rest must be for each MiB that would be given back. To take one
+	// back, page by page, takes the next requests half a millisecond of processor
+	// time, so that is a fortieth of any load that comes and goes, at most.
+	restPerMiB = 20 * time.Millisecond
 )
+
+// heapUse is what settleAtRest looks at, in bytes.
+type heapUse struct {
+	allocated uint64 // ever, all in all
+	spare     uint64 // could be given back: free, or dead as of the last collection
+}
 
 // settleAtRest calls settle to give back what only work needed (what a
 // configuration was read into, the 19 MiB of a password's hash), each time that
-// there is none any more, until ctx ends. The start was the first work. allocated
-// is all that was ever allocated, in bytes. Requests go on meanwhile.
+// there is none any more, until ctx ends. The start was the first work. Requests
+// go on meanwhile.
 //
 // The collector alone would do so when the heap has grown to several times its
 // size, which at rest is never.
-func settleAtRest(ctx context.Context, allocated func() uint64, settle func()) {
+func settleAtRest(ctx context.Context, look func() heapUse, settle func()) {
 	tick := time.NewTicker(restEvery)
 	defer tick.Stop()
 	settle()
-	last := allocated()
+	last, rest := look().allocated, time.Duration(0)
 	for settled := last; ctx.Err() == nil; {
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
-			now := allocated()
-			if now-last < restBelow && now-settled >= restAfter {
-				settle()
-				now = allocated()
-				settled = now
+			now := look()
+			if rest += restEvery; now.allocated-last >= restBelow {
+				rest = 0
 			}
-			last = now
+			if rest > 0 && rest >= time.Duration(now.spare>>20)*restPerMiB && now.allocated-settled >= restAfter {
+				settle()
+				now = look()
+				settled = now.allocated
+			}
+			last = now.allocated
 		}
 	}
 }
 
-// heapAllocated is all that was ever allocated in this process, in bytes.
-func heapAllocated() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
+// lookAtHeap asks the runtime, which stops nothing for it.
+func lookAtHeap() heapUse {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	free, objects, live := s[1].Value.Uint64(), s[2].Value.Uint64(), s[3].Value.Uint64()
+	return heapUse{allocated: s[0].Value.Uint64(), spare: free + objects - min(objects, live)}
 }
 
 // mapping is a part of this process' memory, from start up to end.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -12,29 +14,33 @@ import (
 func TestMemoryIsGivenBackOnceAfterWorkAndOnlyAtRest(t *testing.T) {
 	type look struct {
 		allocated uint64 // since the look before, in KiB
+		spare     uint64 // in MiB
 		settled   int64  // times, all in all
 	}
 	synctest.Test(t, func(t *testing.T) {
-		var allocated atomic.Uint64
+		var allocated, spare atomic.Uint64
 		var settled atomic.Int64
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			settleAtRest(ctx, allocated.Load, func() { settled.Add(1) })
+			settleAtRest(ctx, func() heapUse { return heapUse{allocated.Load(), spare.Load()} }, func() { settled.Add(1) })
 		}()
 		synctest.Wait()
 		if n := settled.Load(); n != 1 {
 			t.Errorf("%d times after the start, want 1", n)
 		}
 		for i, l := range []look{
-			{0, 1}, {63, 1}, // at rest, and nothing to give back
-			{20 << 10, 1}, {64, 1}, // at work
-			{63, 2},        // at rest
-			{0, 2}, {0, 2}, // still
-			{20 << 10, 2}, {20 << 10, 2}, {0, 3}, // at work for longer
-			{15 << 10, 3}, {0, 3}, {1 << 10, 3}, {0, 4}, // a little, until it is worth it
+			{0, 0, 1}, {63, 0, 1}, // at rest, and nothing to give back
+			{20 << 10, 20, 1}, {64, 20, 1}, // at work
+			{63, 20, 2},          // at rest
+			{0, 0, 2}, {0, 0, 2}, // still
+			{20 << 10, 20, 2}, {20 << 10, 25, 2}, {0, 25, 3}, // at work for longer
+			{15 << 10, 15, 3}, {0, 15, 3}, {1 << 10, 16, 3}, {0, 16, 4}, // a little, until it is worth it
+			{200 << 10, 75, 4}, {0, 75, 4}, {0, 75, 4}, {0, 75, 5}, // more, for which the rest has to be longer
+			{200 << 10, 75, 5}, {0, 75, 5}, {0, 75, 5}, {64, 75, 5}, {0, 75, 5}, {0, 75, 5}, {0, 75, 6}, // and in one go
 		} {
+			spare.Store(l.spare << 20)
 			allocated.Add(l.allocated << 10)
 			time.Sleep(restEvery)
 			synctest.Wait()
@@ -48,10 +54,30 @@ func TestMemoryIsGivenBackOnceAfterWorkAndOnlyAtRest(t *testing.T) {
 }
 
 func TestTheHeapThatWasAllocatedGrows(t *testing.T) {
-	before := heapAllocated()
+	before := lookAtHeap().allocated
 	kept := make([]byte, 1<<20)
-	if grown := heapAllocated() - before; before == 0 || grown < uint64(len(kept)) {
+	if grown := lookAtHeap().allocated - before; before == 0 || grown < uint64(len(kept)) {
 		t.Errorf("%d bytes more than %d after allocating %d", grown, before, len(kept))
+	}
+}
+
+// Nothing else in this process has so much to give back.
+func TestWhatIsDeadOrFreeIsSpareUntilItIsGivenBack(t *testing.T) {
+	const size = 256 << 20
+	debug.FreeOSMemory()
+	kept := make([]byte, size)
+	runtime.GC()
+	if n := lookAtHeap().spare; n >= size {
+		t.Errorf("%d bytes are spare while %d live", n, size)
+	}
+	runtime.KeepAlive(kept)
+	runtime.GC()
+	if n := lookAtHeap().spare; n < size {
+		t.Errorf("%d bytes are spare after %d died", n, size)
+	}
+	debug.FreeOSMemory()
+	if n := lookAtHeap().spare; n >= size {
+		t.Errorf("%d bytes are spare after all was given back", n)
 	}
 }
 
