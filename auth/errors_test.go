@@ -40,7 +40,7 @@ type meddler struct {
 	before func()
 }
 
-func (m meddler) CreateSession(ctx context.Context, s auth.Session) error {
+func (m meddler) CreateSession(ctx context.Context, s auth.Session) (auth.Account, error) {
 	m.before()
 	return m.Store.CreateSession(ctx, s)
 }

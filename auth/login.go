@@ -167,23 +167,17 @@ func (s *Service) begin(ctx context.Context, st *state, a Account, c Client) (Gr
 		session.Address = c.Address.String()
 	}
 	c.Terms.settle(&session, st.config)
-	err = s.store.CreateSession(ctx, session)
+	again, err := s.store.CreateSession(ctx, session)
 	if errors.Is(err, ErrNotFound) {
 		return Grant{}, ErrInvalidCredentials // deleted or disabled meanwhile
 	}
 	if err != nil {
 		return Grant{}, unavailable("create a session", err)
 	}
-	// Hashing takes its time. If the password was changed or the account was
-	// disabled meanwhile, the sweep of its sessions came too early for this
-	// one; from now on a sweep finds it. So look once more.
-	again, err := s.store.Account(ctx, a.ID)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return Grant{}, unavailable("find an account", err)
-	}
-	// A rehash by another login changes the hash and leaves the version.
-	changed := again.Version != a.Version && again.PasswordHash != a.PasswordHash
-	if err != nil || again.Disabled || changed {
+	// Hashing takes its time. If the password was changed meanwhile, the sweep of
+	// the account's sessions came too early for this one; from now on a sweep finds
+	// it. (A rehash by another login changes the hash and leaves the version.)
+	if again.Version != a.Version && again.PasswordHash != a.PasswordHash {
 		if err := s.end(ctx, st, sid, RevokedByChoice); err != nil {
 			return Grant{}, err
 		}

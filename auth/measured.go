@@ -111,8 +111,8 @@ func (m *MeasuredStore) CountRoleHolders(ctx context.Context) (map[string]int, e
 }
 
 // CreateSession is Store's.
-func (m *MeasuredStore) CreateSession(ctx context.Context, row Session) error {
-	return m.told(storeSessionWrite, func() error { return m.Store.CreateSession(ctx, row) })
+func (m *MeasuredStore) CreateSession(ctx context.Context, row Session) (Account, error) {
+	return asked(m, storeSessionWrite, func() (Account, error) { return m.Store.CreateSession(ctx, row) })
 }
 
 // Session is Store's.

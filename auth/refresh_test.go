@@ -378,7 +378,7 @@ func (r *rig) forgetRotations(row auth.Session) {
 	if err := r.store.PruneSessions(ctx, far, far); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := r.store.CreateSession(ctx, row); err != nil {
+	if _, err := r.store.CreateSession(ctx, row); err != nil {
 		r.t.Fatal(err)
 	}
 }

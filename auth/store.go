@@ -51,9 +51,11 @@ type Store interface {
 	// CountRoleHolders says how many accounts hold each role.
 	CountRoleHolders(ctx context.Context) (map[string]int, error)
 
-	// CreateSession adds a session. An account that is absent or disabled is
-	// ErrNotFound: it may have gone while its password was being checked.
-	CreateSession(ctx context.Context, s Session) error
+	// CreateSession adds a session, and answers its account as it stood then: a
+	// change of it either came before and is in the answer, or finds the session.
+	// An account that is absent or disabled is ErrNotFound: it may have gone while
+	// its password was being checked.
+	CreateSession(ctx context.Context, s Session) (Account, error)
 	// Session finds a session by its id, revoked ones included.
 	Session(ctx context.Context, id string) (Session, error)
 	// Sessions lists an account's live sessions, newest first; of all accounts

@@ -21,7 +21,11 @@ const (
 	insertName = `INSERT INTO names (name, account_id) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
 )
 
-const selectAccount = `SELECT ` + accountColumns + ` FROM accounts WHERE id = $1`
+const (
+	selectAccount = `SELECT ` + accountColumns + ` FROM accounts WHERE id = $1`
+	selectNamed   = `SELECT ` + accountColumns + ` FROM accounts JOIN names ON names.account_id = accounts.id WHERE names.name = $1`
+	selectFrom    = `SELECT ` + accountColumns + ` FROM accounts WHERE id >= $1 ORDER BY id LIMIT 1`
+)
 
 // CreateAccount implements auth.Store.
 func (s *Store) CreateAccount(ctx context.Context, a auth.Account) error {
@@ -73,14 +77,13 @@ func (s *Store) Account(ctx context.Context, id string) (auth.Account, error) {
 
 // AccountFrom implements auth.Store.
 func (s *Store) AccountFrom(ctx context.Context, id string) (auth.Account, error) {
-	a, err := scanAccount(s.readers.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id >= $1 ORDER BY id LIMIT 1`, id))
+	a, err := scanAccount(s.readers.QueryRowContext(ctx, selectFrom, id))
 	return a, fault("read an account from an id on", err)
 }
 
 // FindAccount implements auth.Store.
 func (s *Store) FindAccount(ctx context.Context, name string) (auth.Account, error) {
-	a, err := scanAccount(s.readers.QueryRowContext(ctx, `SELECT `+accountColumns+`
-		FROM accounts JOIN names ON names.account_id = accounts.id WHERE names.name = $1`, auth.Fold(name)))
+	a, err := scanAccount(s.readers.QueryRowContext(ctx, selectNamed, auth.Fold(name)))
 	return a, fault("find account", err)
 }
 

@@ -173,7 +173,7 @@ func TestExamineTellsOfAStoreWithoutChangingIt(t *testing.T) {
 	s := openAt(t, path)
 	s.Now = func() time.Time { return time.UnixMilli(5000) }
 	add(t, s, "1")
-	if err := s.CreateSession(context.Background(), auth.Session{ID: "s", AccountID: "1", LastSeen: time.UnixMilli(7000)}); err != nil {
+	if _, err := s.CreateSession(context.Background(), auth.Session{ID: "s", AccountID: "1", LastSeen: time.UnixMilli(7000)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.AddKey(context.Background(), auth.SealedKey{ID: "k", Use: "refresh", Generation: 1, Sealed: []byte{1}, Created: time.UnixMilli(6000)}); err != nil {

@@ -12,7 +12,7 @@ import (
 func loggedIn(t *testing.T, s auth.Store, now time.Time) {
 	t.Helper()
 	add(t, s, "a")
-	err := s.CreateSession(context.Background(), auth.Session{ID: session(0), AccountID: "a", Counter: 1, Floor: 1, Rotated: now, Created: now})
+	_, err := s.CreateSession(context.Background(), auth.Session{ID: session(0), AccountID: "a", Counter: 1, Floor: 1, Rotated: now, Created: now})
 	if err != nil {
 		t.Fatal(err)
 	}

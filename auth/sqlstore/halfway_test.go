@@ -45,7 +45,8 @@ func deeds() []deed {
 			return s.DeleteAccount(ctx, "a", auth.Removal{Until: later, KeepAdmin: true})
 		}},
 		{"log in", func(ctx context.Context, s *Store) error {
-			return s.CreateSession(ctx, auth.Session{ID: "new", AccountID: "a", Counter: 1, Floor: 1, Created: s.now(), Rotated: s.now()})
+			_, err := s.CreateSession(ctx, auth.Session{ID: "new", AccountID: "a", Counter: 1, Floor: 1, Created: s.now(), Rotated: s.now()})
+			return err
 		}},
 		{"rotate", func(ctx context.Context, s *Store) error {
 			_, err := s.RotateSession(ctx, auth.Rotation{Session: "a1", Presented: 1, Grace: time.Second, IdleLimit: time.Hour, AgeLimit: time.Hour})
@@ -138,9 +139,11 @@ func furnish(t *testing.T) []byte {
 	must(err)
 	must(s.CreateAccounts(ctx, []auth.Account{person("a"), person("b")}))
 	for _, id := range []string{"a1", "a2"} {
-		must(s.CreateSession(ctx, auth.Session{ID: id, AccountID: "a", Counter: 1, Floor: 1, Created: s.now(), Rotated: s.now()}))
+		_, err = s.CreateSession(ctx, auth.Session{ID: id, AccountID: "a", Counter: 1, Floor: 1, Created: s.now(), Rotated: s.now()})
+		must(err)
 	}
-	must(s.CreateSession(ctx, auth.Session{ID: "b1", AccountID: "b", Counter: 1, Floor: 1, Created: s.now(), Rotated: s.now()}))
+	_, err = s.CreateSession(ctx, auth.Session{ID: "b1", AccountID: "b", Counter: 1, Floor: 1, Created: s.now(), Rotated: s.now()})
+	must(err)
 	must(s.RevokeSession(ctx, "b1", auth.RevokedByChoice, s.now()))
 	must(s.RememberLogin(ctx, auth.Guess{Name: "other", Network: "192.0.2.8", Account: "a"}))
 	must(s.CountFailure(ctx, guess(), once()))

@@ -133,7 +133,7 @@ func TestKillNineLosesNoAnsweredRotationAndDoublesNone(t *testing.T) {
 	add(t, s, "a")
 	for w := range workers {
 		now := time.Now()
-		if err := s.CreateSession(context.Background(), auth.Session{ID: session(w), AccountID: "a", Counter: 1, Floor: 1, Rotated: now, Created: now}); err != nil {
+		if _, err := s.CreateSession(context.Background(), auth.Session{ID: session(w), AccountID: "a", Counter: 1, Floor: 1, Rotated: now, Created: now}); err != nil {
 			t.Fatal(err)
 		}
 	}

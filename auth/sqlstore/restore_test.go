@@ -261,7 +261,7 @@ func TestEndSessionsEndsThoseOfEverybodyOnce(t *testing.T) {
 	for _, id := range []string{"a", "b"} {
 		add(t, s, id)
 		for _, n := range []string{"1", "2"} {
-			if err := s.CreateSession(context.Background(), auth.Session{ID: id + n, AccountID: id, Counter: 1, Created: time.Now(), Rotated: time.Now()}); err != nil {
+			if _, err := s.CreateSession(context.Background(), auth.Session{ID: id + n, AccountID: id, Counter: 1, Created: time.Now(), Rotated: time.Now()}); err != nil {
 				t.Fatal(err)
 			}
 		}

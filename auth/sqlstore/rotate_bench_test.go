@@ -41,7 +41,7 @@ func benchmarkRotate(b *testing.B, s *Store, workers int) {
 		b.Fatal(err)
 	}
 	for w := range workers {
-		if err := s.CreateSession(context.Background(), auth.Session{ID: fmt.Sprint(w), AccountID: "a", Counter: 1, Floor: 1, Rotated: now, Created: now}); err != nil {
+		if _, err := s.CreateSession(context.Background(), auth.Session{ID: fmt.Sprint(w), AccountID: "a", Counter: 1, Floor: 1, Rotated: now, Created: now}); err != nil {
 			b.Fatal(err)
 		}
 	}

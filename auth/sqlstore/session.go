@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -16,27 +17,34 @@ const sessionColumns = `id, account_id, counter, floor, generation, rotated, aut
 
 const selectSession = `SELECT ` + sessionColumns + ` FROM sessions WHERE id = $1`
 
-// CreateSession implements auth.Store. An account that is absent or disabled
-// is ErrNotFound: it may have gone while its password was being checked.
-func (s *Store) CreateSession(ctx context.Context, n auth.Session) error {
-	return fault("create session", s.write(ctx, func(ctx context.Context, q querier) error {
+const insertSession = `INSERT INTO sessions (` + sessionColumns + `)
+	SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17 FROM accounts WHERE id = $2 AND disabled = 0`
+
+// CreateSession implements auth.Store. The account is read in the transaction that
+// adds the session: whoever changes it afterwards finds the session.
+func (s *Store) CreateSession(ctx context.Context, n auth.Session) (a auth.Account, err error) {
+	err = s.write(ctx, func(ctx context.Context, q querier) error {
 		claims, err := claimsText(n.Claims)
 		if err != nil {
 			return err
 		}
-		done, err := q.ExecContext(ctx, `INSERT INTO sessions (`+sessionColumns+`)
-			SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17 FROM accounts WHERE id = $2 AND disabled = 0`,
+		done, err := q.ExecContext(ctx, insertSession,
 			n.ID, n.AccountID, n.Counter, n.Floor, n.Generation, millis(n.Rotated), millis(n.AuthTime),
 			n.Address, n.UserAgent, millis(n.Created), millis(n.LastSeen), millis(n.Revoked), string(n.RevokedFor),
 			int64(n.Refresh), n.AccessTTL.Milliseconds(), millis(n.Ends), claims)
 		if err != nil {
 			return err
 		}
-		if rows, err := done.RowsAffected(); err != nil || rows > 0 {
-			return err
+		if rows, err := done.RowsAffected(); err != nil || rows == 0 {
+			return cmp.Or(err, auth.ErrNotFound)
 		}
-		return auth.ErrNotFound
-	}))
+		a, err = accountByID(ctx, q, n.AccountID)
+		return err
+	})
+	if err != nil {
+		return auth.Account{}, fault("create session", err)
+	}
+	return a, nil
 }
 
 // Session implements auth.Store.

@@ -18,13 +18,12 @@ type Store struct {
 	// the first use.
 	Now func() time.Time
 
-	writer  *sql.DB // one connection: SQLite has one writer at a time anyway
-	readers *sql.DB // several connections that cannot write
+	writer  pool // one connection: SQLite has one writer at a time anyway
+	readers pool // several connections that cannot write
 	group   group
 	inUse   usage // keeps the file from being replaced under the pools
 
-	statements map[string]*sql.Stmt // the writer's hot ones, set by Open
-	closed     bool                 // guarded by the group's lead
+	closed bool // guarded by the group's lead
 
 	maxFailures int    // maxFailures; tests want fewer
 	counted     uint64 // failed logins since the start, guarded by the group's lead

@@ -30,7 +30,7 @@ type wrong struct {
 	update   func(context.Context, string, auth.AccountUpdate) (auth.Account, error)
 	remove   func(context.Context, string, auth.Removal) error
 	holders  func(context.Context) (map[string]int, error)
-	login    func(context.Context, auth.Session) error
+	login    func(context.Context, auth.Session) (auth.Account, error)
 	sessions func(context.Context, string) ([]auth.Session, error)
 	rotate   func(context.Context, auth.Rotation) (auth.Rotated, error)
 	revoke   func(context.Context, string, auth.RevokeReason, time.Time) error
@@ -78,7 +78,7 @@ func (w *wrong) DeleteAccount(ctx context.Context, id string, r auth.Removal) er
 func (w *wrong) CountRoleHolders(ctx context.Context) (map[string]int, error) {
 	return or(w.holders, w.holders != nil, w.Store.CountRoleHolders)(ctx)
 }
-func (w *wrong) CreateSession(ctx context.Context, n auth.Session) error {
+func (w *wrong) CreateSession(ctx context.Context, n auth.Session) (auth.Account, error) {
 	return or(w.login, w.login != nil, w.Store.CreateSession)(ctx, n)
 }
 func (w *wrong) Sessions(ctx context.Context, id string) ([]auth.Session, error) {
@@ -318,9 +318,20 @@ func updateFaults() []fault {
 func sessionFaults() []fault {
 	return []fault{
 		{"makes up a session for a disabled account", "an absent or disabled account", func(w *wrong, real auth.Store) {
-			w.login = func(ctx context.Context, n auth.Session) error {
-				_ = real.CreateSession(ctx, n)
-				return nil
+			w.login = func(ctx context.Context, n auth.Session) (auth.Account, error) {
+				a, _ := real.CreateSession(ctx, n)
+				return a, nil
+			}
+		}},
+		{"answers a login with the account of before", "a session comes with its account", func(w *wrong, real auth.Store) {
+			first := map[string]auth.Account{}
+			w.login = func(ctx context.Context, n auth.Session) (auth.Account, error) {
+				a, err := real.CreateSession(ctx, n)
+				if old, ok := first[a.ID]; ok {
+					return old, err
+				}
+				first[a.ID] = a
+				return a, err
 			}
 		}},
 		{"lists the oldest first", "live sessions are listed", func(w *wrong, real auth.Store) {
@@ -360,19 +371,19 @@ func sessionFaults() []fault {
 			}
 		}},
 		{"forgets how long its tokens live", "a revocation stays for as long", func(w *wrong, real auth.Store) {
-			w.login = func(ctx context.Context, n auth.Session) error {
+			w.login = func(ctx context.Context, n auth.Session) (auth.Account, error) {
 				n.AccessTTL = 0
 				return real.CreateSession(ctx, n)
 			}
 		}},
 		{"forgets the terms", "the terms of a session", func(w *wrong, real auth.Store) {
-			w.login = func(ctx context.Context, n auth.Session) error {
+			w.login = func(ctx context.Context, n auth.Session) (auth.Account, error) {
 				n.Claims = nil
 				return real.CreateSession(ctx, n)
 			}
 		}},
 		{"takes a token that stays for an idle one", "pruning goes by the end", func(w *wrong, real auth.Store) {
-			w.login = func(ctx context.Context, n auth.Session) error {
+			w.login = func(ctx context.Context, n auth.Session) (auth.Account, error) {
 				n.Refresh = auth.RefreshRotates
 				return real.CreateSession(ctx, n)
 			}

@@ -13,6 +13,7 @@ import (
 func sessionPromises() []Promise {
 	return []Promise{
 		{Name: "a session comes back as it went in", Check: checkSessionRoundTrip},
+		{Name: "a session comes with its account as it is by now", Check: checkSessionAccount},
 		{Name: "an absent or disabled account gets no session", Check: checkSessionNeedsAccount},
 		{Name: "live sessions are listed newest first", Check: checkSessionList},
 		{Name: "a revoked session is known, unlisted and stays revoked", Check: checkRevokeSession},
@@ -29,12 +30,32 @@ func checkSessionRoundTrip(t testing.TB, s, other auth.Store) {
 		ID: "s", AccountID: a.ID, Counter: 7, Floor: 3, Generation: 2, Rotated: now().Add(-1 * time.Second), AuthTime: now().Add(-2 * time.Second),
 		Address: "2001:db8::1", UserAgent: `Mozilla/5.0 "x" ' é`, Created: now().Add(-3 * time.Second), LastSeen: now().Add(-4 * time.Second),
 	}
-	must(t, "create", s.CreateSession(context.Background(), n))
+	_, err := s.CreateSession(context.Background(), n)
+	must(t, "create", err)
 	same(t, "session", stored(t, other, "s"), n)
-	if err := s.CreateSession(context.Background(), n); err == nil {
+	if _, err := s.CreateSession(context.Background(), n); err == nil {
 		t.Error("a second session got the same id")
 	}
 	same(t, "session after the second", stored(t, other, "s"), n)
+}
+
+// checkSessionAccount changes an account between two logins: what the second one
+// goes by must not be what the account was before.
+func checkSessionAccount(t testing.TB, s, other auth.Store) {
+	a := account(t, s, "alice", func(a *auth.Account) { a.Fields = map[string][]string{"phone": {"+43 1"}} })
+	for _, name := range []string{"first", "second"} {
+		n := auth.Session{ID: name, AccountID: a.ID, Counter: 1, Created: now(), Rotated: now()}
+		got, err := s.CreateSession(context.Background(), n)
+		must(t, "create the "+name, err)
+		is, err := other.Account(context.Background(), a.ID)
+		must(t, "read the account", err)
+		same(t, "account of the "+name, got, is)
+		_, err = other.UpdateAccount(context.Background(), a.ID, auth.AccountUpdate{Until: later(), Change: func(a *auth.Account) error {
+			a.PasswordHash, a.Roles = "another", []string{"clerk"}
+			return nil
+		}})
+		must(t, "change the account", err)
+	}
 }
 
 // checkSessionNeedsAccount begins sessions for accounts that are not to have one.
@@ -43,7 +64,7 @@ func checkSessionNeedsAccount(t testing.TB, s, _ auth.Store) {
 	a := account(t, s, "alice", func(a *auth.Account) { a.Disabled = true })
 	// Both may have come about while the password was being checked.
 	for _, id := range []string{a.ID, "id-nobody", ""} {
-		err := s.CreateSession(context.Background(), auth.Session{ID: "s-" + id, AccountID: id, Counter: 1, Created: now(), Rotated: now()})
+		_, err := s.CreateSession(context.Background(), auth.Session{ID: "s-" + id, AccountID: id, Counter: 1, Created: now(), Rotated: now()})
 		want(t, "create a session of "+id, err, auth.ErrNotFound)
 	}
 	n, err := s.CountSessions(context.Background())

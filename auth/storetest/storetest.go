@@ -163,7 +163,8 @@ func session(t testing.TB, s auth.Store, accountID, id string, edit ...func(*aut
 	for _, e := range edit {
 		e(&n)
 	}
-	must(t, "create session "+id, s.CreateSession(context.Background(), n))
+	_, err := s.CreateSession(context.Background(), n)
+	must(t, "create session "+id, err)
 	return n
 }
 
