@@ -29,15 +29,16 @@ func (g *Gateway) account(x *exchange) {
 		fault = x.answerPanic()
 	}
 	ended := g.now()
-	elapsed := ended.Sub(x.start)
 	status := x.answer.status
 	if x.status != 0 {
 		status = x.status
 	} else if status == 0 {
 		status = http.StatusOK // net/http's own, for an answer without a word
 	}
-	g.metrics.request(x, status, elapsed)
-	g.decisions.add(x, status)
+	if !g.unwatched {
+		g.metrics.request(x, status, ended.Sub(x.start))
+		g.decisions.add(x, status)
+	}
 	g.logRequest(x, status, ended)
 	if fault != nil {
 		panic(fault)

@@ -64,6 +64,9 @@ type Options struct {
 	Audit   *slog.Logger
 	Now     func() time.Time // default time.Now
 	Version string           // of this program, for a metric
+	// Unwatched says that Admin is not for anybody: then requests are neither
+	// counted nor kept for it.
+	Unwatched bool
 	// LogErrors says how many log lines were not written; default: none.
 	LogErrors func() LogErrors
 }
@@ -80,6 +83,7 @@ type Gateway struct {
 	now       func() time.Time
 	metrics   *metrics
 	decisions record
+	unwatched bool // nobody can ask for either
 	streams   streams
 	buffers   bufferPool
 	snap      atomic.Pointer[Snapshot]
@@ -105,7 +109,7 @@ func New(o Options) *Gateway {
 	if o.Audit == nil {
 		o.Audit = o.Log
 	}
-	g := &Gateway{auth: o.Auth, outbox: o.Outbox, log: o.Log, access: o.Access, auditLog: o.Audit, now: o.Now, bodyGrace: bodyGrace, swapped: make(chan struct{}, 1), metrics: newMetrics(o.Version)}
+	g := &Gateway{auth: o.Auth, outbox: o.Outbox, log: o.Log, access: o.Access, auditLog: o.Audit, now: o.Now, unwatched: o.Unwatched, bodyGrace: bodyGrace, swapped: make(chan struct{}, 1), metrics: newMetrics(o.Version)}
 	g.refused = g.metrics.watchDoor()
 	g.metrics.registry.MustRegister(newAuthStats(o.Auth), newGatewayState(g, o.LogErrors), newProvisionState(g))
 	o.Auth.OnRevoke(g.streams.revoke)

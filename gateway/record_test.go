@@ -109,6 +109,23 @@ func TestADecisionThatIsNotKeptIsNotFound(t *testing.T) {
 	}
 }
 
+// TestWhereNobodyCanAskNothingIsKept: without an admin listener neither a
+// decision nor a count; and with one, both.
+func TestWhereNobodyCanAskNothingIsKept(t *testing.T) {
+	for _, unwatched := range []bool{false, true} {
+		s := newStack(t)
+		s.gateway.unwatched = unwatched
+		s.get("/public/x", "X-Request-Id: asked-for").wants(t, 200, "")
+		s.log.entries(t, "request", 1) // it is over
+		if _, kept := s.gateway.decisions.find("asked-for"); kept == unwatched {
+			t.Errorf("unwatched %v: the decision is kept: %v", unwatched, kept)
+		}
+		if counted := strings.Contains(scraped(s.gateway.metrics), "postern_requests_total{"); counted == unwatched {
+			t.Errorf("unwatched %v: the request is counted: %v", unwatched, counted)
+		}
+	}
+}
+
 // ended is an exchange as account sees it.
 func ended(id, path string) *exchange {
 	return &exchange{snap: &Snapshot{id: "1"}, id: id, r: &http.Request{Method: "GET", RequestURI: path}, start: time.Unix(1, 0)}

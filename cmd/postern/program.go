@@ -87,6 +87,7 @@ func (p *program) wire(ctx context.Context, master auth.MasterKey) (err error) {
 	}
 	p.gateway = gateway.New(gateway.Options{
 		Auth: p.auth, Outbox: store, Log: p.log, Access: p.logs.access, Audit: p.logs.audit, Version: thisBuild().Version, LogErrors: p.logs.errors,
+		Unwatched: conf.Admin.Listen == "",
 	})
 	snap, err := p.snapshot(p.file)
 	if err != nil {
