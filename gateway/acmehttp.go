@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/posternhq/postern/gateway/problem"
 )
@@ -27,7 +28,8 @@ func NewPlainServer(c Config, public *Server, log *slog.Logger) *Server {
 		h.port = ":" + u.Port()
 	}
 	s := &Server{address: c.TLS.ACME.HTTPListen, key: "tls.acme.http_listen", http: newHTTPServer(h, log),
-		trusts: func(netip.Addr) bool { return false }, connections: c.Limits.Connections, open: new(atomic.Int64)}
+		trusts: func(netip.Addr) bool { return false }, connections: c.Limits.Connections, open: new(atomic.Int64),
+		idle: func() time.Duration { return defaultClientIdle }}
 	s.http.ConnState = noteIdle
 	s.http.ReadTimeout, s.http.WriteTimeout = readHeaderTimeout, readHeaderTimeout // nobody has a body to send here, or a long answer to read
 	return s

@@ -15,8 +15,10 @@ import (
 // answers (103) what an upstream may not set.
 //
 // It gives up on a client that takes nothing more of what is there for it. An
-// answer may last as long as it likes; only a write that is blocked has a
-// deadline, renewed with each write.
+// answer may last as long as it likes, and so may a write whose client takes
+// something now and then. Over HTTP/1 that is seen to by the connection
+// (patientConn). Over HTTP/2 many answers share one: there a write that is
+// blocked has a deadline, renewed with each write.
 type answer struct {
 	http.ResponseWriter
 	id         []string // X-Request-Id
@@ -28,10 +30,8 @@ type answer struct {
 	bytes      int64
 
 	conn    *http.ResponseController // of ResponseWriter
-	idle    time.Duration            // for which a write may be blocked; zero: for ever
-	shared  bool                     // HTTP/2: many answers share a connection
+	idle    time.Duration            // HTTP/2: for which a write may be blocked; zero: the connection knows
 	tunnel  *tunnel                  // a WebSocket; nil: none
-	armed   time.Time                // when the deadline was set last
 	failed  bool                     // the client could not be written to
 	stalled bool                     // because it took nothing for too long
 }
@@ -125,44 +125,31 @@ func (a *answer) begin() time.Time {
 		return time.Time{}
 	}
 	now := time.Now()
-	a.armed = now
 	if a.conn.SetWriteDeadline(now.Add(a.idle)) != nil {
 		a.idle = 0 // not supported: only in tests without a connection
 	}
 	return now
 }
 
-// end notes how a write ended. Over HTTP/1 the deadline stays where it is, and
-// disturbs nobody until something is written again; over HTTP/2 it would end a
-// stream that is only quiet.
+// end notes how a write ended, and lifts the deadline: it would end a stream
+// that is only quiet.
 func (a *answer) end(began time.Time, err error) {
-	if a.shared && a.idle > 0 {
+	if a.idle > 0 {
 		_ = a.conn.SetWriteDeadline(time.Time{})
 	}
 	if err != nil && !a.failed { // the first tells why; what follows only that the connection is closed
 		a.failed = true
-		a.stalled = a.idle > 0 && (errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) >= a.idle)
+		a.stalled = errors.Is(err, os.ErrDeadlineExceeded) || a.idle > 0 && time.Since(began) >= a.idle
 	}
 }
 
 // finish gives net/http, which sends what is left once the handler has returned,
-// the same time, or nearly: a deadline that was set a moment ago is as good, and
-// most answers are one write. It comes last: the connection is the next request's then.
-func (a *answer) finish() {
-	if a.tunnel == nil && (a.shared || time.Since(a.armed) > a.idle/8) {
-		a.begin()
-	}
-}
+// the same time. It comes last: the stream is not the answer's then.
+func (a *answer) finish() { a.begin() }
 
-// noteIdle is http.Server.ConnState: after an answer comes another request, and
-// what net/http writes by itself (a refusal of what is no request) has no
-// deadline of an answer before.
+// noteIdle is http.Server.ConnState: after an answer comes another request.
 func noteIdle(conn net.Conn, state http.ConnState) {
-	if state != http.StateIdle {
-		return
-	}
-	_ = conn.SetWriteDeadline(time.Time{})
-	if c, ok := conn.(*plainConn); ok {
+	if c, ok := conn.(*plainConn); ok && state == http.StateIdle {
 		c.fresh.Store(true)
 	}
 }

@@ -149,7 +149,10 @@ func (g *Gateway) begin(s *Snapshot, w http.ResponseWriter, r *http.Request) *ex
 	r.Header["X-Request-Id"] = x.ids[:]
 	x.trace = continueTrace(r.Header["Traceparent"])
 	x.answer = answer{ResponseWriter: w, id: r.Header["X-Request-Id"], oldClient: !r.ProtoAtLeast(1, 1), closes: g.draining.Load(),
-		conn: &x.controller, idle: s.clientIdle, shared: r.ProtoMajor > 1}
+		conn: &x.controller}
+	if r.ProtoMajor > 1 {
+		x.answer.idle = s.clientIdle
+	}
 	x.body = requestBody{conn: x.answer.conn, body: r.Body, grace: g.bodyGrace, idle: s.clientIdle}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &x.body

@@ -157,6 +157,15 @@ func (g *Gateway) trusts(peer netip.Addr) bool {
 	return s != nil && s.trusts(peer)
 }
 
+// clientIdle is for how long a client may take nothing, as the snapshot in force
+// has it.
+func (g *Gateway) clientIdle() time.Duration {
+	if s := g.snap.Load(); s != nil {
+		return s.clientIdle
+	}
+	return defaultClientIdle
+}
+
 // serveOwn answers a request for one of the gateway's own endpoints. Every
 // unsafe request to them must come from this site: a login that another site
 // starts would put a stranger's session into the browser (login CSRF).

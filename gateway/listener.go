@@ -94,6 +94,7 @@ type front struct {
 	most   int  // of connections; zero: as many as the system gives
 	plain  bool // there is no TLS, so request lines can be read (plainConn)
 	open   *atomic.Int64
+	idle   func() time.Duration // for which a client may take nothing
 
 	crowd     *crowd              // of each client; nil: no limit
 	refused   *refusedConnections // nil: they are not counted
@@ -111,7 +112,7 @@ func (f *front) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		n := int(f.open.Add(1))
-		counted := &countedConn{Conn: conn, open: f.open, crowd: f.crowd}
+		counted := &countedConn{Conn: &patientConn{Conn: conn, patience: f.idle}, open: f.open, crowd: f.crowd}
 		if f.most > 0 && n > f.most {
 			counted.crowded.Store(uint32(crowdOfAll))
 			f.refused.count(crowdOfAll)

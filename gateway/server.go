@@ -22,7 +22,7 @@ import (
 )
 
 // Limits of the public listener. There is no write timeout: an event stream or
-// a large download may take as long as its reader does, see answer.
+// a large download may take as long as its reader does, see patientConn.
 const (
 	readHeaderTimeout = 10 * time.Second // against slow headers (Slowloris)
 	idleTimeout       = 2 * time.Minute
@@ -50,6 +50,7 @@ type Server struct {
 	refused           *refusedConnections   // counts those above; nil: nothing does
 	strangers         *strangers            // nil: nothing tells of them
 	open              *atomic.Int64         // counts them
+	idle              func() time.Duration  // for which a client may take nothing
 	reading           sync.Mutex            // of the certificate's files: what was read last is what counts
 	certificate       atomic.Pointer[tls.Certificate]
 	expiry            *atomic.Int64 // of the certificate, in Unix seconds
@@ -58,7 +59,7 @@ type Server struct {
 // NewServer makes the public server of a Gateway.
 func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
 	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, clientCAFile: c.TLS.ClientCAFile, log: log, http: newHTTPServer(g, log), streams: &g.streams,
-		trusts: g.trusts, connections: c.Limits.Connections, perClient: c.Limits.ConnectionsPerClient, refused: g.refused, open: &g.connections, expiry: &g.certificate,
+		trusts: g.trusts, connections: c.Limits.Connections, perClient: c.Limits.ConnectionsPerClient, refused: g.refused, open: &g.connections, idle: g.clientIdle, expiry: &g.certificate,
 		strangers: &strangers{log: log, now: g.now}}
 	s.http.ConnContext, s.http.ConnState = noteCrowd, noteIdle
 	s.http.HTTP2.WriteByteTimeout = orDefault(c.Limits.ClientIdle, defaultClientIdle) // of the connection; answer has those of its streams
@@ -178,7 +179,7 @@ func (s *Server) wrapped(l net.Listener) net.Listener {
 	if s.trusts == nil {
 		return l
 	}
-	return &front{Listener: l, trusts: s.trusts, most: s.connections, open: s.open, plain: s.http.TLSConfig == nil,
+	return &front{Listener: l, trusts: s.trusts, most: s.connections, open: s.open, idle: s.idle, plain: s.http.TLSConfig == nil,
 		crowd: newCrowd(s.perClient), refused: s.refused, strangers: s.strangers}
 }
 

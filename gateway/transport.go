@@ -115,33 +115,17 @@ func (ts *transports) of(a *serverAddress) transport {
 	return ts.hosts
 }
 
-// dial makes a connection for bodies and streams.
+// dial makes a connection for bodies and streams. An upstream that takes nothing
+// more is given up: else an upload to an application that hangs would hold its
+// client, both connections and a goroutine for as long as the client has patience.
 func (ts *transports) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := ts.dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	return &takingConn{conn, orDefault(ts.conf.Timeouts.Write, defaultWrite)}, nil
+	patience := orDefault(ts.conf.Timeouts.Write, defaultWrite)
+	return &patientConn{Conn: conn, patience: func() time.Duration { return patience }}, nil
 }
-
-// takingConn gives up an upstream that takes nothing more. Without it an upload
-// to an application that hangs would hold its client, both connections and a
-// goroutine for as long as the client has patience.
-type takingConn struct {
-	net.Conn
-	patience time.Duration // for each write, of some KiB
-}
-
-// Write fails as timed out when the other side takes nothing for too long.
-func (c *takingConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.patience)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
-}
-
-// CloseWrite is proxiedConn's.
-func (c *takingConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 // lean is what carries plain requests to one address, or nothing where the
 // configuration wants net/http's own transport alone. Each address has its own.
