@@ -24,7 +24,7 @@ func BenchmarkServe(b *testing.B) {
 		snap := s.gateway.snap.Load()
 		target := snap.upstreams[0].balancer.targets[0]
 		to := &url.URL{Scheme: target.scheme, Host: target.host}
-		proxy := &httputil.ReverseProxy{Transport: target.transport.usual, BufferPool: &s.gateway.buffers, Rewrite: func(pr *httputil.ProxyRequest) { pr.SetURL(to) }}
+		proxy := &httputil.ReverseProxy{Transport: target.transport.usual, BufferPool: &loan{pool: &s.gateway.buffers}, Rewrite: func(pr *httputil.ProxyRequest) { pr.SetURL(to) }}
 		for b.Loop() {
 			proxy.ServeHTTP(httptest.NewRecorder(), benchRequest("/public/x", ""))
 		}

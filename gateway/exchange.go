@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
+	"net/http/httputil"
 	"net/netip"
 	"net/url"
 	"time"
@@ -106,6 +107,8 @@ type exchange struct {
 	upstreamStart time.Time
 	upstreamTime  time.Duration
 	stream        *stream
+	proxy         httputil.ReverseProxy
+	loan          loan   // proxy copies the answer with it
 	overdue       bool   // the route's timeout has passed
 	failure       string // why the upstream did not answer, for the log
 	status        int    // overrides the answer's status in the log: 499

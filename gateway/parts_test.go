@@ -45,20 +45,6 @@ type errorReader struct{ err error }
 
 func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
 
-func TestBuffersAreLentWhole(t *testing.T) {
-	var pool bufferPool
-	if p := pool.Get(); len(p) != copyBuffer {
-		t.Errorf("%d bytes", len(p))
-	}
-	pool.Put(make([]byte, 10))
-	pool.Put(make([]byte, copyBuffer))
-	for range 3 {
-		if p := pool.Get(); len(p) != copyBuffer {
-			t.Errorf("%d bytes", len(p))
-		}
-	}
-}
-
 func TestTrustIsInNetworksNotInSpellings(t *testing.T) {
 	for _, test := range []struct {
 		list, peer string

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/posternhq/postern/gateway/lean"
@@ -205,24 +204,4 @@ func upstreamTLS(c *UpstreamTLS) (*tls.Config, error) {
 		conf.Certificates = []tls.Certificate{cert}
 	}
 	return conf, nil
-}
-
-// bufferPool lends ReverseProxy the buffers that it copies answers with.
-type bufferPool struct{ pool sync.Pool }
-
-const copyBuffer = 32 << 10
-
-// Get lends a buffer.
-func (b *bufferPool) Get() []byte {
-	if p, ok := b.pool.Get().(*[copyBuffer]byte); ok {
-		return p[:]
-	}
-	return make([]byte, copyBuffer)
-}
-
-// Put takes a buffer back.
-func (b *bufferPool) Put(p []byte) {
-	if len(p) == copyBuffer {
-		b.pool.Put((*[copyBuffer]byte)(p))
-	}
 }

@@ -31,10 +31,10 @@ type upstream struct {
 	balancer          balancer
 	budget            *budget // of retries
 	retries           prometheus.Counter
-	duration          prometheus.Observer // until the head of its answer
-	checkup           *checkup            // nil: no health checks
-	proxy             *httputil.ReverseProxy
-	nowhere           *url.URL // of the request that proxy is handed, see outgoing
+	duration          prometheus.Observer   // until the head of its answer
+	checkup           *checkup              // nil: no health checks
+	proxy             httputil.ReverseProxy // each exchange has a copy, with its own buffer
+	nowhere           *url.URL              // of the request that proxy is handed, see outgoing
 	log               *slog.Logger
 	now               func() time.Time
 }
@@ -67,12 +67,11 @@ func (g *Gateway) newUpstream(s *Snapshot, c *Upstream) (*upstream, error) {
 		}
 		u.balancer.targets = append(u.balancer.targets, t)
 	}
-	u.proxy = &httputil.ReverseProxy{
+	u.proxy = httputil.ReverseProxy{
 		Rewrite:        u.rewrite,
 		Transport:      u,
 		ModifyResponse: g.receive,
 		ErrorHandler:   g.upstreamFailed,
-		BufferPool:     &g.buffers,
 		ErrorLog:       slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}
 	return u, nil
@@ -117,7 +116,9 @@ func (g *Gateway) forward(x *exchange) {
 			x.upstreamTime = g.now().Sub(x.upstreamStart)
 		}
 	}()
-	x.rt.upstream.proxy.ServeHTTP(&x.answer, r)
+	x.proxy, x.loan.pool = x.rt.upstream.proxy, &g.buffers
+	x.proxy.BufferPool = &x.loan
+	x.proxy.ServeHTTP(&x.answer, r)
 	x.snap.cleanTrailers(x.answer.Header())
 	if x.r.ProtoMajor < 2 && x.body.isUnwanted() && x.answer.FlushError() == nil {
 		x.body.linger()
@@ -190,6 +191,7 @@ func (g *Gateway) receive(res *http.Response) error {
 		return errOddStatus // which net/http would not write
 	}
 	keepLength(res)
+	x.loan.length = res.ContentLength
 	x.snap.clean(res.Header)
 	x.rt.cors.answer(res.Header, x.r)
 	if res.StatusCode == http.StatusSwitchingProtocols { // written past the answer
