@@ -112,7 +112,7 @@ func (f *front) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		n := int(f.open.Add(1))
-		counted := &countedConn{Conn: &patientConn{Conn: conn, patience: f.idle}, open: f.open, crowd: f.crowd}
+		counted := &countedConn{Conn: &patientConn{Conn: newWatchedConn(conn), patience: f.idle}, open: f.open, crowd: f.crowd}
 		if f.most > 0 && n > f.most {
 			counted.crowded.Store(uint32(crowdOfAll))
 			f.refused.count(crowdOfAll)
