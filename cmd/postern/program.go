@@ -94,7 +94,6 @@ func (p *program) wire(ctx context.Context, master auth.MasterKey) (err error) {
 		return err
 	}
 	p.gateway.Swap(snap)
-	p.file.Routes, p.file.Tests = nil, nil // what is served of them is in the snapshot, and there may be many
 	p.public = gateway.NewServer(conf, p.gateway, p.log)
 	p.public.KeepCertificates(auth.NewSecrets(p.store, master, rand.Reader))
 	p.plain = gateway.NewPlainServer(conf, p.public, p.log)
@@ -193,6 +192,7 @@ func (p *program) servers() []*gateway.Server {
 // revoked while the gateway drains is revoked.
 func (p *program) Run(asked context.Context) error {
 	defer signal.Stop(p.hup)
+	p.file.Routes, p.file.Tests = nil, nil // what is served of them is in the snapshot, and there may be many
 	group, ctx := errgroup.WithContext(asked)
 	serving, end := context.WithCancel(context.WithoutCancel(asked))
 	for _, s := range p.servers() {

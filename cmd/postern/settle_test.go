@@ -67,16 +67,16 @@ func TestWhatIsDeadOrFreeIsSpareUntilItIsGivenBack(t *testing.T) {
 	debug.FreeOSMemory()
 	kept := make([]byte, size)
 	runtime.GC()
-	if n := lookAtHeap().spare; n >= size {
+	if n := lookAtHeap().spare; n >= size/2 {
 		t.Errorf("%d bytes are spare while %d live", n, size)
 	}
 	runtime.KeepAlive(kept)
 	runtime.GC()
-	if n := lookAtHeap().spare; n < size {
+	if n := lookAtHeap().spare; n < size*9/10 { // the runtime begins to give back by itself
 		t.Errorf("%d bytes are spare after %d died", n, size)
 	}
 	debug.FreeOSMemory()
-	if n := lookAtHeap().spare; n >= size {
+	if n := lookAtHeap().spare; n >= size/2 {
 		t.Errorf("%d bytes are spare after all was given back", n)
 	}
 }
