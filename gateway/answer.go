@@ -73,11 +73,27 @@ func (a *answer) WriteHeader(status int) {
 	a.ResponseWriter.WriteHeader(status)
 }
 
-// Write sends a part of the body.
-func (a *answer) Write(p []byte) (int, error) {
+// Write sends a part of the body. Over HTTP/2 it does so in pieces: each has a
+// deadline, and what a client must take within one is not to depend on how much
+// an answer is copied with.
+func (a *answer) Write(p []byte) (n int, err error) {
 	if a.status == 0 {
 		a.WriteHeader(http.StatusOK)
 	}
+	for a.idle > 0 && len(p)-n > copyBuffer && err == nil {
+		var m int
+		m, err = a.writePiece(p[n : n+copyBuffer])
+		n += m
+	}
+	if err != nil {
+		return n, err
+	}
+	m, err := a.writePiece(p[n:])
+	return n + m, err
+}
+
+// writePiece is Write for what has one deadline.
+func (a *answer) writePiece(p []byte) (int, error) {
 	began := a.begin()
 	n, err := a.ResponseWriter.Write(p)
 	a.end(began, err)
