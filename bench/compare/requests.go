@@ -55,8 +55,9 @@ func compareRequests(f *field) (t table, err error) {
 	return t.sorted(), nil
 }
 
-// spent is how many tokens a slice takes that sends none twice; it ends with them.
-const spent = 6_000
+// spent is how many tokens a slice takes that sends none twice; it ends with them,
+// so there are about as many as it has requests.
+const spent = 40_000
 
 // compareCold asks with tokens that were never seen before, so that the cache of
 // verified tokens is of no use. It is the other end of the main table: real traffic
