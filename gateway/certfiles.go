@@ -77,11 +77,19 @@ func (e *examiner) pair(path, certFile, keyFile, site string) {
 	}
 }
 
+// mostOfFile bounds what is read of a file. All authorities of a system are a
+// quarter of a MiB.
+const mostOfFile = 8 << 20
+
 // read is the content of a file. Where it cannot be had, or must not be, ok is
 // false.
 func (e *examiner) read(path, file string) (data []byte, ok bool) {
 	info, err := os.Stat(file)
 	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, false
+	}
+	if err == nil && info.Size() > mostOfFile {
+		e.warn(path, "%s has more than %d MiB: that is no file of certificates or keys", file, mostOfFile>>20)
 		return nil, false
 	}
 	if err == nil {

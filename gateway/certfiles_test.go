@@ -176,6 +176,16 @@ func TestTheFilesOfUpstreamsAndAuthoritiesAreLookedIntoAsWell(t *testing.T) {
 	}
 }
 
+func TestAFileThatIsTooLargeIsNotRead(t *testing.T) {
+	f := newFiles(t)
+	must(t, os.Truncate(f.path("good.pem"), 1<<40)) // to read it would end the test
+	c := Config{TLS: TLS{CertFile: f.path("good.pem"), KeyFile: f.path("key.pem")}}
+	found := c.ExamineFiles(f.now, true)
+	if len(found) != 1 || !found[0].Warning || found[0].Path != "tls.cert_file" || !strings.Contains(found[0].Message, "more than 8 MiB") {
+		t.Errorf("%+v", found)
+	}
+}
+
 func TestAFileThatThisUserMayNotReadIsNoFault(t *testing.T) {
 	f := newFiles(t)
 	must(t, os.Chmod(f.path("key.pem"), 0))
