@@ -72,7 +72,7 @@ func startAndRun(ctx context.Context, sys *system, path string, flags map[string
 		}
 		file, err := check(sys.stderr, src)
 		if err == nil {
-			warnOfFiles(sys, src)
+			warnOfFiles(sys, src, file)
 		}
 		return file, err
 	}
@@ -92,9 +92,14 @@ func startAndRun(ctx context.Context, sys *system, path string, flags map[string
 
 // warnOfFiles says which files of certificates and keys are wrong, and where
 // each is named. Whoever reads one refuses what cannot be used; one that has
-// expired is used all the same.
-func warnOfFiles(sys *system, src config.Source) {
-	findings := config.CheckFiles(src, time.Now(), true)
+// expired is used all the same. The configuration is read again only for the
+// place of what is wrong.
+func warnOfFiles(sys *system, src config.Source, file *config.File) {
+	now := time.Now()
+	if len(file.ExamineFiles(now, true)) == 0 {
+		return
+	}
+	findings := config.CheckFiles(src, now, true)
 	for i := range findings {
 		findings[i].Warning = true
 	}
