@@ -13,6 +13,17 @@ import (
 	"github.com/posternhq/postern/auth"
 )
 
+// openNew opens a store of its own, which is closed when the test ends.
+func openNew(t testing.TB) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "postern.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
 // openImpatient opens a store that waits only a moment for a lock.
 func openImpatient(t testing.TB, path string) *Store {
 	t.Helper()

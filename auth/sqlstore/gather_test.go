@@ -2,18 +2,13 @@ package sqlstore
 
 import (
 	"context"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"testing"
 )
 
 func TestWritesThatBeginTogetherAreCommittedTogetherOnOneCore(t *testing.T) {
-	s, err := Open(context.Background(), filepath.Join(t.TempDir(), "postern.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s := openNew(t)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	const writes = 64
 	commits := map[querier]int{} // by their transaction; the leads take turns

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,11 +13,7 @@ import (
 // before, and the session. With TMPDIR=/dev/shm the disk is not in it.
 func BenchmarkLogin(b *testing.B) {
 	ctx := context.Background()
-	s, err := Open(ctx, filepath.Join(b.TempDir(), "postern.db"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
+	s := openNew(b)
 	if err := s.CreateAccount(ctx, auth.Account{ID: "a", Username: "alice", Roles: []string{"user"}, PasswordHash: "hash"}); err != nil {
 		b.Fatal(err)
 	}
@@ -44,11 +39,7 @@ func BenchmarkLogin(b *testing.B) {
 // BenchmarkCountFailure is what a wrong password costs in the store.
 func BenchmarkCountFailure(b *testing.B) {
 	ctx := context.Background()
-	s, err := Open(ctx, filepath.Join(b.TempDir(), "postern.db"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
+	s := openNew(b)
 	limits := auth.FailureLimits{Pair: 1 << 30, Network: 1 << 30, Name: 1 << 30, Window: time.Hour, Duration: time.Hour}
 	b.ReportAllocs()
 	for b.Loop() {

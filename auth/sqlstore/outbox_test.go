@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,11 +16,7 @@ import (
 // to be told of.
 func openOutbox(t testing.TB, accounts int) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "postern.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	s := openNew(t)
 	if _, err := s.Subscribe(t.Context(), []auth.Subscriber{{Name: "app", Events: auth.AccountEvents()}}, false); err != nil {
 		t.Fatal(err)
 	}
