@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/textproto"
 	"slices"
 	"strings"
@@ -182,9 +183,11 @@ func (p AliasProblem) phrase() problem.Phrase {
 
 const textType = "text/plain; charset=utf-8"
 
-// problemTree is a refusal as the names of problemFields find it.
+// problemTree is a refusal as the names of problemFields find it. Its title is
+// the status's own phrase, as the problem document has it: the heading of the
+// page is for a person, and not for a client that compares words.
 func problemTree(message string, p problem.Problem) map[string]any {
-	tree := map[string]any{"message": message, "status": p.Status, "code": p.Code, "title": p.Title}
+	tree := map[string]any{"message": message, "status": p.Status, "code": p.Code, "title": http.StatusText(p.Status)}
 	if p.Errors != nil {
 		tree["errors"] = p.Errors
 	}

@@ -324,7 +324,7 @@ func TestPresetSpring(t *testing.T) {
 	for path, a := range map[string]Alias{"/login": {Preset: "spring"}, "/api/services/controller/user/login": {Preset: "spring", Path: "/api/services/controller/user/login"}} {
 		s := newSite(t, func(s *setup) { s.web.Aliases = []Alias{a} })
 		s.speak("Authorization", []spoken{
-			{name: "a wrong password", method: "POST", path: path, send: asJSON(`{"username":"alice","password":"x"}`), status: 401, want: `{"status":401,"error":"*","message":"*"}`},
+			{name: "a wrong password", method: "POST", path: path, send: asJSON(`{"username":"alice","password":"x"}`), status: 401, want: `{"status":401,"error":"Unauthorized","message":"*"}`},
 		})
 		got := s.ask("POST", path, asJSON(`{"username":"alice","password":"`+alicePassword+`"}`)).want(t, 200, "")
 		token, ok := strings.CutPrefix(got.Header.Get("Authorization"), "Bearer ")
