@@ -192,11 +192,18 @@ func isKept(name string, keep []string) bool {
 	return slices.ContainsFunc(keep, func(k string) bool { return strings.EqualFold(k, name) })
 }
 
+// yields tells whether a name that is stripped as a foreign one is let through
+// because the upstream's list has it: somebody else says it there, in front of
+// the gateway. What the gateway says itself it never is.
+func (id *identity) yields(name string, keep []string) bool {
+	return isKept(name, yieldingNames()) && isKept(name, keep) && !id.own[fold(name)]
+}
+
 // strip deletes by the very key that stands in the map: http.Header.Del would
 // look for the canonical form of it.
 func (id *identity) strip(h http.Header, keep []string) {
 	for name := range h {
-		if id.strips(name, keep) {
+		if id.strips(name, keep) && !id.yields(name, keep) {
 			delete(h, name)
 		}
 	}

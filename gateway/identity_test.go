@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +103,23 @@ func TestOtherHeadersArriveAsTheyAre(t *testing.T) {
 		"X-Custom": {"a", "b"}, "Accept-Language": {"de"}, "User-Agent": nil, "Accept-Encoding": nil} {
 		if got := saw.header[name]; !slices.Equal(got, want) {
 			t.Errorf("%s %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestANameOfAnotherGatewayArrivesOnlyWhereItIsListed(t *testing.T) {
+	for _, test := range []struct {
+		keep []string
+		want http.Header
+	}{
+		{[]string{"api_key"}, http.Header{}},
+		{[]string{"api_key", "SM_USER"}, http.Header{"Sm_user": {"s1"}}},
+	} {
+		s := newStack(t, func(c *setup) { c.gateway.Upstreams[0].KeepHeaders = test.keep })
+		saw := s.get("/public/x", "SM_USER: s1", "SM-User: s2", "sm.user: s3").saw(t)
+		maps.DeleteFunc(saw.header, func(name string, _ []string) bool { return fold(name) != "sm-user" })
+		if !reflect.DeepEqual(saw.header, test.want) {
+			t.Errorf("keep_headers %v: %v arrived, want %v", test.keep, saw.header, test.want)
 		}
 	}
 }

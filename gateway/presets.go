@@ -121,6 +121,11 @@ func namesOfWho() []string {
 	}
 }
 
+// yieldingNames are those of namesOfWho that keep_headers may list, since the
+// product that sets them stands in front of applications, as a gateway of its
+// own may: SiteMinder.
+func yieldingNames() []string { return []string{"SM_USER"} }
+
 // namesOfWhere say where a request comes from.
 func namesOfWhere() []string {
 	return []string{

@@ -278,6 +278,8 @@ func (c *Config) validateKept(f *faults, path string, names []string) {
 		}
 		if !validToken(name) || len(name) > maxName {
 			f.add(fmt.Sprintf("%s[%d]", path, i), "%q is no header name", name)
+		} else if id.yields(name, []string{name}) {
+			f.warn(fmt.Sprintf("%s[%d]", path, i), "%s says who asks, to some applications, and any client can send it now: list it only where a program in front of Postern replaces it", name)
 		} else if id.strips(name, []string{name}) {
 			f.add(fmt.Sprintf("%s[%d]", path, i), "%q is an identity or forwarding header to some applications, and always stripped", name)
 		}

@@ -96,6 +96,10 @@ func TestIdentityFaultsNameTheirKey(t *testing.T) {
 			legacy(func(l *LegacyToken) {})(c)
 			c.Upstreams[0].KeepHeaders = []string{"x_access_token"}
 		}},
+		{"upstreams[0].keep_headers[0]", "always stripped", func(c *Config) { // what the gateway says itself
+			c.Identity.Headers = []Header{{Name: "SM-User", Value: "username"}}
+			c.Upstreams[0].KeepHeaders = []string{"SM_USER"}
+		}},
 	} {
 		f := identityOf(test.change).Validate(nil)
 		if !slices.ContainsFunc(f, func(f Fault) bool {
@@ -121,6 +125,7 @@ func TestWhatIsDoubtfulInIdentityIsWarnedOf(t *testing.T) {
 		{"identity.legacy_token.secret", "is missing", legacy(func(l *LegacyToken) { l.Secret = "" })},
 		{"identity.presets[1]", "X-Forwarded-Groups", func(c *Config) { c.Identity.Presets = []string{"jenkins", "sonarqube"} }},
 		{"identity.presets[1]", "X-Forwarded-User", func(c *Config) { c.Identity.Presets = []string{"jenkins", "x-forwarded-user"} }},
+		{"upstreams[0].keep_headers[1]", "any client can send it", func(c *Config) { c.Upstreams[0].KeepHeaders = []string{"api_key", "SM_USER"} }},
 	} {
 		f := identityOf(test.change).Validate(nil)
 		if slices.ContainsFunc(f, func(f Fault) bool { return !f.Warning }) || !slices.ContainsFunc(f, func(f Fault) bool { return f.Path == test.path && strings.Contains(f.Message, test.words) }) {
