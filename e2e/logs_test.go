@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -89,5 +92,48 @@ func TestTheAuditLogIsAStreamOfItsOwn(t *testing.T) {
 	g.failLogin()
 	if g.inLog("logs/audit.log", line) != 1 || len(g.audit("login_failed")) != 1 {
 		t.Errorf("with the directory back:\n%s", g.stdout)
+	}
+}
+
+// TestWhatAnApplicationAnswersUnaskedIsLoggedNowhere: net/http's client prints
+// the beginning of such an answer, with the cookies in it, past every logger.
+func TestWhatAnApplicationAnswersUnaskedIsLoggedNowhere(t *testing.T) {
+	t.Parallel()
+	app, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		conn, err := app.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		r := bufio.NewReader(conn)
+		if _, err := http.ReadRequest(r); err != nil {
+			return
+		}
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nSet-Cookie: id=unasked-secret\r\nContent-Length: 0\r\n\r\n")
+		io.Copy(io.Discard, r)
+	}()
+	g := prepare(t, `
+listen: {LISTEN}
+public_url: {URL}
+admin: { listen: {ADMIN} }
+log: { level: debug }
+upstreams: [{ name: app, urls: ["http://`+app.Addr().String()+`"], transport: standard }]
+routes: [{ path: /**, allow: anyone }]
+`).start()
+	resp, err := http.Get("http://" + g.addr + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	<-closed // by the gateway, which has printed by then what it prints
+	if out := g.stdout.String() + g.stderr.String(); resp.StatusCode != http.StatusOK || strings.Contains(out, "unasked") {
+		t.Errorf("answered %d, and the logs have:\n%s", resp.StatusCode, out)
 	}
 }

@@ -9,6 +9,7 @@ package main
 import (
 	"context"
 	"io"
+	"log"
 	"os"
 )
 
@@ -23,7 +24,11 @@ type system struct {
 
 // main is the only place that touches the process: what it gives to run is all
 // that a command knows of the world, and tests give something else.
+//
+// What libraries print past every logger goes nowhere. net/http's client prints
+// the beginning of an answer that nobody asked for, with whatever is in it.
 func main() {
+	log.SetOutput(io.Discard)
 	os.Exit(run(&system{
 		ctx:    context.Background(),
 		env:    os.Environ(),
