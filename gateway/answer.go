@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"net"
 	"net/http"
@@ -126,13 +127,15 @@ func (a *answer) take(res *http.Response) {
 	res.Header = nil
 }
 
-// Hijack takes the connection over, for a WebSocket.
+// Hijack takes the connection over, for a WebSocket. What net/http has read of it
+// already goes along: ReverseProxy reads from the connection alone.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := a.conn.Hijack()
 	if err != nil || a.tunnel == nil {
 		return conn, rw, err
 	}
-	return a.tunnel.attach(conn), rw, nil
+	early, _ := rw.Reader.Peek(rw.Reader.Buffered()) // what is buffered can be had
+	return a.tunnel.attach(conn, bytes.Clone(early)), rw, nil
 }
 
 // begin sets the time until which the client may block what is written now.

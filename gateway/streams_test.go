@@ -262,6 +262,30 @@ func TestASessionThatEndsWhileItsStreamOpensClosesIt(t *testing.T) {
 	s.get("/app/late", bearer(g.AccessToken)).wants(t, 401, "token_revoked")
 }
 
+// A client that does not wait for the handshake's answer has its first words in
+// the very packet that asks: net/http has read them by the time of the answer.
+func TestWhatComesWithAHandshakeIsCarried(t *testing.T) {
+	for _, transport := range []string{"lean", "standard"} {
+		s := newStack(t, func(c *setup) {
+			c.answer = lasting(nil)
+			c.gateway.Upstreams[0].Transport = transport
+		})
+		conn := s.dial()
+		request := strings.Replace(handshake, "%s", "/app/ws", 1) + bearer(s.token("alice")) + "\r\n\r\n"
+		write(t, conn, request+"early")
+		br := newReader(conn)
+		res, err := http.ReadResponse(br, nil)
+		must(t, err)
+		write(t, conn, " late")
+		echo := make([]byte, len("early late"))
+		must(t, conn.SetReadDeadline(time.Now().Add(5*time.Second)))
+		if n, err := io.ReadFull(br, echo); res.StatusCode != 101 || string(echo) != "early late" {
+			t.Errorf("%s: %d, then %q, %v", transport, res.StatusCode, echo[:n], err)
+		}
+		conn.Close()
+	}
+}
+
 func TestAWebSocketMustComeFromThisSite(t *testing.T) {
 	s := newStack(t, func(c *setup) {
 		c.answer = lasting(nil)

@@ -62,15 +62,16 @@ func newTunnel(upstream io.ReadWriteCloser, idle time.Duration) *tunnel {
 	return t
 }
 
-// attach adds the client's end, a hijacked connection.
-func (t *tunnel) attach(conn net.Conn) net.Conn {
+// attach adds the client's end, a hijacked connection, and what it said before
+// the handshake was answered.
+func (t *tunnel) attach(conn net.Conn, early []byte) net.Conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.client = conn
 	if t.torn {
 		_ = conn.Close()
 	}
-	return &clientEnd{conn, t}
+	return &clientEnd{conn, t, early}
 }
 
 // begin notes that the copying has begun, and so that the handshake is over:
@@ -239,12 +240,18 @@ func (e upstreamEnd) CloseWrite() error {
 // clientEnd is the connection of the client.
 type clientEnd struct {
 	net.Conn
-	t *tunnel
+	t     *tunnel
+	early []byte // what was read of it before; one goroutine reads
 }
 
 // Read reads what the client says.
 func (c *clientEnd) Read(p []byte) (int, error) {
 	c.t.begin()
+	if len(c.early) > 0 {
+		n := copy(p, c.early)
+		c.early = c.early[n:]
+		return n, nil
+	}
 	return c.Conn.Read(p)
 }
 

@@ -56,7 +56,7 @@ func between(t *testing.T, test func(tn *tunnel, client, upstream *side)) {
 		u1, u2 := net.Pipe()
 		client, upstream := &side{Conn: c2}, &side{Conn: u2}
 		tn := newTunnel(u1, time.Minute)
-		user, back := tn.attach(c1), upstreamEnd{tn}
+		user, back := tn.attach(c1, nil), upstreamEnd{tn}
 		var copies sync.WaitGroup
 		copies.Go(func() { _, _ = io.Copy(user, back); _ = user.(*clientEnd).CloseWrite() })
 		copies.Go(func() { _, _ = io.Copy(back, user); _ = back.CloseWrite() })
@@ -185,7 +185,7 @@ func TestNoFrameComesBeforeTheHandshakeIsOver(t *testing.T) {
 	defer c2.Close()
 	defer u2.Close()
 	tn := newTunnel(u1, time.Minute)
-	user := tn.attach(c1)
+	user := tn.attach(c1, nil)
 	tn.end(closingDown) // would block on the pipes if it wrote
 	heard := make(chan []byte, 1)
 	go func() {
@@ -211,7 +211,7 @@ func TestAClientThatTakesNothingIsLetGo(t *testing.T) {
 		c1, c2 := net.Pipe() // nobody reads from c2
 		u1, u2 := net.Pipe()
 		tn := newTunnel(u1, time.Minute)
-		user, began := tn.attach(c1), time.Now()
+		user, began := tn.attach(c1, nil), time.Now()
 		go func() { _, _ = u2.Write(frame(0x81, 5, false)) }()
 		if _, err := io.Copy(user, upstreamEnd{tn}); err == nil || !tn.stalled.Load() || time.Since(began) != time.Minute {
 			t.Errorf("after %v: %v, stalled %v", time.Since(began), err, tn.stalled.Load())
@@ -241,7 +241,7 @@ func TestAClientThatComesTooLateIsClosed(t *testing.T) {
 	tn := newTunnel(u1, time.Minute)
 	tn.tear()
 	tn.tearAfter(time.Hour) // nothing is left to do
-	tn.attach(c1)
+	tn.attach(c1, nil)
 	if _, err := c2.Read(make([]byte, 1)); err == nil || tn.limit != nil {
 		t.Error("the client is connected to nobody")
 	}
@@ -254,7 +254,7 @@ func TestEndingOneThatTakesNothingHoldsUpNobody(t *testing.T) {
 		c1, c2 := net.Pipe() // nobody reads at either end
 		u1, u2 := net.Pipe()
 		tn := newTunnel(u1, time.Minute)
-		user := tn.attach(c1)
+		user := tn.attach(c1, nil)
 		tn.begin()
 		began := time.Now()
 		tn.end(closingSession)

@@ -89,7 +89,7 @@ func (c *Config) validateFront(f *faults) {
 	c.validatePublicURL(f)
 	for i, h := range c.Hosts {
 		if !validHost(h) {
-			f.add(fmt.Sprintf("hosts[%d]", i), "%q is no host name", h)
+			f.add(fmt.Sprintf("hosts[%d]", i), "%q is no host name: write app.example.com, without scheme and path, and each one by itself", h)
 		}
 	}
 	c.validateTLS(f)
