@@ -124,6 +124,9 @@ func (a *answer) take(res *http.Response) {
 		}
 		h[name] = values
 	}
+	if _, said := h["Content-Type"]; !said {
+		h["Content-Type"] = nil // net/http would guess one, and nosniff would not hold
+	}
 	res.Header = nil
 }
 

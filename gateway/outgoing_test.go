@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -116,5 +117,26 @@ func TestTheFieldsOfAnAnswerJoinThoseThatAreThere(t *testing.T) {
 	want := http.Header{"Vary": {"Origin", "Accept", "Cookie"}, "Content-Type": {"text/plain"}, "Set-Cookie": {"a=1", "b=2"}}
 	if !maps.EqualFunc(w.Header(), want, slices.Equal) || len(res.Header) != 0 {
 		t.Errorf("the client gets %v, and %v is left", w.Header(), res.Header)
+	}
+}
+
+// An application that says no type, and that none is to be guessed, has its
+// answer shown as a page by no browser.
+func TestAnAnswerGetsNoTypeThatItDidNotHave(t *testing.T) {
+	for _, transport := range []string{"lean", "standard"} {
+		untyped := func(c *setup) {
+			c.gateway.Upstreams[0].Transport = transport
+			c.answer = func(w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Content-Type"] = nil
+				w.Header().Set("X-Content-Type-Options", "nosniff")
+				_, _ = io.WriteString(w, "<html><script>alert(1)</script>")
+			}
+		}
+		secure := newStack(t, untyped, func(c *setup) { behindTLS(t, c) })
+		for version, res := range map[string]*http.Response{"1.1": newStack(t, untyped).get("/public/x").Response, "2": secure.h2(t, "/public/x")} {
+			if types, said := res.Header["Content-Type"]; said || res.StatusCode != http.StatusOK {
+				t.Errorf("%s, HTTP/%s: %d with Content-Type %q", transport, version, res.StatusCode, types)
+			}
+		}
 	}
 }
