@@ -172,6 +172,6 @@ func (a *answer) finish() { a.begin() }
 // noteIdle is http.Server.ConnState: after an answer comes another request.
 func noteIdle(conn net.Conn, state http.ConnState) {
 	if c, ok := conn.(*plainConn); ok && state == http.StateIdle {
-		c.fresh.Store(true)
+		c.idle()
 	}
 }

@@ -157,6 +157,13 @@ func (g *Gateway) trusts(peer netip.Addr) bool {
 	return s != nil && s.trusts(peer)
 }
 
+// standard tells whether the snapshot in force leaves all requests to net/http:
+// when each of its upstreams does.
+func (g *Gateway) standard() bool {
+	s := g.snap.Load()
+	return s != nil && s.standard
+}
+
 // clientIdle is for how long a client may take nothing, as the snapshot in force
 // has it.
 func (g *Gateway) clientIdle() time.Duration {

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/pires/go-proxyproto"
+
+	"github.com/posternhq/postern/gateway/lean"
 )
 
 // socket is where a unix socket is, and who may connect to it.
@@ -91,8 +93,8 @@ func removeStale(path string) {
 type front struct {
 	net.Listener
 	trusts func(netip.Addr) bool
-	most   int  // of connections; zero: as many as the system gives
-	plain  bool // there is no TLS, so request lines can be read (plainConn)
+	most   int          // of connections; zero: as many as the system gives
+	plain  *lean.Server // answers plain requests, which can be read: there is no TLS (plainConn). Nil: there is
 	open   *atomic.Int64
 	idle   func() time.Duration // for which a client may take nothing
 
@@ -129,10 +131,10 @@ func (f *front) Accept() (net.Conn, error) {
 
 // readable lets request lines be looked at where they can be read.
 func (f *front) readable(conn net.Conn) net.Conn {
-	if !f.plain {
+	if f.plain == nil {
 		return conn
 	}
-	return newPlainConn(conn)
+	return newPlainConn(f.plain.Conn(conn))
 }
 
 // proxied lets a trusted peer say for whom it has connected. One that says
@@ -254,12 +256,21 @@ func closeWrite(conn any) error {
 // turn out to be once it is known whose they are.
 type crowdedKey struct{}
 
-// noteCrowd is http.Server.ConnContext. It must not ask for the connection's
-// addresses: it runs before the next one is accepted.
+// noteConn is http.Server.ConnContext.
+func noteConn(ctx context.Context, conn net.Conn) context.Context {
+	ctx = noteCrowd(ctx, conn)
+	if c, ok := conn.(*plainConn); ok {
+		c.answers.SetContext(ctx)
+	}
+	return ctx
+}
+
+// noteCrowd puts a connection that is one too many into its context. It must not
+// ask for the connection's addresses: it runs before the next one is accepted.
 func noteCrowd(ctx context.Context, conn net.Conn) context.Context {
 	for {
 		switch c := conn.(type) {
-		case interface{ NetConn() net.Conn }: // TLS, or plainConn
+		case interface{ NetConn() net.Conn }: // TLS, or plainConn and lean's
 			conn = c.NetConn()
 		case *proxiedConn:
 			if c.front.crowd != nil {

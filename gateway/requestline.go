@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net"
 	"sync/atomic"
+
+	"github.com/posternhq/postern/gateway/lean"
 )
 
 // plainConn is a connection without TLS whose request lines are looked at
@@ -17,9 +19,10 @@ import (
 // stays. Nothing gets through either way.
 type plainConn struct {
 	net.Conn
-	fresh  atomic.Bool // what is read next begins a request
-	binary atomic.Bool // it began as HTTP/2, which has no lines: nothing is touched
-	ahead  []byte      // read, and still to be given; Read's alone, of which there is one at a time
+	answers *lean.ServerConn // Conn: it answers plain requests in the place of net/http
+	fresh   atomic.Bool      // what is read next begins a request
+	binary  atomic.Bool      // it began as HTTP/2, which has no lines: nothing is touched
+	ahead   []byte           // read, and still to be given; Read's alone, of which there is one at a time
 }
 
 // h2Preface is how a connection of HTTP/2 begins, as far as it stands in a line
@@ -27,8 +30,8 @@ type plainConn struct {
 const h2Preface = "PRI * HTTP/2.0"
 
 // newPlainConn makes one of a connection that has just been accepted.
-func newPlainConn(conn net.Conn) *plainConn {
-	c := &plainConn{Conn: conn}
+func newPlainConn(conn *lean.ServerConn) *plainConn {
+	c := &plainConn{Conn: conn, answers: conn}
 	c.fresh.Store(true)
 	return c
 }
@@ -51,7 +54,7 @@ func (c *plainConn) Read(p []byte) (int, error) {
 		}
 		return n, nil
 	}
-	if !c.fresh.Load() || c.binary.Load() {
+	if !c.fresh.Load() {
 		return c.Conn.Read(p)
 	}
 	into := p
@@ -71,6 +74,15 @@ func (c *plainConn) Read(p []byte) (int, error) {
 		return taken, nil // an error comes again with the next read
 	}
 	return n, err
+}
+
+// idle says that net/http waits for the next request. Of a connection that speaks
+// HTTP/2 it may say so too: there nothing is looked at.
+func (c *plainConn) idle() {
+	if !c.binary.Load() {
+		c.fresh.Store(true)
+		c.answers.Idle()
+	}
 }
 
 // NetConn is the connection below.

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/crypto/acme"
 
 	"github.com/posternhq/postern/auth"
+	"github.com/posternhq/postern/gateway/lean"
 )
 
 // Limits of the public listener. There is no write timeout: an event stream or
@@ -42,7 +43,8 @@ type Server struct {
 	fetcher           *fetcher // of certificates by ACME; nil: none
 	log               *slog.Logger
 	http              *http.Server
-	streams           *streams // nil: none
+	plain             *lean.Server // answers requests beside http; nil: over TLS
+	streams           *streams     // nil: none
 	listener          net.Listener
 	trusts            func(netip.Addr) bool // whose PROXY protocol is believed; nil: nobody's
 	connections       int                   // at most; zero: no limit
@@ -61,7 +63,7 @@ func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
 	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, clientCAFile: c.TLS.ClientCAFile, log: log, http: newHTTPServer(g, log), streams: &g.streams,
 		trusts: g.trusts, connections: c.Limits.Connections, perClient: c.Limits.ConnectionsPerClient, refused: g.refused, open: &g.connections, idle: g.clientIdle, expiry: &g.certificate,
 		strangers: &strangers{log: log, now: g.now}}
-	s.http.ConnContext, s.http.ConnState = noteCrowd, noteIdle
+	s.http.ConnContext, s.http.ConnState = noteConn, noteIdle
 	s.http.HTTP2.WriteByteTimeout = orDefault(c.Limits.ClientIdle, defaultClientIdle) // of the connection; answer has those of its streams
 	switch {
 	case c.TLS.ACME.Enabled():
@@ -84,6 +86,9 @@ func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
 		s.http.Protocols = new(http.Protocols)
 		s.http.Protocols.SetHTTP1(true)
 		s.http.Protocols.SetUnencryptedHTTP2(true)
+	}
+	if s.http.TLSConfig == nil {
+		s.plain = &lean.Server{Handler: g, IdleTimeout: idleTimeout, Off: g.standard}
 	}
 	return s
 }
@@ -179,7 +184,7 @@ func (s *Server) wrapped(l net.Listener) net.Listener {
 	if s.trusts == nil {
 		return l
 	}
-	return &front{Listener: l, trusts: s.trusts, most: s.connections, open: s.open, idle: s.idle, plain: s.http.TLSConfig == nil,
+	return &front{Listener: l, trusts: s.trusts, most: s.connections, open: s.open, idle: s.idle, plain: s.plain,
 		crowd: newCrowd(s.perClient), refused: s.refused, strangers: s.strangers}
 }
 
@@ -233,13 +238,22 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.fetcher.stop()
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.http.Shutdown(ctx) }()
+	go func() { ended <- s.shutdown(ctx) }()
 	var err error
 	if s.streams != nil {
 		err = s.streams.close(ctx)
 	}
 	if err = errors.Join(err, <-ended); err != nil {
 		err = errors.Join(fmt.Errorf("drain: %w", err), s.http.Close())
+	}
+	return err
+}
+
+// shutdown waits for the requests under way, of net/http and beside it.
+func (s *Server) shutdown(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if s.plain != nil {
+		err = errors.Join(err, s.plain.Shutdown(ctx))
 	}
 	return err
 }

@@ -55,6 +55,7 @@ type Snapshot struct {
 	identity    *identity
 	crossOrigin *http.CrossOriginProtection
 	accessLog   bool // a line is written for each request
+	standard    bool // no request is answered beside net/http
 
 	clientIdle time.Duration // Limits.ClientIdle
 	shutdown   Shutdown
@@ -107,7 +108,7 @@ func (g *Gateway) Build(p Parts) (*Snapshot, error) {
 	s := &Snapshot{
 		id: p.ID, table: p.Table, own: p.Own, prefix: p.Prefix, identity: newIdentity(p.Config.Identity),
 		publicURL: public, publicHost: canonicalHost(public.Host, public.Scheme), cookies: p.Cookies, dialects: p.Dialects,
-		accessLog:  p.Config.Log.Access,
+		accessLog: p.Config.Log.Access, standard: len(p.Config.Upstreams) > 0 && !slices.ContainsFunc(p.Config.Upstreams, Upstream.lean),
 		clientIdle: orDefault(p.Config.Limits.ClientIdle, defaultClientIdle), shutdown: p.Config.Shutdown,
 	}
 	if s.id == "" {

@@ -126,10 +126,14 @@ func (ts *transports) dial(ctx context.Context, network, address string) (net.Co
 	return &patientConn{Conn: conn, patience: func() time.Duration { return patience }}, nil
 }
 
+// lean tells whether its plain requests go past net/http. One of them all and
+// requests of clients are answered past it too, see lean.Server.
+func (u Upstream) lean() bool { return u.Transport != "standard" }
+
 // lean is what carries plain requests to one address, or nothing where the
 // configuration wants net/http's own transport alone. Each address has its own.
 func (ts *transports) lean(network, address string, usual *http.Transport) *lean.Transport {
-	if ts.conf.Transport == "standard" {
+	if !ts.conf.lean() {
 		return nil
 	}
 	return &lean.Transport{

@@ -1,6 +1,9 @@
-// Package lean carries HTTP/1.1 requests to one address, for less than
-// http.Transport does: a request through the whole gateway takes about three
-// quarters of the CPU time (0.77, paired, on a loaded machine).
+// Package lean does what net/http does, for less, with the HTTP/1.1 messages that
+// leave nothing to be understood in two ways, and leaves all others to net/http. A
+// Transport carries requests to one address, and a Server answers those of a
+// connection.
+//
+// # Transport
 //
 // http.Transport keeps two goroutines for each connection, and hands every
 // request and answer from one to the next. Here the goroutine that asks writes
@@ -9,9 +12,16 @@
 // long or of unknown length, an upgrade, an Expect. Those, and whatever else is
 // not plain, go to http.Transport, which is always there beside it.
 //
-// Answers whose header leaves nothing to be understood in two ways are read
-// here, and FuzzPlainAnswer holds that http.ReadResponse makes the same of them,
-// which reads all others.
+// Plain answers are read here, and FuzzPlainAnswer holds that http.ReadResponse
+// makes the same of them, which reads all others.
+//
+// # Server
+//
+// http.Server has another goroutine read beside each handler, looks at the clock
+// and at its locks around it, and makes every request ready for what few have: a
+// body, an upgrade, HTTP/1.0. A Server answers plain requests within the Read in
+// which the http.Server waits for the next one; see ServerConn. FuzzPlainRequest
+// and FuzzReply hold that both make the same of them.
 //
 // # No answer reaches another request
 //

@@ -25,8 +25,8 @@ func (c *conn) plainAnswer(r *http.Request, head []byte) *http.Response {
 	if !ok {
 		return nil
 	}
-	header, length := plainFields(fields)
-	if length < 0 {
+	header, length, ok := plainFields(fields)
+	if !ok || length < 0 {
 		return nil
 	}
 	_, _ = c.br.Discard(len(head) + len("\r\n")) // they were peeked at
@@ -56,8 +56,9 @@ func plainStatus(line string) (status int, ok bool) {
 }
 
 // plainFields reads the lines of fields, each with its end. The length is that
-// of Content-Length; negative: the fields are not plain.
-func plainFields(text string) (h http.Header, length int64) {
+// of Content-Length; negative: there is none. It answers false for fields that
+// are not plain, or say more about a message than its length.
+func plainFields(text string) (h http.Header, length int64, ok bool) {
 	n := strings.Count(text, "\n")
 	h, length = make(http.Header, n), -1
 	values := make([]string, n) // of one line each, but for names that come twice
@@ -67,22 +68,22 @@ func plainFields(text string) (h http.Header, length int64) {
 		line, whole := strings.CutSuffix(line, "\r")
 		name, value, found := strings.Cut(line, ":")
 		if !whole || !found || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return nil, -1
+			return nil, -1, false
 		}
 		name, value = textproto.CanonicalMIMEHeaderKey(name), textproto.TrimString(value)
 		switch name {
 		case "Content-Length":
 			n, err := strconv.ParseUint(value, 10, 63) // digits alone, as net/http reads it
 			if err != nil || length >= 0 {
-				return nil, -1
+				return nil, -1, false
 			}
 			length = int64(n)
 		case "Connection":
 			if value != "keep-alive" {
-				return nil, -1
+				return nil, -1, false
 			}
-		case "Transfer-Encoding", "Trailer", "Pragma": // which mean something to http.ReadResponse
-			return nil, -1
+		case "Transfer-Encoding", "Trailer", "Pragma", "Upgrade", "Expect": // which mean something to net/http
+			return nil, -1, false
 		}
 		if there := h[name]; there != nil {
 			h[name] = append(there, value)
@@ -91,7 +92,7 @@ func plainFields(text string) (h http.Header, length int64) {
 		values[0] = value
 		h[name], values = values[:1:1], values[1:]
 	}
-	return h, length
+	return h, length, true
 }
 
 // measured is a body of which the length is known.
