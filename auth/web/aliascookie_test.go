@@ -50,6 +50,17 @@ func TestAnAliasInCookieModeKeepsTheRefreshTokenFromScripts(t *testing.T) {
 	}
 }
 
+// A page that asks at every load whether it is logged in must hear that it is
+// not, and no mistake of its own. A body without the token is one.
+func TestARefreshByAliasWithoutACookieIsNoMistake(t *testing.T) {
+	s := newSite(t, withAliases(append(cookiePages(), Alias{Path: "/api/renew", Endpoint: "refresh", Mode: "refresh_cookie"})...))
+	for _, path := range []string{"/auth/refresh", "/api/again", "/api/renew"} {
+		s.ask("POST", path).want(t, 401, "refresh_invalid")
+		s.ask("POST", path, asJSON("")).want(t, 401, "refresh_invalid")
+		s.ask("POST", path, asJSON("{}")).want(t, 400, "bad_request")
+	}
+}
+
 // By cookie both must be of one session: a sibling subdomain can plant the one
 // (session fixation).
 func TestAPlantedRefreshCookieIsRefusedAtAnAliasToo(t *testing.T) {

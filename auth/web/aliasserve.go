@@ -194,7 +194,9 @@ func (a *served) register(r *http.Request, in input) (reply, error) {
 	return granted(http.StatusCreated, g, d), registrationError(err)
 }
 
-// refresh spends the token of the body or the cookie, as the endpoint does.
+// refresh spends the token of the body or the cookie, as the endpoint does. No
+// body at all is a browser's whose cookie has run out, unless the original had
+// words for a body without the token.
 func (a *served) refresh(w http.ResponseWriter, r *http.Request, in input) (reply, error) {
 	if err := in.check(refreshField, "mode"); err != nil {
 		return reply{}, err
@@ -207,7 +209,7 @@ func (a *served) refresh(w http.ResponseWriter, r *http.Request, in input) (repl
 		g, err := a.h.spend(r, token)
 		return granted(http.StatusOK, g, d), err
 	}
-	if len(r.CookiesNamed(a.h.cookies.refresh)) == 0 {
+	if (!in.absent || a.saysOf(refreshField)) && len(r.CookiesNamed(a.h.cookies.refresh)) == 0 {
 		return reply{}, refuseField(refreshField, "is missing; send it in the body, or the cookie of a login by cookie")
 	}
 	g, err := a.h.spendCookie(r)
@@ -218,6 +220,11 @@ func (a *served) refresh(w http.ResponseWriter, r *http.Request, in input) (repl
 	d.accessCookie = d.accessCookie || in.text("mode") == "" && len(r.CookiesNamed(a.h.cookies.access)) > 0
 	d.refreshCookie = true // what came in a cookie is never put where a script can read it
 	return granted(http.StatusOK, g, d), nil
+}
+
+// saysOf tells whether the alias has words of its own for a field of the body.
+func (a *served) saysOf(field string) bool {
+	return slices.ContainsFunc(a.Problems, func(p AliasProblem) bool { return p.Field == field })
 }
 
 // logout ends the session that the request proves. A GET is nothing that a

@@ -26,6 +26,7 @@ const (
 type input struct {
 	members map[string]any // string, json.Number, bool, nil, []any, map[string]any
 	form    bool           // it came from an HTML form, or a program that speaks like one
+	absent  bool           // there was no body
 }
 
 // refusal is an error that is the answer.
@@ -64,7 +65,7 @@ func read(w http.ResponseWriter, r *http.Request) (input, error) {
 	case err != nil:
 		return input{}, refuse(problem.BadRequest, "The body ended before it was complete.")
 	case len(body) == 0:
-		return input{form: media == formType}, nil
+		return input{form: media == formType, absent: true}, nil
 	case media == "":
 		return input{}, refuse(problem.UnsupportedMediaType, "")
 	case media == formType:

@@ -177,6 +177,7 @@ func TestPresetBezkoder(t *testing.T) {
 	}
 	s.speak("X-Access-Token", []spoken{
 		{name: "no refresh token", method: "POST", path: "/api/auth/refreshtoken", send: asJSON(`{}`), status: 403, want: `{"message":"Refresh Token is required!"}`},
+		{name: "nothing at all", method: "POST", path: "/api/auth/refreshtoken", send: asJSON(""), status: 403, want: `{"message":"Refresh Token is required!"}`},
 		{name: "null for one", method: "POST", path: "/api/auth/refreshtoken", send: asJSON(`{"refreshToken":null}`), status: 403, want: `{"message":"Refresh Token is required!"}`},
 		{name: "an unknown one", method: "POST", path: "/api/auth/refreshtoken", send: asJSON(`{"refreshToken":"f5ec4710-9450-47e0-a202-7a1e22cd2c3c"}`), status: 403, want: `{"message":"Refresh token is not in database!"}`},
 	})

@@ -38,7 +38,7 @@ func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
 		h.grant(w, r, g, d)
 		return
 	}
-	if _, there := in.members["refresh_token"]; !there && in.members != nil && len(r.CookiesNamed(h.cookies.refresh)) == 0 {
+	if _, there := in.members["refresh_token"]; !there && !in.absent && len(r.CookiesNamed(h.cookies.refresh)) == 0 {
 		h.fail(w, r, refuseField("refresh_token", "is missing; send it as application/json, or the cookie of a login by cookie"))
 		return
 	}
