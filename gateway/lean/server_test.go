@@ -512,15 +512,27 @@ func TestAConnectionThatWaitsTooLongEnds(t *testing.T) {
 	}
 }
 
+// Also on a connection that was in use before.
 func TestOffLeavesAllToNetHTTP(t *testing.T) {
 	s := newTestServer(t)
-	s.lean.Off = func() bool { return true }
+	var off atomic.Bool
+	s.lean.Off = off.Load
 	s.more = func(http.ResponseWriter, *http.Request) {}
 	conn := s.dial(t)
 	defer conn.Close()
 	s.warm(t, conn)
-	get(t, conn, bufio.NewReader(conn), "/a")
-	if n := s.here.Load(); n != 0 {
-		t.Errorf("%d were answered here", n)
+	br := bufio.NewReader(conn)
+	for i, test := range []struct {
+		off  bool
+		here int64
+	}{{false, 1}, {true, 1}, {true, 1}, {false, 2}, {true, 2}} {
+		off.Store(test.off)
+		get(t, conn, br, "/a")
+		if n := s.here.Load(); n != test.here {
+			t.Errorf("after %d: %d were answered here, want %d", i, n, test.here)
+		}
+		if test.off {
+			s.settle(t)
+		}
 	}
 }

@@ -22,8 +22,8 @@ type ServerConn struct {
 	s      *Server
 	ctx    context.Context
 	remote string
-	empty  int         // how much net/http reads at once when it holds nothing; zero: it has not read yet
-	waits  atomic.Bool // what comes next begins a request
+	empty  int          // how much net/http reads at once when it holds nothing; zero: it has not read yet
+	stage  atomic.Int32 // of what net/http does with it
 	watch  watch
 
 	mu        sync.Mutex // guards the following
@@ -31,13 +31,30 @@ type ServerConn struct {
 	closing   bool // it is closed, or will be once it has answered
 }
 
+// What net/http does with a connection.
+const (
+	busy    int32 = iota // it reads a request, or answers it
+	idle                 // it has said that it will wait, and will set the deadline of that
+	waiting              // it waits, or reads what it need not wait for
+)
+
 // SetContext gives the context of the connection's requests. It is for
 // http.Server.ConnContext.
 func (c *ServerConn) SetContext(ctx context.Context) { c.ctx = ctx }
 
 // Idle says that the http.Server waits for the next request. It is for
 // http.Server.ConnState, and not for a connection that speaks HTTP/2.
-func (c *ServerConn) Idle() { c.waits.Store(c.ctx != nil && (c.s.Off == nil || !c.s.Off())) }
+func (c *ServerConn) Idle() { c.stage.Store(idle) }
+
+// SetReadDeadline sets the deadline of reads. http.Server sets one for the time that
+// it waits, and the next one when a request has begun to come: from then on what
+// comes is the rest of that, also where nothing had to be read to see that it has.
+func (c *ServerConn) SetReadDeadline(t time.Time) error {
+	if !c.stage.CompareAndSwap(idle, waiting) {
+		c.stage.Store(busy)
+	}
+	return c.Conn.SetReadDeadline(t)
+}
 
 // NetConn is the connection below.
 func (c *ServerConn) NetConn() net.Conn { return c.Conn }
@@ -53,15 +70,16 @@ func (c *ServerConn) CloseWrite() error {
 // Read reads what is for the http.Server: bytes within a request, or a request
 // that is not plain. The others it answers, one after the other.
 //
-// What comes begins a request only if the http.Server holds no byte of it yet: one
-// that came with the request before, or was read to see whether the client leaves.
+// What comes begins a request only if it is the first that is read while the
+// http.Server waits, and that one holds no byte of it yet: one that came with the
+// request before, or was read to see whether the client leaves.
 // An X that it holds and a GET that comes are an XGET, and never the latter alone.
 // It reads into what is left of its buffer, which at first was empty.
 func (c *ServerConn) Read(p []byte) (n int, err error) {
 	if c.empty == 0 {
 		c.empty = len(p)
 	}
-	if !c.waits.Load() || len(p) != c.empty {
+	if !c.stage.CompareAndSwap(waiting, busy) || len(p) != c.empty || c.ctx == nil {
 		return c.Conn.Read(p)
 	}
 	for {
@@ -71,8 +89,7 @@ func (c *ServerConn) Read(p []byte) (n int, err error) {
 			}
 		}
 		r := plainRequest(p[:n])
-		if r == nil || !c.begin() {
-			c.waits.Store(false)
+		if r == nil || c.s.Off != nil && c.s.Off() || !c.begin() {
 			return n, nil
 		}
 		if n, err = c.answer(r, p); err != nil {
