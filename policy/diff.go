@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 )
 
 // Change is one difference between two policies: what a group of requests by a
@@ -27,7 +28,8 @@ type Change struct {
 // callers apart in groups; hosts differ by the sites, methods by being named.
 // Characters that path_options admit are asked for, each by itself, where the two
 // tables admit different ones; where they admit the same, a difference shows at
-// one of the readings too, since the strictest of them decided. An empty
+// one of the readings too, since the strictest of them decided, unless a rule
+// compares the segment with the caller (see diffvalues.go). An empty
 // segment is unlike any other, so there are probes with one. They are decided by
 // that reading alone: it may differ where no plain path shows it, and which others
 // it has depends on what follows.
@@ -128,6 +130,7 @@ func (d *differ) match(method string, p *probe) (both [2]Match) {
 // the same, so are the answers to all callers.
 func (d *differ) key(method string, p *probe, both *[2]Match) string {
 	key := []byte(method + p.doubt)
+	value, compared := slices.IndexFunc(p.segments, spelling.isOddValue), false
 	for i := range both {
 		m := &both[i]
 		key = append(append(key, '/'), m.Refusal()...)
@@ -142,7 +145,11 @@ func (d *differ) key(method string, p *probe, both *[2]Match) string {
 			}
 			key = binary.AppendUvarint(key, d.ends[h.end])
 			key = append(key, b2i(h.text == m.raw))
+			compared = compared || value >= 0 && h.end.compares(value)
 		}
+	}
+	if compared {
+		key = tell(key, p.segments)
 	}
 	return string(key)
 }
@@ -162,7 +169,11 @@ func (d *differ) compare(method string, p *probe, both [2]Match) {
 		return
 	}
 	key := d.key(method, p, &both)
-	if d.asked[key] {
+	asked := key
+	if d.paths.apart && slices.ContainsFunc(p.segments, spelling.isOdd) {
+		asked += " odd" // what is listed for an odd path does not speak for a plain one
+	}
+	if d.asked[asked] || asked != key && d.plainlySo(method, key, p) {
 		return
 	}
 	sides := [2][]answer{both[0].answers(), both[1].answers()}
@@ -186,14 +197,22 @@ func (d *differ) compare(method string, p *probe, both [2]Match) {
 				same = append(same, all)
 			case d.shownPlainly(own, caller, change):
 				plainly = true
-			default:
+			case !d.shownAsValue(p, at, who, change):
 				here = append(here, difference{change, all, p})
 			}
 		}
 	}
 	// What was left out here may be needed at another path with this key.
-	d.asked[key] = !plainly
+	d.asked[asked] = !plainly
 	d.keep(here, same, &both)
+}
+
+// plainlySo reports whether both tables find the same at the plain spelling of an
+// odd path: then nothing is to be asked here.
+func (d *differ) plainlySo(method, key string, p *probe) bool {
+	plain := d.reading(p, spelling.plain0)
+	both := d.match(method, plain)
+	return d.key(method, plain, &both) == key
 }
 
 // decide asks both tables for one caller, at the path that is the caller's own.
@@ -230,13 +249,32 @@ func (d *differ) shownPlainly(p *probe, c Caller, change Change) bool {
 		if r.raw() == p.raw() {
 			continue
 		}
-		both := d.match(change.Method, r)
-		from, to := passes(both[0].Decide(c)), passes(both[1].Decide(c))
-		if from != to && (to > from) == change.Opens {
+		if d.alike(r, c, change) {
 			return true
 		}
 	}
 	return false
+}
+
+// alike reports whether the caller sees the same change at another path.
+func (d *differ) alike(p *probe, c Caller, change Change) bool {
+	both := d.match(change.Method, p)
+	from, to := passes(both[0].Decide(c)), passes(both[1].Decide(c))
+	return from != to && (to > from) == change.Opens
+}
+
+// shownAsValue reports whether the same change shows for the like callers of another
+// value, where a rule compares an odd segment with the caller.
+func (d *differ) shownAsValue(p *probe, at stand, who attributes, change Change) bool {
+	if !slices.ContainsFunc(p.segments, spelling.isOddValue) {
+		return false
+	}
+	r := d.reading(p, spelling.unknown)
+	for i := range r.segments {
+		r.segments[i].fresh = strings.HasPrefix(r.segments[i].text, d.paths.fresh)
+	}
+	caller, own, ok := who.embody(r, at)
+	return ok && d.alike(own, caller, change)
 }
 
 // reading is the probe with each segment read in one way. What is left of a
@@ -353,27 +391,4 @@ func loggedInToo(here []difference, x *difference) bool {
 	return slices.ContainsFunc(here, func(y difference) bool {
 		return slices.Equal(y.attributes, login) && y.change.Opens == x.change.Opens
 	})
-}
-
-// doubtful lists the probe again with each character that path_options admit
-// in one table and not in the other.
-func (d *differ) doubtful(p *probe, both *[2]Match) (list []*probe) {
-	if both[0].route == nil || both[1].route == nil {
-		return nil
-	}
-	differ := both[0].route.admitted ^ both[1].route.admitted
-	at := len(p.segments) - 1
-	if differ == 0 || at < 0 || !p.segments[at].fresh {
-		return nil
-	}
-	for i, tail := range []string{"%2f", "%25", "%23", "%3f", ";"} { // the walk has empty segments
-		if differ&(1<<i) == 0 {
-			continue
-		}
-		next := &probe{host: p.host, segments: slices.Clone(p.segments), slash: p.slash, doubt: tail}
-		fresh := next.segments[at].text
-		next.segments[at] = spelling{text: fresh + tail + fresh, plain: fresh}
-		list = append(list, next)
-	}
-	return list
 }

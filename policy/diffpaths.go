@@ -21,7 +21,10 @@ import (
 type explorer struct {
 	tables [2]*Table
 	folds  [2][foldCount]bool // which trees some reading uses
+	apart  bool               // not all applications read alike
 	odd    bool               // spellings can matter
+	folded bool               // some reading is not by the letter
+	values map[spot]bool      // which {name} rules compare with the caller
 	empty  bool               // some route admits empty segments
 	fresh  string             // begins what no literal, user or value begins with
 	ids    map[spot]uint64
@@ -49,13 +52,6 @@ type probe struct {
 	segments []spelling
 	slash    bool
 	doubt    string // a character that path_options may admit is in it
-}
-
-// spelling is one segment of a probe.
-type spelling struct {
-	text  string // as a request has it
-	plain string // as the file has it; empty: a fresh one, or one of dots
-	fresh bool
 }
 
 // emptySegment is the text of a segment of nothing. No other segment has a slash.
@@ -89,22 +85,21 @@ func (p *probe) endsEmpty() bool {
 	return n > 0 && p.segments[n-1].text == emptySegment
 }
 
-// isOdd reports whether the segment is not spelled as the file has it.
-func (s spelling) isOdd() bool { return !s.fresh && s.text != s.plain && s.text != emptySegment }
-
 // newExplorer prepares a walk.
 func newExplorer(old, next *Table) *explorer {
-	e := &explorer{tables: [2]*Table{old, next}, ids: map[spot]uint64{}, left: diffMax}
+	e := &explorer{tables: [2]*Table{old, next}, values: map[spot]bool{}, ids: map[spot]uint64{}, left: diffMax}
 	var used [2][profileCount]bool
 	for i, t := range e.tables {
 		for p, forms := range t.forms {
 			used[i][p] = forms != nil
 			for _, f := range forms {
 				e.folds[i][f.fold] = true
+				e.folded = e.folded || f.fold != foldExact
 			}
 		}
 	}
-	e.odd = used[0] != used[1] || e.mixed() || !old.ordinary || !next.ordinary
+	e.apart = used[0] != used[1] || e.mixed()
+	e.odd = e.apart || !old.ordinary || !next.ordinary
 	e.empty = old.admits(doubtEmpty) || next.admits(doubtEmpty)
 	e.fresh = unheardOf(old, next)
 	return e
@@ -203,7 +198,7 @@ func (e *explorer) walk(host string, visit func(*probe)) bool {
 			visit(without)
 		}
 		visit(with)
-		for _, s := range e.segments(&here.front, len(here.segments)) {
+		for _, s := range e.segments(&here.front, here.segments) {
 			next := stop{append(slices.Clip(here.segments), s), e.step(&here.front, s.text)}
 			key := e.key(&next.front, next.segments)
 			if e.seen[key] {
@@ -287,10 +282,11 @@ func stepTree(from []spot, f fold, segment string) (to []spot) {
 	return to
 }
 
-// key names a front, and whether an empty segment led there: then the route has
-// to admit it, wherever it stands.
+// key names a front, what of the way there rules can tell from another one, and
+// whether an empty segment led there: then the route has to admit it, wherever it
+// stands.
 func (e *explorer) key(f *front, segments []spelling) string {
-	key := []byte{b2i(hasEmpty(segments))}
+	key := tell([]byte{b2i(hasEmpty(segments))}, segments)
 	for i := range f {
 		for _, spots := range f[i] {
 			key = append(e.name(key, spots), 0)
@@ -308,70 +304,4 @@ func (e *explorer) name(key []byte, spots []spot) []byte {
 		key = binary.AppendUvarint(key, e.ids[p])
 	}
 	return key
-}
-
-// segments lists what may follow a front: fresh ones, then literals, then
-// their other spellings.
-func (e *explorer) segments(f *front, depth int) []spelling {
-	fresh := e.fresh + string(rune('a'+depth%26)) + strings.Repeat("~", depth/26)
-	list := []spelling{{text: fresh, fresh: true}}
-	if e.empty {
-		list = append(list, spelling{text: emptySegment})
-	}
-	literals := map[string]bool{}
-	for i := range f {
-		for fold := range foldCount {
-			for _, p := range f[i][fold] {
-				addLiterals(literals, p, fold)
-			}
-		}
-	}
-	sorted := slices.Sorted(maps.Keys(literals))
-	for _, text := range sorted {
-		list = append(list, spelling{text: text, plain: text})
-	}
-	if !e.odd {
-		return list
-	}
-	for _, text := range sorted {
-		for _, other := range spellings(text) {
-			list = append(list, spelling{text: other, plain: text})
-		}
-	}
-	return append(list, spelling{text: fresh + ".", plain: fresh}, spelling{text: "..."})
-}
-
-// addLiterals notes the literals that go on from a node, as a request has them.
-func addLiterals(set map[string]bool, p spot, f fold) {
-	if p.tree == nil {
-		return
-	}
-	for literal := range p.tree.literals(p.node) {
-		if f != foldUndecoded {
-			literal = escape(literal)
-		}
-		set[literal] = true
-	}
-}
-
-// spellings lists what a literal may also be written as: in the other case,
-// with a letter encoded, both, and with a dot behind.
-func spellings(text string) []string {
-	flipped := strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z':
-			return r - 'a' + 'A'
-		case 'A' <= r && r <= 'Z':
-			return r - 'A' + 'a'
-		}
-		return r
-	}, decode(text))
-	return []string{escape(flipped), encodeFirst(decode(text)), encodeFirst(flipped), text + "."}
-}
-
-// encodeFirst writes a literal with its first byte encoded, needlessly.
-func encodeFirst(literal string) string {
-	const digits = "0123456789ABCDEF"
-	c := literal[0]
-	return "%" + string(digits[c>>4]) + string(digits[c&15]) + escape(literal[1:])
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -21,10 +22,31 @@ const (
 	outAllow
 )
 
+// What restate looks for. Tests ask for it by the million, so it is compiled once.
+var (
+	wideBytes    = regexp.MustCompile(`(?i)%[c-f][0-9a-f](%[89ab][0-9a-f])+`)
+	encodedTwice = regexp.MustCompile(`(?i)%25((?:[0-9a-f]|%3[0-9]|%[46][1-6]){2})`)
+	authority    = regexp.MustCompile(`^//[^/]*`)
+	semicolon    = regexp.MustCompile(`;[^/]*`)
+	stream       = regexp.MustCompile(`::.*`)
+	rewrites     = []struct {
+		of *regexp.Regexp
+		to string
+	}{
+		{regexp.MustCompile(`(?i)%2f`), "/"},
+		{semicolon, ""},
+		{regexp.MustCompile(`(?i)(;|%3b)[^/]*`), ""},
+		{regexp.MustCompile(`(?i)(;|%3b).*`), ""},
+		{regexp.MustCompile(`(?i)%23.*`), ""},
+		{regexp.MustCompile(`(?i)%3f.*`), ""},
+		{regexp.MustCompile(`/+`), "/"},
+	}
+)
+
 // restate is what a program may make of a doubtful character, in regular
 // expressions: written apart from readings.go on purpose.
 func restate(text string) []string {
-	narrowed := regexp.MustCompile(`(?i)%[c-f][0-9a-f](%[89ab][0-9a-f])+`).ReplaceAllStringFunc(text, func(s string) string {
+	narrowed := wideBytes.ReplaceAllStringFunc(text, func(s string) string {
 		wide := decode(s) >= "\uff01" && decode(s) <= "\uff5e"
 		if plain := norm.NFKC.String(decode(s)); len(plain) == 1 && (wide || strings.ContainsAny(plain, " #$%./:;?\\")) {
 			return fmt.Sprintf("%%%02X", plain[0])
@@ -34,22 +56,12 @@ func restate(text string) []string {
 	if p, err := ParsePath(text); err == nil && p.doubts&^(doubtSlash|doubtEmpty) == 0 {
 		narrowed = text
 	}
-	cut := func(expr string) string { return regexp.MustCompile(expr).ReplaceAllString(text, "") }
-	next := []string{
-		narrowed,
-		regexp.MustCompile(`(?i)%2f`).ReplaceAllString(text, "/"),
-		cut(`;[^/]*`), cut(`(?i)(;|%3b)[^/]*`), cut(`(?i)(;|%3b).*`), cut(`(?i)%23.*`), cut(`(?i)%3f.*`),
-		regexp.MustCompile(`/+`).ReplaceAllString(text, "/"),
-		regexp.MustCompile(`(?i)%25((?:[0-9a-f]|%3[0-9]|%[46][1-6]){2})`).ReplaceAllStringFunc(text, func(s string) string {
-			return "%" + decode(s[3:])
-		}),
+	next := []string{narrowed, encodedTwice.ReplaceAllStringFunc(text, func(s string) string { return "%" + decode(s[3:]) })}
+	for _, r := range rewrites {
+		next = append(next, r.of.ReplaceAllString(text, r.to))
 	}
 	if strings.HasPrefix(text, "//") {
-		if rest := regexp.MustCompile(`^//[^/]*`).ReplaceAllString(text, ""); rest != "" {
-			next = append(next, rest)
-		} else {
-			next = append(next, "/")
-		}
+		next = append(next, cmp.Or(authority.ReplaceAllString(text, ""), "/"))
 	}
 	return next
 }
@@ -100,7 +112,7 @@ func (ref *reference) decide(method, host, raw string, caller Caller) int {
 // views2text cuts the parameters for the routers that open so.
 func views2text(router, text string) string {
 	if router == "tomcat" || router == "spring" {
-		return regexp.MustCompile(`;[^/]*`).ReplaceAllString(text, "")
+		return semicolon.ReplaceAllString(text, "")
 	}
 	return text
 }

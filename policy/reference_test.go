@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -91,7 +90,7 @@ func windowsName(s string) string {
 			return plain[0]
 		}
 		return r
-	}, strings.TrimRight(regexp.MustCompile("::.*").ReplaceAllString(s, ""), ". "))
+	}, strings.TrimRight(stream.ReplaceAllString(s, ""), ". "))
 	return strings.Map(func(r rune) rune {
 		if up := unicode.ToUpper(r); r >= 0x80 && up >= 0x80 {
 			return up
