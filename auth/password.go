@@ -49,6 +49,7 @@ var errHash = errors.New("the stored password hash cannot be used")
 type hasher struct {
 	conf  Password
 	rand  io.Reader
+	begin func() // is called before each hash
 	gate  *gate
 	dummy legacyhash.Hash
 }
@@ -56,8 +57,8 @@ type hasher struct {
 // newHasher makes the hasher and its dummy: a hash of nothing with the
 // configured parameters, compared for those who have none, so that an unknown
 // name takes as long as a wrong password.
-func newHasher(conf Password, rand io.Reader, counts *hashCounts) (*hasher, error) {
-	h := &hasher{conf: conf, rand: rand}
+func newHasher(conf Password, rand io.Reader, begin func(), counts *hashCounts) (*hasher, error) {
+	h := &hasher{conf: conf, rand: rand, begin: begin}
 	noise := make([]byte, hashSalt+hashSum)
 	if _, err := io.ReadFull(rand, noise); err != nil {
 		return nil, fmt.Errorf("make a salt: %w", err)
@@ -68,6 +69,14 @@ func newHasher(conf Password, rand io.Reader, counts *hashCounts) (*hasher, erro
 	}
 	h.gate = newGate(conf, max(argonMemory, h.dummy.Memory()), counts)
 	return h, nil
+}
+
+// enter waits for a place as gate.enter does, and says that a hash begins.
+func (h *hasher) enter(ctx context.Context, memory uint32) (leave func(), err error) {
+	if leave, err = h.gate.enter(ctx, memory); err == nil {
+		h.begin()
+	}
+	return leave, err
 }
 
 // compare reports whether the password is the one of the hash; "" is no
@@ -86,7 +95,7 @@ func (h *hasher) compare(ctx context.Context, hash, password string) (bool, erro
 			stored, bad = h.dummy, fmt.Errorf("%w: it %w", errHash, err)
 		}
 	}
-	leave, err := h.gate.enter(ctx, max(stored.Memory(), h.dummy.Memory()))
+	leave, err := h.enter(ctx, max(stored.Memory(), h.dummy.Memory()))
 	if err != nil {
 		return false, err
 	}
@@ -104,7 +113,7 @@ func (h *hasher) spend(ctx context.Context, hash, password string) error {
 	if stored, err := legacyhash.Parse(hash); err != nil || h.own(stored) {
 		return nil
 	}
-	leave, err := h.gate.enter(ctx, h.dummy.Memory())
+	leave, err := h.enter(ctx, h.dummy.Memory())
 	if err != nil {
 		return err
 	}
@@ -116,7 +125,7 @@ func (h *hasher) spend(ctx context.Context, hash, password string) error {
 // hash makes the hash of a new password, which must be acceptable. An error is
 // a *BusyError, ctx's or want of randomness.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
-	leave, err := h.gate.enter(ctx, h.dummy.Memory())
+	leave, err := h.enter(ctx, h.dummy.Memory())
 	if err != nil {
 		return "", err
 	}

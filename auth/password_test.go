@@ -7,6 +7,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -22,11 +23,57 @@ func newTestHasher(t testing.TB, change func(*Password)) *hasher {
 	if change != nil {
 		change(&conf)
 	}
-	h, err := newHasher(conf, rand.Reader, new(hashCounts))
+	h, err := newHasher(conf, rand.Reader, func() {}, new(hashCounts))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// Whoever makes room for a hash must hear of each, before it takes its memory.
+func TestEachHashIsToldBeforeItBegins(t *testing.T) {
+	told := 0
+	conf := DefaultConfig().Password
+	conf.MaxConcurrent = 1
+	h, err := newHasher(conf, rand.Reader, func() { told++ }, new(hashCounts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare := func(ctx context.Context, hash string) func() error {
+		return func() error { _, err := h.compare(ctx, hash, "x"); return err }
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, test := range []struct {
+		name string
+		do   func() error
+		want int
+	}{
+		{"a new password", func() error { _, err := h.hash(t.Context(), "some password"); return err }, 1},
+		{"a password of nobody", compare(t.Context(), ""), 1},
+		{"another system's", compare(t.Context(), "{SSHA}QTt9HekJ1EXMeVyL4ljR77ZN2wrlRf1J"), 1},
+		{"time that is spent", func() error { return h.spend(t.Context(), "{SSHA}QTt9HekJ1EXMeVyL4ljR77ZN2wrlRf1J", "x") }, 1},
+		{"nothing to spend", func() error { return h.spend(t.Context(), h.text(make([]byte, hashSalt), make([]byte, hashSum)), "x") }, 0},
+		{"one that is not waited for", func() error {
+			leave, err := h.gate.enter(t.Context(), argonMemory)
+			if err != nil {
+				return err
+			}
+			defer leave()
+			if err := compare(gone, "")(); !errors.Is(err, context.Canceled) {
+				return fmt.Errorf("it came in: %w", err)
+			}
+			return nil
+		}, 0},
+	} {
+		told = 0
+		if err := test.do(); err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if told != test.want {
+			t.Errorf("%s: told %d times, want %d", test.name, told, test.want)
+		}
+	}
 }
 
 func TestBcryptTellsNoTwoPasswordsForOne(t *testing.T) {
@@ -127,7 +174,7 @@ func TestNewPasswordsAreBounded(t *testing.T) {
 }
 
 func TestAHashWithoutRandomnessIsAnError(t *testing.T) {
-	if _, err := newHasher(DefaultConfig().Password, bytes.NewReader(nil), new(hashCounts)); err == nil {
+	if _, err := newHasher(DefaultConfig().Password, bytes.NewReader(nil), func() {}, new(hashCounts)); err == nil {
 		t.Error("a dummy without randomness")
 	}
 	h := newTestHasher(t, nil)

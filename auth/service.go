@@ -24,7 +24,8 @@ type Options struct {
 	// OldLogin is asked for unknown names where migrate_from has a login_url;
 	// nil: nobody is.
 	OldLogin OldLogin
-	Guest    bool // on the store of a gateway whose access_token.ttl may be another: the command line
+	Hashing  func() // is called before each hash of a password, which takes 19 MiB and more; default: none
+	Guest    bool   // on the store of a gateway whose access_token.ttl may be another: the command line
 }
 
 // Service answers who is asking: it logs people in, keeps their sessions, and
@@ -36,6 +37,7 @@ type Service struct {
 	rand     io.Reader
 	audit    func(context.Context, Event)
 	oldLogin OldLogin
+	hashing  func()
 	guest    bool
 
 	view       *revocations
@@ -63,7 +65,7 @@ type state struct {
 // the keys, and a store that does not answer are errors.
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
-		store: o.Store, now: o.Now, rand: o.Rand, audit: o.Audit, oldLogin: o.OldLogin, guest: o.Guest,
+		store: o.Store, now: o.Now, rand: o.Rand, audit: o.Audit, oldLogin: o.OldLogin, hashing: o.Hashing, guest: o.Guest,
 		view: newRevocations(), throttle: newThrottle(o.Store, o.Master), applicants: newApplicants(), counts: newCounts(),
 	}
 	if s.now == nil {
@@ -71,6 +73,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	if s.rand == nil {
 		s.rand = rand.Reader
+	}
+	if s.hashing == nil {
+		s.hashing = func() {}
 	}
 	s.sealer = sealer{master: o.Master, rand: s.rand}
 	s.started = s.now()
@@ -124,7 +129,7 @@ func (s *Service) Reconfigure(ctx context.Context, c Config) error {
 	}
 	if old != nil && old.config.Password == c.Password {
 		next.hasher = old.hasher
-	} else if next.hasher, err = newHasher(c.Password, s.rand, &s.counts.hashing); err != nil {
+	} else if next.hasher, err = newHasher(c.Password, s.rand, s.hashing, &s.counts.hashing); err != nil {
 		return err
 	}
 	if err := s.subscribe(ctx, c); err != nil { // the last that can fail

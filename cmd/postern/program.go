@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -35,6 +34,7 @@ type program struct {
 	log     *slog.Logger // the main one of logs
 	logs    *logs
 	store   *sqlstore.Store
+	room    *hashRoom
 	auth    *auth.Service
 	gateway *gateway.Gateway
 	public  *gateway.Server
@@ -46,6 +46,7 @@ type program struct {
 // newProgram wires the gateway from a configuration. load is called again at
 // each reload.
 func newProgram(ctx context.Context, sys *system, load func() (*config.File, error)) (_ *program, err error) {
+	room := newHashRoom() // first, while the heap is small
 	tuneMemory(sys.getenv, os.DirFS("/"))
 	hup := heedHangup()
 	defer func() {
@@ -62,7 +63,7 @@ func newProgram(ctx context.Context, sys *system, load func() (*config.File, err
 	if err != nil {
 		return nil, err
 	}
-	p := &program{sys: sys, load: load, file: file, log: logs.main, logs: logs, hup: hup}
+	p := &program{sys: sys, load: load, file: file, log: logs.main, logs: logs, hup: hup, room: room}
 	store, master, err := openStore(ctx, file.Store)
 	if err != nil {
 		return nil, errors.Join(err, logs.close())
@@ -80,7 +81,7 @@ func (p *program) wire(ctx context.Context, master auth.MasterKey) (err error) {
 	conf := p.file.GatewayConfig()
 	store := auth.Measured(p.store, p.observeStore)
 	p.auth, err = auth.New(ctx, auth.Options{
-		Store: store, Master: master, Config: p.file.AuthConfig(), Audit: p.audit, OldLogin: oldlogin.New().Login,
+		Store: store, Master: master, Config: p.file.AuthConfig(), Audit: p.audit, OldLogin: oldlogin.New().Login, Hashing: p.room.enlarge,
 	})
 	if err != nil {
 		return err
@@ -217,7 +218,7 @@ func (p *program) Run(asked context.Context) error {
 	})
 	p.log.Info("serving", "listen", p.public.Addr(), "admin", p.adminAddr(), "public_url", p.file.PublicURL, "config", p.file.Path, "version", thisBuild().Version)
 	p.notify(stateReady)
-	group.Go(func() error { unmapProgram(); settleAtRest(ctx, lookAtHeap, debug.FreeOSMemory); return nil })
+	group.Go(func() error { unmapProgram(); settleAtRest(ctx, lookAtHeap, p.room.settle); return nil })
 	err := errors.Join(group.Wait(), p.store.Close())
 	p.log.Info("stopped")
 	return errors.Join(err, p.logs.close())

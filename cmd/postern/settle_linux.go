@@ -20,6 +20,22 @@ func unmapProgram() {
 		return
 	}
 	for _, m := range cleanMappings(smaps, file) {
-		_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, m.start, m.end-m.start, syscall.MADV_DONTNEED)
+		advise(m, syscall.MADV_DONTNEED)
 	}
+}
+
+// adviseHuge tells the kernel whether to make the pages of a part of the memory
+// as large as it can, where it is asked for each part (Debian's "madvise").
+func adviseHuge(m mapping, huge bool) {
+	if huge {
+		advise(m, syscall.MADV_HUGEPAGE)
+		return
+	}
+	advise(m, syscall.MADV_NOHUGEPAGE)
+}
+
+// advise is madvise(2) for memory that no slice is held of. What the kernel does
+// not do is left: it costs time or memory, and changes no content.
+func advise(m mapping, advice uintptr) {
+	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, m.start, m.end-m.start, advice)
 }
