@@ -218,7 +218,8 @@ func (p *program) Run(asked context.Context) error {
 	})
 	p.log.Info("serving", "listen", p.public.Addr(), "admin", p.adminAddr(), "public_url", p.file.PublicURL, "config", p.file.Path, "version", thisBuild().Version)
 	p.notify(stateReady)
-	group.Go(func() error { unmapProgram(); settleAtRest(ctx, lookAtHeap, p.room.settle); return nil })
+	// The program last: giving back the heap runs some of it.
+	group.Go(func() error { settleAtRest(ctx, lookAtHeap, func() { p.room.settle(); unmapProgram() }); return nil })
 	err := errors.Join(group.Wait(), p.store.Close())
 	p.log.Info("stopped")
 	return errors.Join(err, p.logs.close())

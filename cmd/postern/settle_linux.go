@@ -5,11 +5,11 @@ import (
 	"syscall"
 )
 
-// unmapProgram takes the pages of the program's file out of this process, once
-// it has started. The kernel keeps them at hand; those that serving needs come
-// back at their first use, and those that only the start needed (reading a
-// configuration, migrating a store) are no longer held. What cannot be done is
-// left: nothing but a figure depends on it.
+// unmapProgram takes the pages of the program's file out of this process, when it
+// is at rest. The kernel keeps them at hand; those that serving needs come back
+// at their first use, sixteen at a time, and those that only other work needed
+// (reading a configuration, collecting, a login) are no longer held. What cannot
+// be done is left: nothing but a figure depends on it.
 func unmapProgram() {
 	file, err := os.Readlink("/proc/self/exe")
 	if err != nil {
