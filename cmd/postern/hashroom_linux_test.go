@@ -61,7 +61,6 @@ func TestPagesAreHugeOnlyWhilePasswordsAreHashed(t *testing.T) {
 		do       func()
 		has, not string // hg: MADV_HUGEPAGE, nh: MADV_NOHUGEPAGE
 	}{
-		{"at the start", func() {}, "", "hg"},
 		{"while a password is hashed", room.enlarge, "hg", "nh"},
 		{"while another one is", room.enlarge, "hg", "nh"},
 		{"at rest", room.settle, "nh", "hg"},
