@@ -285,6 +285,7 @@ func (d *differ) reading(p *probe, read func(s spelling, fresh string) string) *
 		if text := read(s, d.paths.fresh); text != "" {
 			next.segments = append(next.segments, spelling{text: text})
 		}
+		next.slash = next.slash || strings.HasPrefix(s.text, ";") // parameters of nothing
 	}
 	return next
 }

@@ -196,7 +196,7 @@ func restated(raw string) []string {
 func likePattern(d *differ, path, text string) bool {
 	p, err := parsePattern(path)
 	if err != nil { // a probe that is no pattern, such as /*%2f*
-		expr := strings.NewReplacer(`\*\*`, ".*", `\*`, "[^/]+").Replace(regexp.QuoteMeta(regexp.MustCompile(`{\w+}`).ReplaceAllString(path, "*")))
+		expr := strings.NewReplacer(`\*\*`, ".*", `;\*`, ";[^/]*", `\*`, "[^/]+").Replace(regexp.QuoteMeta(regexp.MustCompile(`{\w+}`).ReplaceAllString(path, "*")))
 		return regexp.MustCompile("(?i)^" + strings.Replace(expr, "/.*", "(/.*)?", 1) + "/?$").MatchString(text)
 	}
 	for _, t := range d.tables {

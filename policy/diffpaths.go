@@ -20,13 +20,14 @@ import (
 // a route admits it there is the empty one as well, which ** alone takes.
 type explorer struct {
 	tables [2]*Table
-	folds  [2][foldCount]bool // which trees some reading uses
-	apart  bool               // not all applications read alike
-	odd    bool               // spellings can matter
-	folded bool               // some reading is not by the letter
-	values map[spot]bool      // which {name} rules compare with the caller
-	empty  bool               // some route admits empty segments
-	fresh  string             // begins what no literal, user or value begins with
+	folds  [2][foldCut + 1]bool // which trees some reading uses
+	apart  bool                 // not all applications read alike
+	odd    bool                 // spellings can matter
+	folded bool                 // some reading is not by the letter
+	values map[spot]bool        // which {name} rules compare with the caller
+	empty  bool                 // some route admits empty segments
+	cuts   bool                 // some route admits parameters, which not all applications cut
+	fresh  string               // begins what no literal, user or value begins with
 	ids    map[spot]uint64
 	seen   map[string]bool // the fronts of this host
 	left   int             // how many fronts may still be visited
@@ -44,7 +45,10 @@ type spot struct {
 }
 
 // front is where all trees are, each in the order of precedence.
-type front [2][foldCount][]spot
+type front [2][foldCut + 1][]spot
+
+// foldCut is the exact tree again, as a reading that cuts parameters goes through it.
+const foldCut = foldCount
 
 // probe is one path to ask both tables for.
 type probe struct {
@@ -100,6 +104,8 @@ func newExplorer(old, next *Table) *explorer {
 	}
 	e.apart = used[0] != used[1] || e.mixed()
 	e.odd = e.apart || !old.ordinary || !next.ordinary
+	e.cuts = e.cutsApart(used) && (old.admits(doubtSemicolon) || next.admits(doubtSemicolon))
+	e.folds[0][foldCut], e.folds[1][foldCut] = e.cuts, e.cuts
 	e.empty = old.admits(doubtEmpty) || next.admits(doubtEmpty)
 	e.fresh = unheardOf(old, next)
 	return e
@@ -108,6 +114,17 @@ func newExplorer(old, next *Table) *explorer {
 // admits reports whether some route has the path option.
 func (t *Table) admits(d doubt) bool {
 	return slices.ContainsFunc(t.routes, func(r *route) bool { return r.admitted&d != 0 })
+}
+
+// cutsApart reports whether some applications in use cut parameters and some do not.
+func (e *explorer) cutsApart(used [2][profileCount]bool) bool {
+	var ways [2]bool
+	for p := range profileCount {
+		if used[0][p] || used[1][p] {
+			ways[b2i(profileForms(p)[0].change == changeCut)] = true
+		}
+	}
+	return ways[0] && ways[1]
 }
 
 // mixed reports whether a table serves applications that read differently.
@@ -193,11 +210,7 @@ func (e *explorer) walk(host string, visit func(*probe)) bool {
 			return false
 		}
 		here := queue[0]
-		without, with := &probe{host: host, segments: here.segments}, &probe{host: host, segments: here.segments, slash: true}
-		if len(here.segments) > 0 && !without.endsEmpty() {
-			visit(without)
-		}
-		visit(with)
+		e.visit(host, here.segments, visit)
 		for _, s := range e.segments(&here.front, here.segments) {
 			next := stop{append(slices.Clip(here.segments), s), e.step(&here.front, s.text)}
 			key := e.key(&next.front, next.segments)
@@ -218,6 +231,26 @@ func (e *explorer) walk(host string, visit func(*probe)) bool {
 	return true
 }
 
+// visit asks for the paths of these segments: without a slash behind them, with one,
+// and with one that only parameters follow.
+func (e *explorer) visit(host string, segments []spelling, ask func(*probe)) {
+	p := probe{host: host, segments: segments}
+	if slices.ContainsFunc(segments, spelling.hasParameters) {
+		p.doubt = ";"
+	}
+	with, behind := p, p
+	with.slash = true
+	if len(segments) > 0 && !p.endsEmpty() {
+		ask(&p)
+	}
+	ask(&with)
+	if e.cuts && !p.endsEmpty() {
+		behind.segments = append(slices.Clip(segments), spelling{text: ";" + e.fresh})
+		behind.doubt = ";"
+		ask(&behind)
+	}
+}
+
 // hasEmpty reports whether one of the segments is empty.
 func hasEmpty(segments []spelling) bool {
 	return slices.Contains(segments, spelling{text: emptySegment})
@@ -226,7 +259,7 @@ func hasEmpty(segments []spelling) bool {
 // start is the front at the root.
 func (e *explorer) start(host string) (f front) {
 	for i, t := range e.tables {
-		for fold := range foldCount {
+		for fold := range foldCut + 1 {
 			if e.folds[i][fold] {
 				f[i][fold] = roots(t.site(host), fold)
 			}
@@ -237,6 +270,9 @@ func (e *explorer) start(host string) (f front) {
 
 // roots are those of a site and of what it leaves its paths to.
 func roots(s *site, f fold) (spots []spot) {
+	if f == foldCut {
+		f = foldExact
+	}
 	for ; s != nil; s = s.wider {
 		if root := s.trees[f]; root != nil {
 			spots = append(spots, spot{tree: root})
@@ -248,7 +284,7 @@ func roots(s *site, f fold) (spots []spot) {
 // step leads every tree on by one segment.
 func (e *explorer) step(f *front, segment string) (next front) {
 	for i := range f {
-		for fold := range foldCount {
+		for fold := range foldCut + 1 {
 			next[i][fold] = stepTree(f[i][fold], fold, segment)
 		}
 	}
@@ -262,6 +298,10 @@ func stepTree(from []spot, f fold, segment string) (to []spot) {
 		if segment = trimName(segment); segment == "" {
 			return from
 		}
+	}
+	if f == foldCut {
+		f = foldExact
+		segment, _, _ = strings.Cut(segment, ";")
 	}
 	w := found{form: form{fold: f}}
 	for _, p := range from {

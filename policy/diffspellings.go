@@ -18,6 +18,9 @@ type spelling struct {
 // isOdd reports whether the segment is not spelled as the file has it.
 func (s spelling) isOdd() bool { return !s.fresh && s.text != s.plain && s.text != emptySegment }
 
+// hasParameters reports whether parameters are in the segment.
+func (s spelling) hasParameters() bool { return strings.Contains(s.text, ";") }
+
 // segments lists what may follow a front: fresh ones, then literals, then
 // their other spellings.
 func (e *explorer) segments(f *front, before []spelling) []spelling {
@@ -48,6 +51,11 @@ func (e *explorer) segments(f *front, before []spelling) []spelling {
 	}
 	if e.odd {
 		list = append(list, spelling{text: "..."})
+	}
+	if e.cuts {
+		for _, text := range append(literals, fresh) {
+			list = append(list, spelling{text: text + ";" + fresh, plain: text, compared: compared})
+		}
 	}
 	return list
 }

@@ -3,7 +3,6 @@ package policy
 import (
 	"encoding/binary"
 	"slices"
-	"strings"
 )
 
 // Rules compare some segments with the caller, byte by byte, and take a value for
@@ -69,7 +68,7 @@ func tell(key []byte, segments []spelling) []byte {
 		if !s.isOddValue() {
 			continue
 		}
-		return append(binary.AppendUvarint(key, uint64(i)+1), b2i(trimName(s.text) != s.text), b2i(strings.Contains(s.text, ";")))
+		return append(binary.AppendUvarint(key, uint64(i)+1), b2i(trimName(s.text) != s.text), b2i(s.hasParameters()))
 	}
 	return append(key, 0)
 }

@@ -97,6 +97,9 @@ func (d *differ) shownPath(p *probe, both *[2]Match) string {
 		if strings.HasPrefix(s.plain, d.paths.fresh) {
 			return strings.ReplaceAll(s.text, s.plain, "*")
 		}
+		if name, _, ok := strings.Cut(s.text, ";"); ok {
+			return name + ";*"
+		}
 		return s.text
 	})
 	// Behind an empty segment there is only **, whatever follows.
