@@ -86,7 +86,12 @@ func (s *Snapshot) cutCookies(h http.Header) {
 // mentionsCookie is the quick look: most requests of an open route carry none
 // of our cookies.
 func (s *Snapshot) mentionsCookie(line string) bool {
-	return slices.ContainsFunc(s.ownCookies, func(name string) bool { return strings.Contains(line, name) })
+	for _, base := range s.cookieBases {
+		if strings.Contains(line, base) {
+			return true
+		}
+	}
+	return false
 }
 
 // ownsCookie tells whether a cookie is the gateway's, under whichever prefix:

@@ -17,7 +17,8 @@ import (
 type identity struct {
 	headers  []identityHeader
 	stripped map[string]bool // folded names: true is stripped, false is kept though a prefix matches
-	prefixes [256][]string   // folded, by their first byte: most names match none
+	prefixes [256][]string   // folded, by their first byte
+	families [256]uint32     // of prefixes: bit n of a first byte, for a third one that is n but for its case
 	shapes   [256]uint64     // of stripped: bit n of a first byte, for a name of n bytes
 	own      map[string]bool // folded names of headers: an upstream may not echo them
 
@@ -36,6 +37,7 @@ func newIdentity(c Identity) *identity {
 	id := &identity{stripped: map[string]bool{}, own: map[string]bool{}}
 	for _, prefix := range strippedPrefixes() {
 		id.prefixes[prefix[0]] = append(id.prefixes[prefix[0]], prefix)
+		id.families[prefix[0]] |= 1 << (prefix[2] % 32)
 	}
 	for _, h := range c.Headers {
 		id.add(h, ",")
@@ -136,10 +138,10 @@ func foldInto(buf *[maxName]byte, name string) []byte {
 // isPlain tells whether a name consists of letters, digits and dashes: then no
 // two programs spell it differently but for case.
 func isPlain(name string) bool {
-	const digits uint64 = 1<<'-' | (1<<10-1)<<'0'
-	const letters uint64 = (1<<26-1)<<('A'-64) | (1<<26-1)<<('a'-64)
 	for i := range len(name) {
-		if c := name[i]; c < 64 && digits>>c&1 == 0 || c >= 64 && letters>>(c-64)&1 == 0 {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '-', '0' <= c && c <= '9': // in the order in which they are met
+		default:
 			return false
 		}
 	}
@@ -175,8 +177,9 @@ func (id *identity) isAlias(name string) bool {
 	return !isPlain(name) && id.strips(name, []string{name})
 }
 
-// maybe tells whether a name may be one that is listed, by its length and its
-// first byte. Most of what browsers send is not.
+// maybe tells whether a name may be one that is listed, by its first byte and its
+// length, or by its first byte and its third, which is a letter in every prefix.
+// Most of what browsers send is not.
 func (id *identity) maybe(name string) bool {
 	first := name[0]
 	if 'A' <= first && first <= 'Z' {
@@ -184,7 +187,7 @@ func (id *identity) maybe(name string) bool {
 	} else if !isAlnum(first) {
 		first = '-'
 	}
-	return len(name) >= maxName || id.shapes[first]&(1<<len(name)) != 0 || id.prefixes[first] != nil
+	return len(name) >= maxName || id.shapes[first]&(1<<len(name)) != 0 || len(name) > 2 && id.families[first]&(1<<(name[2]%32)) != 0
 }
 
 // isKept tells whether a name stands in a list, in whatever case.
@@ -199,11 +202,12 @@ func (id *identity) yields(name string, keep []string) bool {
 	return isKept(name, yieldingNames()) && isKept(name, keep) && !id.own[fold(name)]
 }
 
-// strip deletes by the very key that stands in the map: http.Header.Del would
-// look for the canonical form of it.
+// strip deletes what ends here and what only the gateway says, in one walk. It
+// deletes by the very key that stands in the map: http.Header.Del would look for
+// the canonical form of it.
 func (id *identity) strip(h http.Header, keep []string) {
 	for name := range h {
-		if id.strips(name, keep) && !id.yields(name, keep) {
+		if endsHere(name) || id.strips(name, keep) && !id.yields(name, keep) {
 			delete(h, name)
 		}
 	}

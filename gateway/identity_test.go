@@ -292,3 +292,34 @@ func TestAnUpstreamCannotSpeakForTheGateway_HS063_IL14(t *testing.T) {
 		}
 	}
 }
+
+// The quick look at a name tells a family by two of its bytes: whatever a name of
+// it goes on with, and however it is spelled, it is looked at again.
+func TestEveryNameOfAFamilyIsStrippedHoweverSpelled(t *testing.T) {
+	id := newIdentity(Identity{})
+	for _, prefix := range strippedPrefixes() {
+		if third := prefix[2]; third < 'a' || third > 'z' {
+			t.Fatalf("%q: the third byte has another spelling than its case", prefix)
+		}
+		for n := range maxName {
+			name := prefix + strings.Repeat("q", n)
+			for _, spelled := range []string{name, strings.ToUpper(name), http.CanonicalHeaderKey(name), strings.ReplaceAll(name, "-", "_"), strings.ReplaceAll(strings.ToUpper(name), "-", ".")} {
+				if !id.strips(spelled, []string{spelled}) {
+					t.Fatalf("%q would arrive", spelled)
+				}
+			}
+		}
+	}
+}
+
+func TestTheQuickLookMissesNoCookieOfOurs(t *testing.T) {
+	for _, names := range []Cookies{{"postern", "postern_refresh"}, {"__Host-postern", "__Secure-postern_refresh"}, {"__Secure-a", "__Secure-b"}} {
+		s := &Snapshot{}
+		must(t, s.buildSources(Parts{Cookies: names}))
+		for _, name := range append(s.ownCookies, names.Access, names.Refresh, s.retryCookie) {
+			if !s.mentionsCookie("a=1; "+name+"=x") || !s.ownsCookie(name) {
+				t.Errorf("of %v: %s would arrive", names, name)
+			}
+		}
+	}
+}

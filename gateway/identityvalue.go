@@ -118,6 +118,9 @@ func join(items []string, separator string) string {
 // character could end the line, and no space around it gets lost and makes
 // another user of it.
 func headerValue(v string) string {
+	if v == "" {
+		return ""
+	}
 	ascii := true
 	for i := range len(v) {
 		if c := v[i]; c < ' ' || c == 0x7f {
@@ -126,10 +129,10 @@ func headerValue(v string) string {
 			ascii = false
 		}
 	}
-	if !ascii && (!utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl)) {
+	if v[0] == ' ' || v[len(v)-1] == ' ' {
 		return ""
 	}
-	if strings.TrimSpace(v) != v {
+	if !ascii && (!utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl) || strings.TrimSpace(v) != v) {
 		return ""
 	}
 	return v

@@ -20,9 +20,8 @@ import (
 // fields in Connection and have them removed after we set them (golang/go#50580).
 func (u *upstream) outgoing(x *exchange) *http.Request {
 	h := x.r.Header
-	dropHopByHop(h, x.websocket)
-	h["X-Request-Id"] = x.ids[:]            // may have been named there, too
-	x.snap.identity.strip(h, u.keepHeaders) // every spelling, before any is set
+	x.snap.identity.cleanRequest(h, u.keepHeaders, x.websocket) // before any is set
+	h["X-Request-Id"] = x.ids[:]                                // may have been named in Connection, too
 	x.snap.cutCookies(h)
 	u.credentials(x, h)
 	x.own = make(lean.Fields, 0, x.snap.identity.most+maxForwarding)
@@ -54,10 +53,11 @@ func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
 	out.Close = x.r.Method == http.MethodHead && !x.chosen.h2c
 }
 
-// dropHopByHop takes out what is between the client and us (RFC 9110 section
-// 7.6.1), and leaves what says the same to the upstream: that trailers are
+// cleanRequest takes out what no upstream gets of a client's: what is between the
+// client and us (RFC 9110 section 7.6.1), and every spelling of what only the
+// gateway says. It leaves what says the same to the upstream: that trailers are
 // welcome, and the handshake of a WebSocket.
-func dropHopByHop(h http.Header, websocket bool) {
+func (id *identity) cleanRequest(h http.Header, keep []string, websocket bool) {
 	upgrade, trailers := h["Upgrade"], hasToken(h["Te"], "trailers")
 	for _, line := range h["Connection"] {
 		for name := range strings.SplitSeq(line, ",") {
@@ -66,15 +66,23 @@ func dropHopByHop(h http.Header, websocket bool) {
 			}
 		}
 	}
-	for _, name := range [...]string{"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade"} {
-		delete(h, name)
-	}
+	id.strip(h, keep)
 	if trailers {
 		h["Te"] = []string{"trailers"}
 	}
 	if websocket {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, upgrade
 	}
+}
+
+// endsHere tells the fields that are between the client and us, and the one of
+// which the next hop gets our own.
+func endsHere(name string) bool {
+	switch name {
+	case "Traceparent", "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
 }
 
 // hostFor is the Host that the target sees.
@@ -121,7 +129,6 @@ func (x *exchange) addForwarding(h http.Header) {
 	add("X-Forwarded-Prefix", x.rt.options.StripPrefix)
 	add("X-Real-Ip", x.clientText())
 	add("Traceparent", x.trace.parent)
-	delete(h, "Traceparent")
 	if !x.trace.known {
 		delete(h, "Tracestate") // belongs to a trace that is not continued
 	}

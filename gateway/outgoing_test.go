@@ -31,7 +31,7 @@ func TestHopByHopFieldsAreDroppedAsReverseProxyDoes(t *testing.T) {
 		x := &exchange{r: &http.Request{Method: "GET", ProtoMajor: 1, ProtoMinor: 1, Header: h.Clone()}}
 		x.readUpgrade()
 		want := upstreamHeader(x.r)
-		dropHopByHop(x.r.Header, x.websocket)
+		new(identity).cleanRequest(x.r.Header, nil, x.websocket)
 		if !maps.EqualFunc(x.r.Header, want, slices.Equal) {
 			t.Fatalf("of %v\ngot  %v\nwant %v", h, x.r.Header, want)
 		}

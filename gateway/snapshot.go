@@ -73,6 +73,7 @@ type Snapshot struct {
 	cookies               Cookies
 	retryCookie           string   // set by the refresh endpoint, see retryMark
 	ownCookies            []string // every spelling of the names, for cutting
+	cookieBases           []string // one of which is in each of them
 
 	warned   atomic.Bool // of a scheme that public_url does not have
 	warn     func(requestID string)
@@ -213,7 +214,8 @@ func (s *Snapshot) buildSources(p Parts) error {
 	if access != p.Cookies.Access { // with https
 		s.retryCookie = "__Host-" + s.retryCookie
 	}
-	for _, base := range []string{access, unprefixed(p.Cookies.Refresh), access + "_retry"} {
+	s.cookieBases = []string{access, unprefixed(p.Cookies.Refresh)} // access is in access_retry, too
+	for _, base := range append(s.cookieBases, access+"_retry") {
 		s.ownCookies = append(s.ownCookies, base, "__Host-"+base, "__Secure-"+base)
 	}
 	return nil
