@@ -18,13 +18,13 @@ var errAmbiguous = errors.New("ambiguous credentials")
 // before it judges one: a request never becomes somebody by the order in which
 // sources are asked.
 func (x *exchange) readCredentials(a Authenticator) bool {
-	var found [4]auth.Presented // no request has more; append copes if it does
+	var found [2]auth.Presented // few requests have more; append copes with those
 	list, err := x.collect(found[:0])
 	if err == nil {
 		for i := range list {
 			verify(a, &list[i])
 		}
-		x.presented, err = x.choose(a, list)
+		err = x.choose(a, list)
 	}
 	if err != nil {
 		x.refuse(badRequest("The request carries more than one credential. Send one."))
@@ -63,8 +63,9 @@ func (x *exchange) collect(list []auth.Presented) ([]auth.Presented, error) {
 			list = append(list, auth.Presented{Kind: auth.HeaderCredential, Token: values[0]})
 		}
 	}
-	access, n := findCookie(h["Cookie"], s.cookies.Access)
-	if _, m := findCookie(h["Cookie"], s.cookies.Refresh); n > 1 || m > 1 {
+	cookies := h["Cookie"]
+	access, n := findCookie(cookies, s.cookies.Access)
+	if _, m := findCookie(cookies, s.cookies.Refresh); n > 1 || m > 1 {
 		return nil, errAmbiguous
 	}
 	if s.cookie && n == 1 && access != "" {
@@ -82,24 +83,26 @@ func (x *exchange) passesAuthorization() bool {
 // order bearer, header, cookie. Where anyone may pass, a bad one counts as
 // none and the next good one speaks. Two that belong to different sessions
 // are refused, whether or not both are still good.
-func (x *exchange) choose(a Authenticator, list []auth.Presented) (auth.Presented, error) {
+func (x *exchange) choose(a Authenticator, list []auth.Presented) error {
 	if len(list) == 0 {
-		return auth.Presented{}, nil
+		return nil
 	}
 	if !oneSession(list) {
-		return auth.Presented{}, errAmbiguous
+		return errAmbiguous
 	}
 	open := x.rt != nil && x.match.OpenToAnyone()
-	chosen := list[0]
-	for _, p := range list[1:] {
+	chosen := &list[0]
+	for i := range list {
+		p := &list[i]
 		if chosen.Err != nil && p.Err == nil && (open || p.Principal.Session == chosen.Principal.Session) {
 			chosen = p
 		}
 	}
+	x.presented = *chosen
 	// A bearer that is not one of ours is the application's own.
 	x.foreignBearer = open && list[0].Kind == auth.BearerCredential && list[0].Err != nil &&
 		list[0].Token != "" && !a.Issued(list[0].Token)
-	return chosen, nil
+	return nil
 }
 
 // oneSession tells whether all credentials with a genuine signature belong to

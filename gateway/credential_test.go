@@ -143,7 +143,8 @@ func TestTheMostExplicitCredentialSpeaks(t *testing.T) {
 		{"a junk bearer does not fall back", []auth.Presented{presented(bearer, "", auth.ErrTokenInvalid), presented(cookie, "a", nil)}, bearer, auth.ErrTokenInvalid, false},
 	} {
 		x := &exchange{snap: s.gateway.snap.Load()}
-		p, err := x.choose(s.service, test.list)
+		err := x.choose(s.service, test.list)
+		p := x.presented
 		if errors.Is(err, errAmbiguous) != test.twice || p.Kind != test.kind || !errors.Is(p.Err, test.err) {
 			t.Errorf("%s: %v %v, %v", test.name, p.Kind, p.Err, err)
 		}

@@ -22,8 +22,11 @@ import (
 //
 // It answers the request when it does not allow.
 func (x *exchange) allowsDestination(caller policy.Caller) bool {
+	if x.r.Method != "COPY" && x.r.Method != "MOVE" {
+		return true
+	}
 	values := x.r.Header["Destination"]
-	if x.r.Method != "COPY" && x.r.Method != "MOVE" || len(values) == 0 {
+	if len(values) == 0 {
 		return true
 	}
 	raw, ok := x.ownAddress(values)

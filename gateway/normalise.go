@@ -98,16 +98,15 @@ func (x *exchange) checkHeader() (problem.Problem, bool) {
 	if oldBody || len(x.r.TransferEncoding) > 0 && x.r.ProtoMajor < 2 {
 		x.answer.closes = true
 	}
-	lines, size := 0, len(x.r.RequestURI)
+	lines, cookies, size := 0, 0, len(x.r.RequestURI)
 	for name, values := range h {
 		lines += len(values)
 		for _, v := range values {
 			size += len(name) + len(v) + len(": \r\n")
+			if name == "Cookie" {
+				cookies += 1 + strings.Count(v, ";")
+			}
 		}
-	}
-	cookies := 0
-	for _, v := range h["Cookie"] {
-		cookies += 1 + strings.Count(v, ";")
 	}
 	if lines > maxHeaders || cookies > maxCookies || size > maxHeaderBytes {
 		p := badRequest("The request has too many headers or cookies, or too long ones.")
@@ -122,21 +121,15 @@ func (x *exchange) checkHeader() (problem.Problem, bool) {
 // right: each trusted hop vouches for the one before it, and the first
 // untrusted address is the client. Anyone can write the left end of that list.
 func (x *exchange) readClient() {
-	if ap, err := netip.ParseAddrPort(x.r.RemoteAddr); err == nil {
-		x.peer = ap.Addr().Unmap().WithZone("")
-	}
+	x.peer, x.forwarded = readPeer(x.r.RemoteAddr)
 	x.client = x.peer
 	if x.peer.IsValid() && x.peer.IsUnspecified() {
 		// Whom a proxy does not know (see proxiedConn.RemoteAddr). That is no
 		// address: as one it would be outside of every cidr that a rule denies.
-		x.client, x.forwarded = netip.Addr{}, x.peer.String()
+		x.client = netip.Addr{}
 		return
 	}
-	x.peerTrusted = x.snap.trusts(x.peer)
-	if x.peer.IsValid() {
-		x.forwarded = x.peer.String()
-	}
-	if !x.peerTrusted {
+	if x.peerTrusted = x.snap.trusts(x.peer); !x.peerTrusted {
 		x.clientName = x.forwarded
 		return
 	}
@@ -162,6 +155,20 @@ func (x *exchange) readClient() {
 	}
 	slices.Reverse(trail)
 	x.forwarded = strings.Join(trail, ", ")
+}
+
+// readPeer is the address in a http.Request.RemoteAddr, and its text. There is
+// none, and none in text, behind a unix socket.
+func readPeer(remote string) (peer netip.Addr, text string) {
+	ap, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return netip.Addr{}, ""
+	}
+	if peer = ap.Addr(); peer.Is4() { // of which there is one way to write it
+		return peer, remote[:strings.LastIndexByte(remote, ':')]
+	}
+	peer = peer.Unmap().WithZone("")
+	return peer, peer.String()
 }
 
 // clientText is the client's address as logs and upstreams are told it; empty
@@ -198,8 +205,10 @@ func (x *exchange) readHost(authority string) (problem.Problem, bool) {
 		return problem.Of(problem.UnknownHost), false
 	}
 	host := x.r.Host
-	if given := lastElement(x.r.Header["X-Forwarded-Host"]); given != "" && x.peerTrusted {
-		host = given
+	if x.peerTrusted {
+		if given := lastElement(x.r.Header["X-Forwarded-Host"]); given != "" {
+			host = given
+		}
 	}
 	x.readScheme()
 	return x.admitHost(host)
@@ -233,6 +242,10 @@ func (x *exchange) readScheme() {
 // admitHost takes a host for the effective one, if it is ours. The scheme is
 // settled by then.
 func (x *exchange) admitHost(host string) (problem.Problem, bool) {
+	if x.snap.plainHosts[host] {
+		x.host, x.r.Host = host, host
+		return problem.Problem{}, true
+	}
 	if host != "" && !validHost(host) {
 		return badRequest("The Host is not a host name or address."), false
 	}
@@ -276,7 +289,7 @@ func validHost(host string) bool {
 // end is the root's; an empty label is read by some as nothing and by others as
 // a name of its own.
 func validName(name string) bool {
-	if strings.Contains("."+strings.TrimSuffix(name, ".")+".", "..") {
+	if strings.HasPrefix(name, ".") || strings.Contains(name, "..") {
 		return false
 	}
 	for i := range len(name) {
@@ -330,8 +343,12 @@ func canonicalHost(host, scheme string) string {
 // Of HTTP/1.0 an upgrade is to be ignored (RFC 9110 section 7.8).
 func (x *exchange) readUpgrade() {
 	h := x.r.Header
-	x.websocket = x.r.Method == http.MethodGet && x.r.ProtoMajor == 1 && x.r.ProtoMinor > 0 && x.r.ContentLength == 0 && len(h["Upgrade"]) == 1 &&
-		strings.EqualFold(h["Upgrade"][0], "websocket") && hasToken(h["Connection"], "upgrade")
+	upgrade := h["Upgrade"]
+	if upgrade == nil {
+		return
+	}
+	x.websocket = x.r.Method == http.MethodGet && x.r.ProtoMajor == 1 && x.r.ProtoMinor > 0 && x.r.ContentLength == 0 && len(upgrade) == 1 &&
+		strings.EqualFold(upgrade[0], "websocket") && hasToken(h["Connection"], "upgrade")
 	if !x.websocket {
 		delete(h, "Upgrade")
 	}

@@ -63,6 +63,7 @@ type Snapshot struct {
 	publicURL  *url.URL
 	publicHost string          // canonical, as in an origin
 	known      map[string]bool // host names that are ours
+	plainHosts map[string]bool // of known: those that are a Host as they stand, in any scheme
 	anyHost    bool            // others are answered too
 	proxies    []netip.Prefix
 	trustUnix  bool
@@ -157,6 +158,12 @@ func (s *Snapshot) buildHosts(c Config) {
 	s.known = map[string]bool{hostname(s.publicURL.Host): true}
 	for _, h := range c.Hosts {
 		s.known[hostname(h)] = true
+	}
+	s.plainHosts = map[string]bool{}
+	for h := range s.known {
+		if validName(h) && canonicalHost(h, "http") == h && canonicalHost(h, "https") == h {
+			s.plainHosts[h] = true
+		}
 	}
 	s.anyHost = len(c.Hosts) == 0
 }

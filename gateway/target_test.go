@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -181,6 +182,48 @@ func TestOnlyAWholeHandshakeIsAnUpgrade(t *testing.T) {
 		}
 		if _, left := test.header["Upgrade"]; left != test.ok {
 			t.Errorf("%s: Upgrade left in the header: %v", test.name, left)
+		}
+	}
+}
+
+// A host that is taken as it stands is the one that a look at it would find.
+func TestAHostTakenAsItStandsIsWhatALookFinds(t *testing.T) {
+	for _, public := range []string{"http://gw.test", "https://GW.test.", "http://gw.test:8080", "https://[2001:db8::1]", "http://127.0.0.1:80"} {
+		c := DefaultConfig()
+		c.PublicURL, c.Hosts = public, []string{"b.test", "UPPER.test", "dot.test.", "10.0.0.1", "[::1]", "port.test:81", "", ".", "a..b"}
+		u, err := url.Parse(public)
+		must(t, err)
+		quick := &Snapshot{publicURL: u}
+		quick.buildHosts(c)
+		slow := &Snapshot{publicURL: u, known: quick.known}
+		if len(quick.plainHosts) == 0 {
+			t.Fatal("no host is taken as it stands")
+		}
+		for host := range quick.known {
+			for _, host := range []string{host, strings.ToUpper(host), host + ".", host + ":80", host + ":443", "[" + host + "]", "x" + host} {
+				for _, scheme := range []string{"http", "https"} {
+					a := &exchange{snap: quick, r: &http.Request{}, scheme: scheme}
+					b := &exchange{snap: slow, r: &http.Request{}, scheme: scheme}
+					_, x := a.admitHost(host)
+					_, y := b.admitHost(host)
+					if x != y || a.host != b.host || a.r.Host != b.r.Host {
+						t.Errorf("%q over %s: %v %q, looked at %v %q", host, scheme, x, a.host, y, b.host)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestAPeerIsWrittenAsNetipWritesIt(t *testing.T) {
+	for remote, want := range map[string]string{
+		"127.0.0.1:1": "127.0.0.1", "0.0.0.0:0": "0.0.0.0", "255.255.255.255:65535": "255.255.255.255",
+		"[2001:DB8:0::1]:80": "2001:db8::1", "[::ffff:1.2.3.4]:5": "1.2.3.4", "[fe80::1%eth0]:5": "fe80::1",
+		"@": "", "": "", "1.2.3.4": "", "01.2.3.4:5": "",
+	} {
+		peer, text := readPeer(remote)
+		if text != want || peer.IsValid() != (want != "") || peer.IsValid() && peer.String() != want {
+			t.Errorf("%q: %v, %q", remote, peer, text)
 		}
 	}
 }
