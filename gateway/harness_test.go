@@ -86,6 +86,7 @@ type stack struct {
 	stop    func()
 	epoch   time.Time    // zero: the clock runs; else it stands there, but for what it is ahead
 	ahead   atomic.Int64 // nanoseconds by which the clock is ahead
+	fresh   bool         // what is tested is how connections begin
 }
 
 // setup is what a test changes of a stack before it is made.
@@ -183,6 +184,7 @@ func (s *stack) wire(conf *setup) (close func()) {
 	}
 	s.gateway.Swap(snap)
 	s.server = NewServer(conf.gateway, s.gateway, log)
+	s.server.http.Handler = warmable(s.gateway)
 	must(t, s.server.Listen())
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve() }()
@@ -255,7 +257,40 @@ func (s *stack) raw(request string) *reply {
 	return s.read(conn, bufio.NewReader(conn), request, before)
 }
 
+// warmPath is answered past the gateway, by net/http alone.
+const warmPath = "/.warm"
+
+// warmable answers warmPath in the place of a handler.
+func warmable(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != warmPath {
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+// dial opens a connection on which something was asked already, so that what comes
+// next may be answered beside net/http; see lean.Server. In the run with
+// transport: standard nothing is.
 func (s *stack) dial() net.Conn {
+	s.t.Helper()
+	conn := s.dialFresh()
+	if s.fresh || s.server.plain == nil {
+		return conn
+	}
+	_, err := io.WriteString(conn, "GET "+warmPath+" HTTP/1.1\r\nHost: gw.test\r\n\r\n")
+	must(s.t, err)
+	answer := make([]byte, 0, 256)
+	for !bytes.HasSuffix(answer, []byte("\r\n\r\n")) {
+		n, err := conn.Read(answer[len(answer):cap(answer)])
+		must(s.t, err)
+		answer = answer[:len(answer)+n]
+	}
+	return conn
+}
+
+// dialFresh opens a connection.
+func (s *stack) dialFresh() net.Conn {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", s.server.Addr())
 	must(s.t, err)
@@ -283,7 +318,7 @@ func (s *stack) get(path string, lines ...string) *reply {
 func (s *stack) send(method, path, body string, lines ...string) *reply {
 	s.t.Helper()
 	var b strings.Builder
-	b.WriteString(method + " " + path + " HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n")
+	b.WriteString(method + " " + path + " HTTP/1.1\r\nHost: gw.test\r\n")
 	for _, line := range lines {
 		b.WriteString(line + "\r\n")
 	}

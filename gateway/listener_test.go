@@ -19,7 +19,9 @@ import (
 
 // believing is a stack that believes what 127.0.0.1 says.
 func believing(t *testing.T, changes ...func(*setup)) *stack {
-	return newStack(t, append([]func(*setup){func(c *setup) { c.gateway.TrustedProxies = []string{"127.0.0.1"} }}, changes...)...)
+	s := newStack(t, append([]func(*setup){func(c *setup) { c.gateway.TrustedProxies = []string{"127.0.0.1"} }}, changes...)...)
+	s.fresh = true
+	return s
 }
 
 // proxyV2 is a header of version 2: its command, family and transport, and
@@ -122,6 +124,7 @@ func TestAHeaderInThreePiecesIsOneHeader(t *testing.T) {
 func TestFromAnUntrustedPeerProxyProtocolIsNoRequest(t *testing.T) {
 	for _, trusted := range [][]string{nil, {"unix"}, {"10.0.0.0/8"}} {
 		s := newStack(t, func(c *setup) { c.gateway.TrustedProxies = trusted })
+		s.fresh = true
 		for _, header := range []string{"PROXY TCP4 192.0.2.1 10.0.0.1 4660 443\r\n", "PROXY UNKNOWN\r\n", proxyV2(1, 0x11, "\xc0\x00\x02\x01\x0a\x00\x00\x01\x12\x34\x01\xbb")} {
 			r := s.raw(header + plainGet)
 			r.wants(t, 400, "")
@@ -159,6 +162,7 @@ func TestAHeaderThatCannotBeReadEndsTheConnection(t *testing.T) {
 
 func TestTrustInProxyProtocolFollowsAReload(t *testing.T) {
 	s := newStack(t)
+	s.fresh = true
 	header := "PROXY TCP4 192.0.2.1 10.0.0.1 4660 443\r\n"
 	s.raw(header+plainGet).wants(t, 400, "")
 	s.parts.Config.TrustedProxies = []string{"127.0.0.0/8"}
@@ -238,6 +242,7 @@ func TestOneConnectionTooManyIsToldSo(t *testing.T) {
 // However many come, no more are open than there may be, and a few to be told.
 func TestConnectionsAreBounded(t *testing.T) {
 	s := newStack(t, func(c *setup) { c.gateway.Limits.Connections = 4 })
+	s.fresh = true
 	var conns []net.Conn
 	for range 40 {
 		conn := s.dial()

@@ -31,6 +31,7 @@ func TestWhoeverForgotToTrustAFrontEndReadsItInTheLog(t *testing.T) {
 					c.gateway.TLS = TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
 				}
 			})
+			s.fresh = true
 			for range 3 {
 				conn := s.dial()
 				write(t, conn, header)
@@ -60,6 +61,7 @@ func TestWhoIsTrustedOrSpeaksHTTPIsNoStranger(t *testing.T) {
 		{[]string{"127.0.0.1"}, "PROXY TCP4 192.0.2.1 10.0.0.1 4660 443\r\n" + plainGet},
 	} {
 		s := newStack(t, func(c *setup) { c.gateway.TrustedProxies = test.trusted })
+		s.fresh = true
 		s.raw(test.request)
 		if strings.Contains(s.log.String(), "PROXY protocol") {
 			t.Errorf("%.20q: logged %s", test.request, s.log)

@@ -39,6 +39,7 @@ func TestEachKindOfRequestIsAnsweredOnAConnectionThatIsWatched(t *testing.T) {
 		for _, together := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, together %v", name, together), func(t *testing.T) {
 				s := newStack(t, change, func(c *setup) { c.answer = echo })
+				s.fresh = name == "PROXY protocol"
 				conn := s.dial()
 				defer conn.Close()
 				br := newReader(conn)

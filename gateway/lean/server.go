@@ -61,7 +61,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.mu.Unlock()
 	err := ctx.Err()
 	for c := range s.held {
-		err = errors.Join(err, c.Conn.Close())
+		err = errors.Join(err, c.cut())
 	}
 	return err
 }

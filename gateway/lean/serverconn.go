@@ -154,6 +154,12 @@ func (c *ServerConn) parting() bool {
 	return c.closing
 }
 
+// cut closes the connection at once, and ends the request under way.
+func (c *ServerConn) cut() error {
+	c.watch.leave()
+	return c.Conn.Close()
+}
+
 // Close closes the connection, once the answer under way has ended: the
 // http.Server closes those that it takes for idle when it shuts down.
 func (c *ServerConn) Close() error {

@@ -68,6 +68,15 @@ func (w *watch) read() {
 	w.ended.Signal()
 }
 
+// leave ends the request as if its client had left.
+func (w *watch) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.gone != nil {
+		w.gone()
+	}
+}
+
 // end ends the watch, and answers how much has come of the next request.
 func (w *watch) end() int {
 	w.mu.Lock()
