@@ -267,20 +267,12 @@ func askOn(t *testing.T, addr, path string, done <-chan struct{}) {
 // comes until there has been nothing for a moment: what hangs on for the rest of a
 // body is not waited for.
 func throw(t *testing.T, addr, before, request string) string {
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Error(err)
+	conn := dialAfter(t, addr, before)
+	if conn == nil {
 		return ""
 	}
 	defer conn.Close()
 	buf := make([]byte, 16<<10)
-	if before != "" {
-		io.WriteString(conn, before)
-		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-		if n, err := conn.Read(buf); err != nil || !strings.Contains(string(buf[:n]), " 200 ") {
-			t.Errorf("a good request was answered %q, %v", buf[:n], err)
-		}
-	}
 	go io.WriteString(conn, request)
 	var answer strings.Builder
 	conn.SetReadDeadline(time.Now().Add(time.Second))
@@ -292,6 +284,32 @@ func throw(t *testing.T, addr, before, request string) string {
 		}
 		conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	}
+}
+
+// dialAfter opens a connection that has carried a good request, if there is one. The
+// server may be taken for out just then, when it ended a connection of an attack.
+func dialAfter(t *testing.T, addr, before string) net.Conn {
+	var said string
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		if before == "" {
+			return conn
+		}
+		io.WriteString(conn, before)
+		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		buf := make([]byte, 16<<10)
+		n, _ := conn.Read(buf)
+		if said = string(buf[:n]); strings.Contains(said, " 200 ") {
+			return conn
+		}
+		conn.Close()
+	}
+	t.Errorf("a good request was answered %q", said)
+	return nil
 }
 
 // judgeAnswers wants no answer to the hidden request, and nobody else's.

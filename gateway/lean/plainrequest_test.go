@@ -161,6 +161,27 @@ func TestPlainRequestsAreThoseThatCanBeReadInOneWay(t *testing.T) {
 	}
 }
 
+// With one byte changed, put in, or taken away, at each place, a request is none, or
+// is what net/http makes of it.
+func TestAPlainRequestWithAnotherByteIsReadAsNetHTTPReadsIt(t *testing.T) {
+	const raw = "GET /a%2f?b#c HTTP/1.1\r\nHost: a:1\r\nX: y\r\nx:\tz \r\n\r\n"
+	plain := 0
+	for i := range len(raw) + 1 {
+		for b := range 256 {
+			for _, taken := range []int{0, 1} {
+				changed := raw[:i] + string([]byte{byte(b)}) + raw[min(i+taken, len(raw)):]
+				if compareRequest(t, []byte(changed)) {
+					plain++
+				}
+			}
+		}
+		compareRequest(t, []byte(raw[:i]+raw[min(i+1, len(raw)):]))
+	}
+	if plain < 1000 {
+		t.Errorf("only %d of them were plain", plain)
+	}
+}
+
 // FuzzPlainRequest holds that what is read here is what net/http's server reads.
 func FuzzPlainRequest(f *testing.F) {
 	for _, test := range rawRequests() {
