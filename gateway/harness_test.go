@@ -184,7 +184,7 @@ func (s *stack) wire(conf *setup) (close func()) {
 	}
 	s.gateway.Swap(snap)
 	s.server = NewServer(conf.gateway, s.gateway, log)
-	s.server.http.Handler = warmable(s.gateway)
+	s.server.http.Handler = warmable(s.server.http.Handler)
 	must(t, s.server.Listen())
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve() }()

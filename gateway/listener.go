@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -98,6 +99,7 @@ type front struct {
 	open   *atomic.Int64
 	idle   func() time.Duration // for which a client may take nothing
 
+	log       *slog.Logger
 	crowd     *crowd              // of each client; nil: no limit
 	refused   *refusedConnections // nil: they are not counted
 	strangers *strangers          // nil: nobody is told of them
@@ -134,7 +136,7 @@ func (f *front) readable(conn net.Conn) net.Conn {
 	if f.plain == nil {
 		return conn
 	}
-	return newPlainConn(f.plain.Conn(conn))
+	return newPlainConn(f.plain.Conn(conn), f.log)
 }
 
 // proxied lets a trusted peer say for whom it has connected. One that says
@@ -260,6 +262,7 @@ type crowdedKey struct{}
 func noteConn(ctx context.Context, conn net.Conn) context.Context {
 	ctx = noteCrowd(ctx, conn)
 	if c, ok := conn.(*plainConn); ok {
+		ctx = context.WithValue(ctx, plainKey{}, c)
 		c.answers.SetContext(ctx)
 	}
 	return ctx

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"log/slog"
 	"net"
 	"sync/atomic"
 
@@ -10,19 +11,23 @@ import (
 
 // plainConn is a connection without TLS whose request lines are looked at
 // before net/http does. It cannot parse a path with a broken percent-encoding
-// or a control character, and answers 400 by itself: no problem document, no
-// request id, no line in the access log. With a backslash in the place of what
+// or a control character, and answers 400 by itself, with no line in the access
+// log. With a backslash in the place of what
 // is broken it can, and the gateway refuses the path as it refuses every
 // backslash (policy.ParsePath), whatever the route.
 //
-// Over TLS, and of a request line that arrives in pieces, net/http's own 400
-// stays. Nothing gets through either way.
+// A request line that arrives in pieces is answered as all else that net/http cannot
+// read, see Write, and over TLS in net/http's own words. Nothing gets through either
+// way.
 type plainConn struct {
 	net.Conn
 	answers *lean.ServerConn // Conn: it answers plain requests in the place of net/http
 	fresh   atomic.Bool      // what is read next begins a request
 	binary  atomic.Bool      // it began as HTTP/2, which has no lines: nothing is touched
-	ahead   []byte           // read, and still to be given; Read's alone, of which there is one at a time
+	// unheard: net/http reads a request, and no handler has it yet; see Write.
+	unheard atomic.Bool
+	log     *slog.Logger
+	ahead   []byte // read, and still to be given; Read's alone, of which there is one at a time
 }
 
 // h2Preface is how a connection of HTTP/2 begins, as far as it stands in a line
@@ -30,8 +35,8 @@ type plainConn struct {
 const h2Preface = "PRI * HTTP/2.0"
 
 // newPlainConn makes one of a connection that has just been accepted.
-func newPlainConn(conn *lean.ServerConn) *plainConn {
-	c := &plainConn{Conn: conn, answers: conn}
+func newPlainConn(conn *lean.ServerConn, log *slog.Logger) *plainConn {
+	c := &plainConn{Conn: conn, answers: conn, log: log}
 	c.fresh.Store(true)
 	return c
 }
@@ -67,6 +72,7 @@ func (c *plainConn) Read(p []byte) (int, error) {
 	}
 	c.fresh.Store(false)
 	c.binary.Store(bytes.HasPrefix(into[:n], []byte(h2Preface)))
+	c.unheard.Store(!c.binary.Load())
 	markBroken(into[:n])
 	if len(p) < lineAhead {
 		taken := copy(p, into[:n])

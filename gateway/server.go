@@ -60,7 +60,7 @@ type Server struct {
 
 // NewServer makes the public server of a Gateway.
 func NewServer(c Config, g *Gateway, log *slog.Logger) *Server {
-	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, clientCAFile: c.TLS.ClientCAFile, log: log, http: newHTTPServer(g, log), streams: &g.streams,
+	s := &Server{address: c.Listen, key: "listen", certFile: c.TLS.CertFile, keyFile: c.TLS.KeyFile, clientCAFile: c.TLS.ClientCAFile, log: log, http: newHTTPServer(handled(g), log), streams: &g.streams,
 		trusts: g.trusts, connections: c.Limits.Connections, perClient: c.Limits.ConnectionsPerClient, refused: g.refused, open: &g.connections, idle: g.clientIdle, expiry: &g.certificate,
 		strangers: &strangers{log: log, now: g.now}}
 	s.http.ConnContext, s.http.ConnState = noteConn, noteIdle
@@ -185,7 +185,7 @@ func (s *Server) wrapped(l net.Listener) net.Listener {
 		return l
 	}
 	return &front{Listener: l, trusts: s.trusts, most: s.connections, open: s.open, idle: s.idle, plain: s.plain,
-		crowd: newCrowd(s.perClient), refused: s.refused, strangers: s.strangers}
+		log: s.log, crowd: newCrowd(s.perClient), refused: s.refused, strangers: s.strangers}
 }
 
 // ReloadCertificate reads the certificate's files again; without any it does
