@@ -21,7 +21,8 @@
 // and at its locks around it, and makes every request ready for what few have: a
 // body, an upgrade, HTTP/1.0. A Server answers plain requests within the Read in
 // which the http.Server waits for the next one; see ServerConn. FuzzPlainRequest
-// and FuzzReply hold that both make the same of them.
+// and FuzzReply hold that both make the same of them, and FuzzConversation that it
+// makes no difference for what comes before and after, however it is cut.
 //
 // # No answer reaches another request
 //
