@@ -85,6 +85,23 @@ func drawPolicy(t *rapid.T, options []string) Config {
 	return config
 }
 
+// drawChange changes one thing of a policy: how the application reads, or whom
+// one of the routes denies.
+func drawChange(t *rapid.T, before, other Config) Config {
+	after := before
+	after.Routes = slices.Clone(before.Routes)
+	if rapid.Bool().Draw(t, "router") {
+		after.Upstreams = other.Upstreams
+	} else {
+		r := &after.Routes[rapid.IntRange(0, len(after.Routes)-1).Draw(t, "route")]
+		r.Deny = []Rule{drawRule(t, r.Path)}
+	}
+	if table, _ := Compile(after); table == nil {
+		return before
+	}
+	return after
+}
+
 // drawAnyCaller draws a caller over the words of drawRule.
 func drawAnyCaller(t *rapid.T) Caller {
 	c := Caller{Now: noon(), Client: netip.MustParseAddr(rapid.SampledFrom([]string{"192.0.2.7", "10.2.0.1", "10.1.0.1", "fd00::1", "2001:db8::1"}).Draw(t, "client"))}
@@ -216,10 +233,13 @@ func likePattern(d *differ, path, text string) bool {
 func checkDiff(words, options, others []string) func(*rapid.T) {
 	return func(t *rapid.T) {
 		before, after := drawPolicy(t, options), drawPolicy(t, others)
-		if rapid.Bool().Draw(t, "similar") {
-			keep := rapid.IntRange(0, len(before.Routes)).Draw(t, "keep")
+		switch rapid.SampledFrom([]string{"another", "shorter", "changed"}).Draw(t, "next") {
+		case "shorter":
 			after.Upstreams = before.Upstreams
-			after.Routes = before.Routes[:keep]
+			after.Routes = before.Routes[:rapid.IntRange(0, len(before.Routes)).Draw(t, "keep")]
+		case "changed":
+			before.Routes = before.Routes[:min(3, len(before.Routes))] // few routes hide less of what a change comes to
+			after = drawChange(t, before, after)
 		}
 		old, _ := Compile(before)
 		next, _ := Compile(after)
