@@ -172,6 +172,9 @@ func (d *differ) compare(method string, p *probe, both [2]Match) {
 	asked := key
 	if d.paths.apart && slices.ContainsFunc(p.segments, spelling.isOdd) {
 		asked += " odd" // what is listed for an odd path does not speak for a plain one
+		if slices.ContainsFunc(p.segments, spelling.vanishes) {
+			asked += " dots" // nor for one with another number of segments
+		}
 	}
 	if d.asked[asked] || asked != key && d.plainlySo(method, key, p) {
 		return

@@ -18,6 +18,9 @@ type spelling struct {
 // isOdd reports whether the segment is not spelled as the file has it.
 func (s spelling) isOdd() bool { return !s.fresh && s.text != s.plain && s.text != emptySegment }
 
+// vanishes reports whether nothing is left of the segment under Windows.
+func (s spelling) vanishes() bool { return s.text == "..." }
+
 // hasParameters reports whether parameters are in the segment.
 func (s spelling) hasParameters() bool { return strings.Contains(s.text, ";") }
 
