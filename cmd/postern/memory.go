@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // gcPercent takes the place of Go's default of 100: the heap of a gateway is
@@ -40,9 +41,14 @@ func tuneMemory(getenv func(string) string, root fs.FS) {
 // handler, asked or not: 4 % of a request.
 func sampleMemory(wanted bool) {
 	if !wanted {
+		sampling.Lock()
+		defer sampling.Unlock()
 		runtime.MemProfileRate = 0
 	}
 }
+
+// sampling is for processes in which two programs start at once: tests.
+var sampling = new(sync.Mutex)
 
 // memoryLimit is the least limit of the control groups that this process is in,
 // in bytes; zero: there is none, or it cannot be read. In a container the own
