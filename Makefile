@@ -117,6 +117,7 @@ soak: setup
 	POSTERN_TEST_SOAK=$(SOAKTIME) $(MAKE) fuzz FUZZTIME=$(SOAKTIME)
 	$(MAKE) microbench
 	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -run 'TestTheThrottleDoes|TestRefreshKeeps' ./auth -rapid.checks 1000
+	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m ./policy -run TestEveryDifference -rapid.checks 10000
 	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -run TestEveryTokenIsWorth ./gateway -rapid.checks 300 -rapid.steps 60
 	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -v -run TestMillionsOfKeys ./auth/sqlstore
 	POSTERN_TEST_REQUIRE=all POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -v -run '^(TestSoak|TestSlowClients)' ./e2e/

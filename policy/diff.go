@@ -169,13 +169,7 @@ func (d *differ) compare(method string, p *probe, both [2]Match) {
 		return
 	}
 	key := d.key(method, p, &both)
-	asked := key
-	if d.paths.apart && slices.ContainsFunc(p.segments, spelling.isOdd) {
-		asked += " odd" // what is listed for an odd path does not speak for a plain one
-		if slices.ContainsFunc(p.segments, spelling.vanishes) {
-			asked += " dots" // nor for one with another number of segments
-		}
-	}
+	asked := key + d.apart(p)
 	if d.asked[asked] || asked != key && d.plainlySo(method, key, p) {
 		return
 	}
@@ -208,6 +202,18 @@ func (d *differ) compare(method string, p *probe, both [2]Match) {
 	// What was left out here may be needed at another path with this key.
 	d.asked[asked] = !plainly
 	d.keep(here, same, &both)
+}
+
+// apart sets an odd path apart from the plain ones with the same key: what is listed
+// for it does not speak for them, nor for those with another number of segments.
+func (d *differ) apart(p *probe) string {
+	switch {
+	case !d.paths.apart || !slices.ContainsFunc(p.segments, spelling.isOdd):
+		return ""
+	case slices.ContainsFunc(p.segments, spelling.vanishes):
+		return " odd dots"
+	}
+	return " odd"
 }
 
 // plainlySo reports whether both tables find the same at the plain spelling of an

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"flag"
 	"net/netip"
 	"os"
 	"regexp"
@@ -288,11 +289,28 @@ func printRules(config Config) string {
 	return b.String()
 }
 
+// drawTheSame has every run draw the same pairs of tables, but a soak and one that
+// is given a seed: a pair in ten thousand that nobody has met yet is for a soak to
+// find, and not for whoever changes something else.
+func drawTheSame(t *testing.T) {
+	t.Helper()
+	seed := flag.Lookup("rapid.seed").Value
+	if os.Getenv("POSTERN_TEST_SOAK") != "" || seed.String() != "0" {
+		return
+	}
+	t.Cleanup(func() { _ = seed.Set("0") })
+	if err := seed.Set("23"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestEveryDifferenceIsForetold(t *testing.T) {
+	drawTheSame(t)
 	rapid.Check(t, checkDiff([]string{"a", "b", "c", "a", "b", "bob", "A", "%61", "caf%C3%A9", "a.", "...", ""}, nil, nil))
 }
 
 func TestEveryDifferenceIsForetoldForDoubtfulPaths(t *testing.T) {
+	drawTheSame(t)
 	rapid.Check(t, func(t *rapid.T) {
 		options := rapid.SampledFrom([][]string{nil, {"semicolon"}, optionNames()}).Draw(t, "options")
 		checkDiff(doubtfulWords(), options, options)(t)
