@@ -84,7 +84,7 @@ func converse(t *testing.T, parts []string, off bool) (asked, answered []string,
 		go io.Copy(&read, client)
 		for _, part := range parts {
 			go io.WriteString(client, part) // blocks while nobody reads
-			time.Sleep(time.Minute) // of the bubble
+			time.Sleep(time.Minute)         // of the bubble
 		}
 		client.Close()
 		server.Close()
