@@ -108,7 +108,7 @@ func TestARequestThatDoesNotEndIsCutWhenItsTimeIsOver(t *testing.T) {
 	if rest, err := io.ReadAll(res.Body); err == nil {
 		t.Errorf("the answer looks whole: %q", rest)
 	}
-	if status := g.exits(); status.ExitStatus() != 1 || !strings.Contains(g.stderr.String(), "drain") {
+	if status := g.exits(); status.ExitStatus() != 1 || !strings.Contains(g.stderr.String(), "raise it") {
 		t.Errorf("exit status %d\n%s", status.ExitStatus(), g.stderr)
 	}
 }

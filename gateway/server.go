@@ -243,11 +243,18 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s.streams != nil {
 		err = s.streams.close(ctx)
 	}
-	if err = errors.Join(err, <-ended); err != nil {
-		err = errors.Join(fmt.Errorf("drain: %w", err), s.http.Close())
+	err = errors.Join(err, <-ended)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		err = errCut
 	}
-	return err
+	return errors.Join(fmt.Errorf("drain: %w", err), s.http.Close())
 }
+
+// errCut is a stop that some requests outlasted.
+var errCut = fmt.Errorf("requests that had not ended within shutdown.timeout were cut off; raise it if they should have: %w", context.DeadlineExceeded)
 
 // shutdown waits for the requests under way, of net/http and beside it.
 func (s *Server) shutdown(ctx context.Context) error {
