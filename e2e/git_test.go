@@ -38,7 +38,7 @@ func startGit(t *testing.T) *gitHost {
 	}
 	t.Cleanup(func() { os.RemoveAll(short) })
 	socket := filepath.Join(short, "fcgiwrap.socket")
-	startProcess(t, dir, nil, fcgiwrap, "-s", "unix:"+socket, "-c", "2")
+	startProcess(t, dir, nil, fcgiwrap, "-s", "unix:"+socket)
 	eventually(t, "fcgiwrap listens", func() bool {
 		_, err := os.Stat(socket)
 		return err == nil
