@@ -21,9 +21,10 @@
 // Before a request is judged: server.go and listener.go accept connections, whose
 // plain requests package lean reads beside net/http; acme.go and its kin fetch
 // certificates; normalise.go and requestline.go refuse what has two readings, and
-// malformed.go words what net/http cannot read. While it is judged: credential.go, basic.go and refresh.go
-// find out who asks; destination.go decides on the second address of a WebDAV
-// request; record.go remembers decisions for the operator. While it is carried:
+// malformed.go words what net/http cannot read. While it is judged: credential.go,
+// basic.go and refresh.go find out who asks; destination.go decides on the second
+// address of a WebDAV request; record.go remembers decisions for the operator.
+// While it is carried:
 // upstream.go and rewrite.go make the outbound request, identity.go says in it who
 // asks, balance.go, retry.go and health.go choose where it goes; body.go and
 // answer.go bound who may be slow, and streams.go, tunnel.go and frames.go end

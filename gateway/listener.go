@@ -263,7 +263,7 @@ func noteConn(ctx context.Context, conn net.Conn) context.Context {
 	ctx = noteCrowd(ctx, conn)
 	if c, ok := conn.(*plainConn); ok {
 		ctx = context.WithValue(ctx, plainKey{}, c)
-		c.answers.SetContext(ctx)
+		c.SetContext(ctx)
 	}
 	return ctx
 }
@@ -273,7 +273,7 @@ func noteConn(ctx context.Context, conn net.Conn) context.Context {
 func noteCrowd(ctx context.Context, conn net.Conn) context.Context {
 	for {
 		switch c := conn.(type) {
-		case interface{ NetConn() net.Conn }: // TLS, or plainConn and lean's
+		case interface{ NetConn() net.Conn }: // TLS, or plainConn
 			conn = c.NetConn()
 		case *proxiedConn:
 			if c.front.crowd != nil {

@@ -30,11 +30,11 @@ func handled(h http.Handler) http.Handler {
 func (c *plainConn) Write(p []byte) (int, error) {
 	status, ok := ownRefusal(p)
 	if !ok || !c.unheard.Swap(false) {
-		return c.Conn.Write(p)
+		return c.ServerConn.Write(p)
 	}
 	id := requestID(nil)
 	c.log.Info("a request that cannot be read was refused", "request_id", id, "peer", c.RemoteAddr().String(), "status", status)
-	if _, err := c.Conn.Write(refusalOfMalformed(id, status)); err != nil {
+	if _, err := c.ServerConn.Write(refusalOfMalformed(id, status)); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"log/slog"
-	"net"
 	"sync/atomic"
 
 	"github.com/posternhq/postern/gateway/lean"
@@ -12,18 +11,18 @@ import (
 // plainConn is a connection without TLS whose request lines are looked at
 // before net/http does. It cannot parse a path with a broken percent-encoding
 // or a control character, and answers 400 by itself, with no line in the access
-// log. With a backslash in the place of what
-// is broken it can, and the gateway refuses the path as it refuses every
-// backslash (policy.ParsePath), whatever the route.
+// log. With a backslash in the place of what is broken it can, and the gateway
+// refuses the path as it refuses every backslash (policy.ParsePath), whatever the
+// route.
 //
 // A request line that arrives in pieces is answered as all else that net/http cannot
 // read, see Write, and over TLS in net/http's own words. Nothing gets through either
 // way.
 type plainConn struct {
-	net.Conn
-	answers *lean.ServerConn // Conn: it answers plain requests in the place of net/http
-	fresh   atomic.Bool      // what is read next begins a request
-	binary  atomic.Bool      // it began as HTTP/2, which has no lines: nothing is touched
+	*lean.ServerConn // answers plain requests in the place of net/http
+
+	fresh  atomic.Bool // what is read next begins a request
+	binary atomic.Bool // it began as HTTP/2, which has no lines: nothing is touched
 	// unheard: net/http reads a request, and no handler has it yet; see Write.
 	unheard atomic.Bool
 	log     *slog.Logger
@@ -36,7 +35,7 @@ const h2Preface = "PRI * HTTP/2.0"
 
 // newPlainConn makes one of a connection that has just been accepted.
 func newPlainConn(conn *lean.ServerConn, log *slog.Logger) *plainConn {
-	c := &plainConn{Conn: conn, answers: conn, log: log}
+	c := &plainConn{ServerConn: conn, log: log}
 	c.fresh.Store(true)
 	return c
 }
@@ -60,13 +59,13 @@ func (c *plainConn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	if !c.fresh.Load() {
-		return c.Conn.Read(p)
+		return c.ServerConn.Read(p)
 	}
 	into := p
 	if len(p) < lineAhead {
 		into = make([]byte, lineAhead)
 	}
-	n, err := c.Conn.Read(into)
+	n, err := c.ServerConn.Read(into)
 	if n == 0 {
 		return 0, err
 	}
@@ -87,15 +86,9 @@ func (c *plainConn) Read(p []byte) (int, error) {
 func (c *plainConn) idle() {
 	if !c.binary.Load() {
 		c.fresh.Store(true)
-		c.answers.Idle()
+		c.Idle()
 	}
 }
-
-// NetConn is the connection below.
-func (c *plainConn) NetConn() net.Conn { return c.Conn }
-
-// CloseWrite is proxiedConn's.
-func (c *plainConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 // markBroken puts a backslash in the place of every percent sign without two
 // digits, and of every control character, in the path of the request line that

@@ -2,7 +2,6 @@ package lean
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -97,19 +96,6 @@ func converse(t *testing.T, parts []string, off bool) (asked, answered []string,
 		slices.Sort(answered) // net/http has its own order of fields
 	})
 	return asked, answered, here
-}
-
-// besideContext is http.Server.ConnContext.
-func besideContext(ctx context.Context, c net.Conn) context.Context {
-	c.(*ServerConn).SetContext(ctx)
-	return ctx
-}
-
-// besideState is http.Server.ConnState.
-func besideState(c net.Conn, state http.ConnState) {
-	if state == http.StateIdle {
-		c.(*ServerConn).Idle()
-	}
 }
 
 // compareConversation checks that a handler is asked the same, and a client answered

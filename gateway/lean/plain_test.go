@@ -56,12 +56,18 @@ func comparePlain(t *testing.T, method string, raw []byte) (plain bool) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	for name, values := range got.Header { // whoever adds to one must not write into another
+	checkRoom(t, got.Header)
+	return true
+}
+
+// checkRoom checks that whoever adds to a field does not write into another.
+func checkRoom(t *testing.T, h http.Header) {
+	t.Helper()
+	for name, values := range h {
 		if len(values) != cap(values) && len(values) == 1 {
 			t.Errorf("%s has room for others", name)
 		}
 	}
-	return true
 }
 
 func TestPlainAnswersAreThoseThatSayTheirLengthOnce(t *testing.T) {

@@ -50,13 +50,9 @@ func newTestServer(t testing.TB) *testServer {
 	s.lean = &Server{Handler: h, IdleTimeout: time.Minute, watchAfter: 2 * time.Millisecond}
 	s.http = &http.Server{
 		Handler: h, IdleTimeout: time.Minute, ReadHeaderTimeout: time.Minute,
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			c.(*ServerConn).SetContext(ctx)
-			return ctx
-		},
+		ConnContext: besideContext,
 		ConnState: func(c net.Conn, state http.ConnState) {
-			if state == http.StateIdle {
-				c.(*ServerConn).Idle()
+			if besideState(c, state); state == http.StateIdle {
 				select {
 				case s.idle <- struct{}{}:
 				default:
@@ -74,6 +70,19 @@ func newTestServer(t testing.TB) *testServer {
 		os.RemoveAll(dir)
 	})
 	return s
+}
+
+// besideContext is http.Server.ConnContext.
+func besideContext(ctx context.Context, c net.Conn) context.Context {
+	c.(*ServerConn).SetContext(ctx)
+	return ctx
+}
+
+// besideState is http.Server.ConnState.
+func besideState(c net.Conn, state http.ConnState) {
+	if state == http.StateIdle {
+		c.(*ServerConn).Idle()
+	}
 }
 
 // serverListener makes connections of a Server.
