@@ -162,6 +162,8 @@ func (d *decoder) key(s *shape, key, n *yaml.Node, v reflect.Value, path string)
 		d.fail(d.pos(key), path, "a key must be a word, not %s", describe(key))
 	case key.Tag == "!!merge":
 		d.fail(d.pos(key), path, "merge keys (<<) are not supported: write the keys out")
+	case key.Value == "":
+		d.fail(d.pos(key), path, "a key has no name: write one before the colon, or remove the line")
 	case d.has(below):
 		// the second of two, reported by inspect: the first stays
 	case f != nil:

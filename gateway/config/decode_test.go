@@ -42,6 +42,9 @@ func TestEveryMistakeIsReportedAtItsPlaceWithWhatToWrite(t *testing.T) {
 		{"a key of another case", "Listen: \":80\"\n", `gateway.yaml:1:1: unknown key "Listen" (did you mean "listen"?)`},
 		{"a key that is a number", "1: x\n", `gateway.yaml:1:1: unknown key "1"`},
 		{"a key that is a list", "? [a, b]\n: x\n", `gateway.yaml:1:3: a key must be a word, not a list`},
+		{"a key that is nothing", "? \n", `gateway.yaml:1:2: a key has no name: write one before the colon, or remove the line`},
+		{"a value without a key", "listen: :80\n'': deny\n", `gateway.yaml:2:1: a key has no name: write one before the colon, or remove the line`},
+		{"a key that is an empty text", "store:\n  \"\": a.db\n", `gateway.yaml:2:3: store: a key has no name: write one before the colon, or remove the line`},
 		{"a key that stands twice", "store:\n  path: a.db\n  path: b.db\n", `gateway.yaml:3:3: duplicate key "path": it stands in line 2 already`},
 		{"a key that stands twice and is unknown", "colour: red\ncolour: red\n", "gateway.yaml:1:1: unknown key \"colour\"\ngateway.yaml:2:1: duplicate key \"colour\": it stands in line 1 already"},
 

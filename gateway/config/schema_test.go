@@ -210,7 +210,7 @@ func FuzzSchema(f *testing.F) {
 	schema := compileSchema(f)
 	f.Add(reference)
 	f.Add(string(uncommented()))
-	for _, seed := range []string{"listen: :80\nhosts: [a]\n", "auth: { access_token: { ttl: 1d12h }, password: { memory_budget: 1GiB } }", "routes: [{ path: /, allow: [anyone, { self: id }] }]", "store:\ntests: []\n"} {
+	for _, seed := range []string{"listen: :80\nhosts: [a]\n", "auth: { access_token: { ttl: 1d12h }, password: { memory_budget: 1GiB } }", "routes: [{ path: /, allow: [anyone, { self: id }] }]", "store:\ntests: []\n", "?\n"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data string) {
