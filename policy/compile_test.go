@@ -57,7 +57,7 @@ func TestFaultsSayWhatToDo(t *testing.T) {
 		{"bad cidr", "is no network", ruled(Rule{CIDR: []string{"10.0.0/8"}})},
 		{"cidr with host bits", "is 10.0.0.0/8 meant", ruled(Rule{CIDR: []string{"10.1.2.3/8"}})},
 		{"negative max_age", "in the future", ruled(Rule{MaxAge: -time.Minute})},
-		{"mfa", "comes with a later version", ruled(Rule{Role: "user", MFA: true})},
+		{"mfa", "comes with a later version of Postern; leave it out, or demand something else beside the login: a password given lately (`max_age: 10m`)", ruled(Rule{Role: "user", MFA: true})},
 		{"a certificate without a subject", "`subject` is empty", ruled(Rule{ClientCert: &ClientCert{}})},
 		{"a subject as openssl shows it", "-nameopt RFC2253", ruled(Rule{ClientCert: &ClientCert{Subject: "O = Example, CN = alice"}})},
 		{"a subject with slashes", "-nameopt RFC2253", ruled(Rule{ClientCert: &ClientCert{Subject: "/O=Example/CN=alice"}})},

@@ -131,7 +131,8 @@ func (r *Rule) empty() bool {
 // and not enforced would be a hole.
 func (c *compiler) later(pos Pos, from *Rule) {
 	if from.MFA {
-		c.fault(pos, "`mfa` comes with a later version of Postern; leave it out")
+		c.fault(pos, "`mfa` comes with a later version of Postern; leave it out, or demand something else beside the login: "+
+			"a password given lately (`max_age: 10m`), a network (`cidr`), or a certificate (`client_cert`)")
 	}
 }
 
