@@ -24,8 +24,9 @@ import (
 // so that a new Postern can back up the store of the one before.
 func Backup(ctx context.Context, path, to string) error {
 	err := backup(ctx, path, to)
-	if errors.Is(err, fs.ErrExist) {
-		return err // the caller's mistake: nothing ails the store
+	var wrong *targetError
+	if errors.As(err, &wrong) {
+		return wrong // the caller's mistake: nothing ails the store
 	}
 	return fault("back up the store", explain(path, err))
 }
@@ -44,6 +45,12 @@ func backup(ctx context.Context, path, to string) (err error) {
 	defer func() { err = errors.Join(err, inUse.release()) }()
 	return copyStore(ctx, source(path, busyTimeout, "mode=rw"), to)
 }
+
+// targetError says why a copy cannot be made where the caller wants it.
+type targetError struct{ error }
+
+// Unwrap lets callers see whether something is there already.
+func (e *targetError) Unwrap() error { return e.error }
 
 // mustBeOurs is inspect for a file that has to be a store already.
 func mustBeOurs(ctx context.Context, path string) error {
@@ -68,10 +75,10 @@ func copyStore(ctx context.Context, dsn, to string) (err error) {
 	// refused. SQLite takes an empty file for a new one.
 	file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already, and is not overwritten: %w", to, err)
+		return &targetError{fmt.Errorf("%s is there already, and is not overwritten: %w", to, err)}
 	}
 	if err != nil {
-		return err
+		return &targetError{fmt.Errorf("make the copy: %w", err)}
 	}
 	defer func() {
 		if err != nil {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -73,6 +75,9 @@ Use it when you know that nothing was revoked.`,
 		if err != nil {
 			return err
 		}
+		if err := mayBeBackup(args[0]); err != nil {
+			return err
+		}
 		master, err := readMasterKey(file.Store.KeyFile)
 		if err != nil {
 			return err
@@ -91,6 +96,21 @@ Use it when you know that nothing was revoked.`,
 		return err
 	}
 	return cmd
+}
+
+// mayBeBackup finds the mistakes in a name before anything else is looked at:
+// they are told of first, and are no fault of a store.
+func mayBeBackup(name string) error {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no %s: name a file that 'postern backup' made", name)
+	case err != nil:
+		return fmt.Errorf("restore: %w", err)
+	case info.IsDir():
+		return fmt.Errorf("%s is a directory: name a file that 'postern backup' made", name)
+	}
+	return nil
 }
 
 // restoration is what has to be done to a backup before it serves.

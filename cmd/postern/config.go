@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"time"
@@ -37,7 +39,7 @@ func configCheckCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Read, check, print errors and warnings",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  atMostOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := configPath(sys, cmd)
 			if len(args) == 1 {
@@ -98,7 +100,7 @@ func initCommand(sys *system) *cobra.Command {
 	return &cobra.Command{
 		Use:   "init [FILE]",
 		Short: "Write a commented gateway.yaml; overwrites nothing",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  atMostOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := defaultConfigFile
 			if flag, _ := cmd.Flags().GetString("config"); flag != "" {
@@ -108,8 +110,11 @@ func initCommand(sys *system) *cobra.Command {
 				path = args[0]
 			}
 			file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-			if err != nil {
+			if errors.Is(err, fs.ErrExist) {
 				return fmt.Errorf("init overwrites nothing: %w", err)
+			}
+			if err != nil {
+				return fmt.Errorf("init: %w", err)
 			}
 			if _, err := file.Write(config.Reference()); err != nil {
 				file.Close()

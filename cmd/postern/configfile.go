@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,6 +55,12 @@ func source(sys *system, path string, flags map[string]string) (config.Source, e
 		return src, nil
 	}
 	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return src, usagef("there is no %s: name the configuration that you mean, or write one with 'postern init %[1]s'", path)
+	}
+	if info, stat := os.Stat(path); err != nil && stat == nil && info.IsDir() {
+		return src, usagef("%s is a directory: name the file in it, as in %s", path, filepath.Join(path, defaultConfigFile))
+	}
 	if err != nil {
 		return src, usagef("read the configuration: %w", err)
 	}

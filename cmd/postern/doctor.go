@@ -67,7 +67,7 @@ nothing. One line says how each check ended, and what to do about it:
              cookie
 
 Warnings alone end with 0, an error with 1.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOneArg,
 	}
 	output := outputFlag(cmd)
 	page := cmd.Flags().String("page", "", "a path of the application that anybody may read, to learn its router by")

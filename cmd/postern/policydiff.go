@@ -33,7 +33,7 @@ The exit status is 1 when something opens, so that a pipeline can demand a
 second look:
 
   git show HEAD:gateway.yaml > old.yaml && postern policy diff old.yaml gateway.yaml`,
-		Args: cobra.ExactArgs(2),
+		Args: argCount(2, 2),
 	}
 	output := outputFlag(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {

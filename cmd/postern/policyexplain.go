@@ -73,7 +73,7 @@ the request of that id (answers, refusal pages and log lines name it), and then
 explains that request by gateway.yaml as it stands now.
 
 The exit status is 0 whatever the decision is.`,
-		Args: cobra.MaximumNArgs(2),
+		Args: argCount(0, 2),
 	}
 	cmd.Flags().StringVar(&who.user, "user", "", "ask as this account of the store: its roles, fields and id")
 	cmd.Flags().Var((*roleList)(&who.roles), "role", "ask as somebody with this role; may be given several times")

@@ -28,7 +28,7 @@ or one in the combined format of Apache, nginx and others.
 
 It is a proposal: a log shows what people did, not what they may do. Read it,
 make it stricter, and write tests for it before it goes live.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOneArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			input := sys.stdin
 			if len(args) == 1 {
@@ -61,7 +61,7 @@ func learn(sys *system, cmd *cobra.Command, input io.Reader) error {
 	var log accessLog
 	lesson := policy.Learn(withRoles(log.read(input), rolesOfUsers(cmd.Context(), file)), table)
 	if log.err != nil {
-		return fmt.Errorf("read the log: %w", log.err)
+		return usagef("read the log: %w", log.err)
 	}
 	if log.requests == 0 {
 		return usagef("none of the %d lines is a request of an access log", log.lines)

@@ -28,7 +28,7 @@ func policyListCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "The routes in the order they are tried: the most specific first",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 	}
 	output := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -25,7 +25,7 @@ func policyTestCommand(sys *system) *cobra.Command {
 		Long: `Runs the tests in each FILE against the policy of gateway.yaml. Without a FILE it
 runs those under tests: in gateway.yaml itself (which also run before the start
 and before every reload), and those in ` + testsFile + ` beside it, where there is
-one. A FILE looks like this:
+one. A FILE is gateway.yaml itself, or looks like this:
 
   tests:
     - { request: GET /admin/reports, as: { roles: [user] }, expect: forbidden }
@@ -69,6 +69,10 @@ func gatherTests(sys *system, file *config.File, paths []string) ([]policy.Test,
 	}
 	var findings []config.Finding
 	for _, path := range paths {
+		if filepath.Clean(path) == filepath.Clean(file.Path) {
+			all = append(all, file.Tests...)
+			continue
+		}
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return nil, usagef("read the tests: %w", err)

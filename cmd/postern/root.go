@@ -77,7 +77,7 @@ func run(sys *system, args []string) int {
 // isCobraUsage recognises the errors that cobra and pflag make before a
 // command runs; they have no type of their own.
 func isCobraUsage(err error) bool {
-	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand", "flag needs an argument", "invalid argument", "required flag", "accepts ", "requires "} {
+	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand", "flag needs an argument", "invalid argument", "required flag", "if any flags in the group"} {
 		if strings.HasPrefix(err.Error(), start) {
 			return true
 		}
@@ -108,12 +108,20 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// oneArg answers too few and too many alike: with how the command is written.
-func oneArg(cmd *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return usagef("write '%s'", cmd.UseLine())
+// oneArg is for commands on one thing.
+func oneArg(cmd *cobra.Command, args []string) error { return argCount(1, 1)(cmd, args) }
+
+// atMostOneArg is for commands that know what is meant when nothing is named.
+func atMostOneArg(cmd *cobra.Command, args []string) error { return argCount(0, 1)(cmd, args) }
+
+// argCount answers too few and too many alike: with how the command is written.
+func argCount(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return usagef("write '%s'", cmd.UseLine())
+		}
+		return nil
 	}
-	return nil
 }
 
 // newRoot is the whole tree of commands. Cobra prints nothing by itself: run

@@ -82,7 +82,7 @@ func sessionRevokeCommand(sys *system) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke [ID]",
 		Short: "End one session, or with --user all of a user's",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  atMostOneArg,
 	}
 	cmd.Flags().StringVar(&user, "user", "", "end every session of this user")
 	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {

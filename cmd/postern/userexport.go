@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -25,7 +26,7 @@ to FILE, which must not exist yet and is made with mode 0600, or to standard out
 The file holds the password hashes. Whoever has it can try passwords against
 them at leisure: keep it as you would keep the store itself. Cells that a
 spreadsheet takes for formulas are not altered, so do not open it in one.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOneArg,
 	}
 	cmd.Flags().StringVar(&format, "format", "", "csv or jsonl; default: jsonl for a FILE that ends so, else csv")
 	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {
@@ -50,7 +51,11 @@ spreadsheet takes for formulas are not altered, so do not open it in one.`,
 		if len(args) == 0 || args[0] == "-" {
 			return write(sys.stdout)
 		}
-		if err := writeExport(args[0], write); err != nil {
+		err = writeExport(args[0], write)
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%s is there already, and is not overwritten", args[0])
+		}
+		if err != nil {
 			return fmt.Errorf("export: %w", err)
 		}
 		_, err = fmt.Fprintf(sys.stdout, "exported %s\n", counted(len(accounts), "account", "accounts"))

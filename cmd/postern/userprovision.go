@@ -23,7 +23,7 @@ after a backup was restored; later changes are told without it. What still waits
 about such an account, or was refused, is replaced by this.
 
 The gateway that serves posts the events, in its own time.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOneArg,
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "tell of every account")
 	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {

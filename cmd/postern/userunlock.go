@@ -23,7 +23,7 @@ func userUnlockCommand(sys *system) *cobra.Command {
 an address for all who have never logged in from it (auth.lockout). This forgets
 them: of the user, from everywhere, or with --address of an address alone, for
 IPv6 of its /64.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostOneArg,
 	}
 	cmd.Flags().StringVar(&address, "address", "", "forget the failed logins of this address, of whatever names")
 	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {
