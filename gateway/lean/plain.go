@@ -2,6 +2,7 @@ package lean
 
 import (
 	"bufio"
+	"encoding/binary"
 	"io"
 	"net/http"
 	"net/textproto"
@@ -47,7 +48,7 @@ const plainVersion = "HTTP/1.1 "
 // something about the body, or that another answer follows.
 func plainStatus(line string) (status int, ok bool) {
 	text, found := strings.CutPrefix(line, plainVersion)
-	if !found || len(text) < 3 || len(text) > 3 && text[3] != ' ' || !httpguts.ValidHeaderFieldValue(text) {
+	if !found || len(text) < 3 || len(text) > 3 && text[3] != ' ' || !validValue(text) {
 		return 0, false
 	}
 	digits, err := strconv.ParseUint(text[:3], 10, 0)
@@ -67,7 +68,7 @@ func plainFields(text string) (h http.Header, length int64, ok bool) {
 		line, text, _ = strings.Cut(text, "\n")
 		line, whole := strings.CutSuffix(line, "\r")
 		name, value, found := strings.Cut(line, ":")
-		if !whole || !found || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+		if !whole || !found || !httpguts.ValidHeaderFieldName(name) || !validValue(value) {
 			return nil, -1, false
 		}
 		name, value = textproto.CanonicalMIMEHeaderKey(name), textproto.TrimString(value)
@@ -93,6 +94,21 @@ func plainFields(text string) (h http.Header, length int64, ok bool) {
 		h[name], values = values[:1:1], values[1:]
 	}
 	return h, length, true
+}
+
+// validValue is httpguts.ValidHeaderFieldValue, which looks at each byte: here at
+// eight at once, for tokens are long. A word may hold a control character, or tab,
+// when one of its bytes is below 0x20 or is 0x7f, and so has its highest bit set by
+// one of these two and was without it before.
+func validValue(s string) bool {
+	const every, high = 0x0101010101010101, 0x8080808080808080
+	for b := []byte(s); len(b) >= 8; b = b[8:] {
+		word := binary.LittleEndian.Uint64(b)
+		if ((word-0x20*every)|((word^0x7f*every)-every))&^word&high != 0 {
+			return httpguts.ValidHeaderFieldValue(s)
+		}
+	}
+	return httpguts.ValidHeaderFieldValue(s[len(s)&^7:])
 }
 
 // measured is a body of which the length is known.

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // readPlain gives an answer to plainAnswer, and tells what is left unread.
@@ -166,5 +168,21 @@ func BenchmarkPlainAnswer(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestAValueIsValidWhereHttpgutsSaysSo(t *testing.T) {
+	for length := range 20 {
+		for at := range length {
+			for b := range 256 {
+				for _, others := range []string{"a", "\x20", "\xff", "\x80", "\t"} {
+					value := []byte(strings.Repeat(others, length))
+					value[at] = byte(b)
+					if want := httpguts.ValidHeaderFieldValue(string(value)); validValue(string(value)) != want {
+						t.Fatalf("%q: not %t", value, want)
+					}
+				}
+			}
+		}
 	}
 }

@@ -15,32 +15,32 @@ const (
 
 // plainRequest reads a request that has come as a whole and alone, has no body,
 // and leaves nothing to be understood in two ways. It makes of it what net/http's
-// server does (FuzzPlainRequest). For all others it answers nil.
-func plainRequest(b []byte) *http.Request {
+// server does (FuzzPlainRequest). For all others it answers false.
+func plainRequest(b []byte) (r http.Request, ok bool) {
 	head, whole := bytes.CutSuffix(b, []byte("\r\n\r\n"))
 	if !whole || !bytes.HasPrefix(head, []byte(plainMethod)) {
-		return nil
+		return r, false
 	}
 	line, fields, _ := strings.Cut(string(b[:len(head)+len("\r\n")]), "\r\n")
 	target, found := strings.CutSuffix(line[len(plainMethod):], plainLineEnd)
 	if !found || !plainTarget(target) {
-		return nil
+		return r, false
 	}
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
-		return nil
+		return r, false
 	}
 	header, length, ok := plainFields(fields)
 	if !ok || length >= 0 {
-		return nil
+		return r, false
 	}
 	host := header["Host"]
 	if len(host) != 1 || !plainHost(host[0]) {
-		return nil
+		return r, false
 	}
 	delete(header, "Host")
-	return &http.Request{
+	return http.Request{
 		Method: http.MethodGet, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: header, Body: http.NoBody, Host: host[0], RequestURI: target,
-	}
+	}, true
 }

@@ -191,7 +191,7 @@ func (w *reply) begin(p []byte) {
 		b = append(append(append(b, "Content-Type: "...), http.DetectContentType(p)...), "\r\n"...)
 	}
 	if !w.dated {
-		b = append(time.Now().UTC().AppendFormat(append(b, "Date: "...), http.TimeFormat), "\r\n"...)
+		b = append(append(append(b, "Date: "...), w.conn.s.date(time.Now())...), "\r\n"...)
 	}
 	if w.closes = w.closes || w.conn.parting(); w.closes {
 		b = append(b, "Connection: close\r\n"...)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // A script is what a handler does, one byte for each step: two bits say what, six
@@ -182,4 +184,17 @@ func BenchmarkReply(b *testing.B) {
 			}
 		})
 	}
+}
+
+func TestTheDateOfAnAnswerIsThatOfItsSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(Server)
+		for range 5 {
+			now := time.Now()
+			if got, want := s.date(now), now.UTC().Format(http.TimeFormat); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+			time.Sleep(400 * time.Millisecond)
+		}
+	})
 }

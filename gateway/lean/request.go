@@ -120,7 +120,7 @@ func appendFields(b []byte, r *http.Request) ([]byte, bool) {
 
 // appendField writes one field, whose name is valid.
 func appendField(b []byte, name, value string) ([]byte, bool) {
-	if !httpguts.ValidHeaderFieldValue(value) {
+	if !validValue(value) {
 		return b, false
 	}
 	b = append(append(b, name...), ": "...)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,7 @@ type Server struct {
 	watchAfter time.Duration // zero: the constant, for which tests cannot wait
 
 	rooms sync.Pool // of *room
+	clock atomic.Pointer[second]
 
 	mu    sync.Mutex // guards the following
 	held  map[*ServerConn]struct{}
@@ -38,6 +40,22 @@ func (s *Server) Conn(c net.Conn) *ServerConn {
 	sc := &ServerConn{Conn: c, s: s}
 	sc.watch.ended.L = &sc.watch.mu
 	return sc
+}
+
+// second is a second of time, as the Date of an answer has it.
+type second struct {
+	unix int64
+	date string
+}
+
+// date is the Date of an answer. It is written once a second, for all of them.
+func (s *Server) date(now time.Time) string {
+	if last := s.clock.Load(); last != nil && last.unix == now.Unix() {
+		return last.date
+	}
+	date := now.UTC().Format(http.TimeFormat)
+	s.clock.Store(&second{now.Unix(), date})
+	return date
 }
 
 // Shutdown waits for the answers under way on connections that the http.Server

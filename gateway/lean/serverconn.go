@@ -88,11 +88,11 @@ func (c *ServerConn) Read(p []byte) (n int, err error) {
 				return n, err
 			}
 		}
-		r := plainRequest(p[:n])
-		if r == nil || c.s.Off != nil && c.s.Off() || !c.begin() {
+		r, ok := plainRequest(p[:n])
+		if !ok || c.s.Off != nil && c.s.Off() || !c.begin() {
 			return n, nil
 		}
-		if n, err = c.answer(r, p); err != nil {
+		if n, err = c.answer(&r, p); err != nil {
 			return 0, err
 		}
 	}
