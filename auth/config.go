@@ -126,7 +126,9 @@ func DefaultConfig() Config {
 	}
 }
 
-// UnmarshalText reads an amount such as 256MiB, 64KiB, 1GiB or 65536.
+// UnmarshalText reads an amount such as 256MiB, 64KiB, 1GiB or 65536, in decimal
+// digits without a sign or zeros before them: readers of YAML differ over 010. A
+// space may stand before the unit.
 func (b *Bytes) UnmarshalText(text []byte) error {
 	digits, unit := string(text), int64(1)
 	for _, u := range []struct {
@@ -134,12 +136,12 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 		size   int64
 	}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}} {
 		if cut, ok := strings.CutSuffix(digits, u.suffix); ok {
-			digits, unit = strings.TrimSpace(cut), u.size
+			digits, unit = strings.TrimSuffix(cut, " "), u.size
 			break
 		}
 	}
 	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n < 0 || n > math.MaxInt64/unit {
+	if err != nil || n < 0 || n > math.MaxInt64/unit || strconv.FormatInt(n, 10) != digits {
 		return fmt.Errorf("%q is no amount of memory; write it as 256MiB, 64KiB, 1GiB or a number of bytes", text)
 	}
 	*b = Bytes(n * unit)

@@ -94,7 +94,7 @@ func TestAmountsOfMemoryAreReadAsWritten(t *testing.T) {
 			t.Errorf("%s was written as %s", text, b)
 		}
 	}
-	for _, text := range []string{"", "MiB", "-1", "1.5GiB", "1MB", "256mib", "9223372036854775807KiB", "1e3", "0x10"} {
+	for _, text := range []string{"", "MiB", "-1", "1.5GiB", "1MB", "256mib", "9223372036854775807KiB", "1e3", "0x10", "010", "+5", "-0", "-0KiB", "1  KiB", " 1KiB", "1\tKiB", "1\u00a0KiB", "1 "} {
 		b := Bytes(7)
 		if err := b.UnmarshalText([]byte(text)); err == nil || b != 7 || !strings.Contains(err.Error(), "256MiB") {
 			t.Errorf("%q: %d %v", text, b, err)

@@ -124,8 +124,14 @@ func (d *decoder) object(s *shape, n *yaml.Node, v reflect.Value, path string) {
 		d.fail(d.pos(n), path, "must be %s, not %s", s, describe(n))
 		return
 	}
+	seen := make(map[string]bool, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		d.key(s, n.Content[i], n.Content[i+1], v, path)
+		key := n.Content[i]
+		if key.Kind == yaml.ScalarNode && seen[key.Value] {
+			continue // the second of two, reported by inspect: the first stays
+		}
+		seen[key.Value] = true
+		d.key(s, key, n.Content[i+1], v, path)
 	}
 	for _, f := range s.fields {
 		if f.shape.secret {
@@ -154,7 +160,9 @@ func (d *decoder) has(path string) bool {
 	return ok
 }
 
-// key reads one key of an object, with its value.
+// key reads one key of an object, with its value. That below is the path of
+// another key says nothing: a key may be written with a dot, which is no key of
+// ours.
 func (d *decoder) key(s *shape, key, n *yaml.Node, v reflect.Value, path string) {
 	below := join(path, key.Value)
 	switch f := s.find(key.Value); {
@@ -164,14 +172,15 @@ func (d *decoder) key(s *shape, key, n *yaml.Node, v reflect.Value, path string)
 		d.fail(d.pos(key), path, "merge keys (<<) are not supported: write the keys out")
 	case key.Value == "":
 		d.fail(d.pos(key), path, "a key has no name: write one before the colon, or remove the line")
-	case d.has(below):
-		// the second of two, reported by inspect: the first stays
 	case f != nil:
 		d.value(f.shape, n, v.FieldByIndex(f.index), below)
 	case s.findTwin(key.Value) != nil:
 		d.twin(n, below)
 	default:
-		d.unknown[path], d.places[below] = true, d.pos(n)
+		d.unknown[path] = true
+		if !d.has(below) {
+			d.places[below] = d.pos(n)
+		}
 		d.find(d.pos(key), "unknown key %q%s", key.Value, s.suggest(key.Value, n.Kind == yaml.SequenceNode))
 	}
 }
@@ -220,6 +229,9 @@ func (d *decoder) scalar(s *shape, n *yaml.Node, v reflect.Value, path string) {
 	if err := setScalar(s, n.Value, v); err != nil {
 		d.fail(d.pos(n), path, "%v", err)
 		return
+	}
+	if s.kind == object && !isText { // a word of the policy, as self: 010
+		d.fail(d.pos(n), path, "%s", notText(s, n, path))
 	}
 	if s.kind == duration && v.IsZero() && isCondition(path) {
 		d.fail(d.pos(n), path, "%s is no condition: give it a time, or leave the key out", n.Value)

@@ -46,6 +46,9 @@ func TestEveryMistakeIsReportedAtItsPlaceWithWhatToWrite(t *testing.T) {
 		{"a value without a key", "listen: :80\n'': deny\n", `gateway.yaml:2:1: a key has no name: write one before the colon, or remove the line`},
 		{"a key that is an empty text", "store:\n  \"\": a.db\n", `gateway.yaml:2:3: store: a key has no name: write one before the colon, or remove the line`},
 		{"a key that stands twice", "store:\n  path: a.db\n  path: b.db\n", `gateway.yaml:3:3: duplicate key "path": it stands in line 2 already`},
+		{"a key that is the path of another", "store: { path: a.db }\nstore.path: b.db\n", `gateway.yaml:2:1: unknown key "store.path"`},
+		{"a key that is the path of a list's entry", "hosts: [a]\nhosts[0]: b\n", `gateway.yaml:2:1: unknown key "hosts[0]"`},
+		{"a key that is the path of another, before it", "store.path: b.db\nstore: { path: 5 }\n", "gateway.yaml:1:1: unknown key \"store.path\"\ngateway.yaml:2:16: store.path: must be a text: put it in quotes, \"5\""},
 		{"a key that stands twice and is unknown", "colour: red\ncolour: red\n", "gateway.yaml:1:1: unknown key \"colour\"\ngateway.yaml:2:1: duplicate key \"colour\": it stands in line 1 already"},
 
 		{"a number for a text", "listen: 8080\n", `gateway.yaml:1:9: listen: must be an address: write ":8080", or 127.0.0.1:8080 for this machine alone`},
@@ -353,8 +356,7 @@ func TestTheSearchForTheBrokenLineIsBounded(t *testing.T) {
 // FuzzLoad: whatever the file, reading it ends, and every finding stands
 // inside it.
 func FuzzLoad(f *testing.F) {
-	f.Add(reference)
-	for _, seed := range []string{"", "a: [", "routes: [{path: /, allow: [anyone]}]", "? a", "- - -", "a: &b *b", "auth: {access_token: {ttl: 1d}}", "x: !!binary a", "\ufeff---\n---"} {
+	for _, seed := range append(sections(uncommented()), "", "a: [", "routes: [{path: /, allow: [anyone]}]", "? a", "- - -", "a: &b *b", "auth: {access_token: {ttl: 1d}}", "x: !!binary a", "\ufeff---\n---") {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, yaml string) {

@@ -37,6 +37,13 @@ func uncommented() []byte {
 	return regexp.MustCompile(`(?m)^( *)#([^ \n]|  [^ \n]|    [^ \n])`).ReplaceAll(Reference(), []byte("$1$2"))
 }
 
+// sections are the top keys of a file, each with all below it and without what
+// explains it: the fuzzer gets farther with something short.
+func sections(file []byte) []string {
+	bare := regexp.MustCompile(`(?m)^ *#.*\n|^\n`).ReplaceAllString(string(file), "")
+	return regexp.MustCompile(`(?m)^\w.*\n( .*\n)*`).FindAllString(bare, -1)
+}
+
 func TestWhatTheReferenceShowsCommentedOutAreTheDefaults(t *testing.T) {
 	short, long := mustLoad(t, Source{Data: Reference()}), mustLoad(t, Source{Data: uncommented()})
 	for i := range long.Identity.Headers {

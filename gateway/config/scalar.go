@@ -15,11 +15,11 @@ import (
 // setScalar reads one scalar, strictly, into v. The text comes from the file,
 // the environment or a flag: the same words are right and wrong in all three.
 func setScalar(s *shape, raw string, v reflect.Value) error {
+	if (s.kind == text || s.kind == object) && strings.ContainsFunc(raw, unicode.IsControl) {
+		return errors.New("must not hold a control character")
+	}
 	switch s.kind {
 	case text:
-		if strings.ContainsFunc(raw, unicode.IsControl) {
-			return errors.New("must not hold a control character")
-		}
 		v.SetString(raw)
 		return nil
 	case word, object:

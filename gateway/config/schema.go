@@ -21,7 +21,7 @@ type node = map[string]any
 const (
 	// plainText has no control character.
 	plainText = `^[^\x00-\x1f\x7f-\x9f]*$`
-	sizeForm  = `^[0-9]+(KiB|MiB|GiB)?$`
+	sizeForm  = `^(0|[1-9][0-9]*)( ?(KiB|MiB|GiB))?$`
 )
 
 // Schema returns the JSON Schema (2020-12) of gateway.yaml, from which editors

@@ -2,13 +2,16 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	faults "github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -91,13 +94,14 @@ func TestSchemaAndDecoderAgree(t *testing.T) {
 		{false, "auth: { access_token: { algorithm: none } }"},
 		{false, "auth: { cookie: { persistent: 'true' } }"}, {false, "auth: { cookie: { persistent: yes } }"}, {false, "auth: { cookie: { persistent: 1 } }"},
 		{false, "auth: { lockout: { attempts: '5' } }"}, {false, "auth: { lockout: { attempts: 2.5 } }"},
-		{false, "auth: { password: { memory_budget: lots } }"}, {false, "auth: { password: { memory_budget: -1 } }"},
+		{false, "auth: { password: { memory_budget: lots } }"}, {false, "auth: { password: { memory_budget: -1 } }"}, {true, "auth: { password: { memory_budget: 256 MiB } }"}, {false, "auth: { password: { memory_budget: +256MiB } }"},
+		{false, "store: { path: a.db }\nstore.path: b.db"},
 		{false, "upstreams: { name: app }"}, {false, "upstreams: [app]"}, {false, "upstreams: [{ name: }]"}, {false, "upstreams: [~]"},
 		{false, "tests: [{ request: GET / }]"}, {false, "tests: [{ request: GET /, expect: ok }]"}, {false, "tests: [{ request: GET /, as: { role: user }, expect: allow }]"},
 		{true, "auth: { migrate_from: { login_url: http://old/login, format: form, fields: [{ field: user.id, as: id }], roles: [{ role: ADMIN, as: admin }], timeout: 2s } }"},
 		{false, "auth: { migrate_from: { format: xml } }"}, {false, "auth: { migrate_from: { fields: [{ field: id }] } }"}, {false, "auth: { migrate_from: { roles: [{ as: admin }] } }"},
 		{false, rule("")}, {false, rule("~")}, {false, rule("everyone")}, {false, rule("[]")}, {false, rule("[~]")}, {false, rule("5")}, {false, rule("true")}, {false, rule("[[anyone]]")},
-		{false, rule("{ role: '' }")}, {false, rule("{ role: }")}, {false, rule("{ rolse: admin }")}, {false, rule("{ role: [admin] }")}, {false, rule("{ any_role: [] }")}, {false, rule("{ role: admin, methods: [] }")}, {false, rule("{ self: '' }")}, {false, rule("{ role: admin, max_age: 0s }")}, {false, rule("{ max_age: 10 }")}, {true, rule("{ max_age: 1d12h }")},
+		{false, rule("{ role: '' }")}, {false, rule("{ role: }")}, {false, rule("{ rolse: admin }")}, {false, rule("{ role: [admin] }")}, {false, rule("{ any_role: [] }")}, {false, rule("{ role: admin, methods: [] }")}, {false, rule("{ self: '' }")}, {false, up + "routes: [{ path: '/{true}', allow: { self: true } }]"}, {true, up + "routes: [{ path: '/{true}', allow: { self: 'true' } }]"}, {false, rule("{ self: \"a\\tb\" }")}, {false, rule("{ role: admin, max_age: 0s }")}, {false, rule("{ max_age: 10 }")}, {true, rule("{ max_age: 1d12h }")},
 		{false, up + "routes: [{ path: /a, allow: anyone, methods: GET }]"},
 		{true, up + "provision: [{ upstream: app, path: /x, secret: 0123456789abcdef01234567, events: [], timeout: 5s }]"}, {true, up + "provision: []"}, {true, up + "provision:"},
 		{false, up + "provision: [{ upstream: app, secret: 0123456789abcdef01234567 }]"}, {false, up + "provision: [{ path: /x, secret: 0123456789abcdef01234567 }]"},
@@ -205,15 +209,21 @@ func TestTheSchemaShowsDefaultsAsAPersonWritesThem(t *testing.T) {
 	}
 }
 
-// FuzzSchema: an editor never marks as wrong what Postern takes.
+// FuzzSchema: an editor never marks as wrong what Postern takes, as a file or as
+// the value of any one key.
 func FuzzSchema(f *testing.F) {
-	schema := compileSchema(f)
-	f.Add(reference)
-	f.Add(string(uncommented()))
-	for _, seed := range []string{"listen: :80\nhosts: [a]\n", "auth: { access_token: { ttl: 1d12h }, password: { memory_budget: 1GiB } }", "routes: [{ path: /, allow: [anyone, { self: id }] }]", "store:\ntests: []\n", "?\n"} {
-		f.Add(seed)
+	schema, files := compileSchema(f), framesOf(fileShape(), "", "%s\n")
+	for _, seed := range []string{"", "listen: :80\nhosts: [a]\n", "store:\ntests: []\n", "?\n", "store: { path: a }\nstore.path: b\n", "auth: { aliases: [{ problems: [{ code: any, body: A }] }] }"} {
+		f.Add(seed, uint16(0))
 	}
-	f.Fuzz(func(t *testing.T, data string) {
+	for _, section := range sections(uncommented()) {
+		f.Add(section, uint16(0))
+	}
+	for i, value := range []string{"a", "''", "~", "5", "010", "'+5'", "1.5", ".nan", "true", "1d12h", "0s", "1 GiB", "2001-01-01", "2001-01-01T00:00:00-24:00", "\"a\\tb\"", "[a]", "[]", "{}", "{ a: b }", "anyone"} {
+		f.Add(value, uint16(7*i))
+	}
+	f.Fuzz(func(t *testing.T, data string, key uint16) {
+		data = strings.Replace(files[int(key)%len(files)], "%s", data, 1)
 		file, _ := Load(Source{Data: []byte(data)})
 		if file == nil || slices.ContainsFunc(file.Routes, func(r Route) bool { return r.Path == "" || r.Allow == nil }) {
 			return // refused, or lacks what Check and schema demand
@@ -222,17 +232,56 @@ func FuzzSchema(f *testing.F) {
 		if yaml.Unmarshal([]byte(data), &value) != nil {
 			return // a key that is no text in another reader's eyes
 		}
+		if _, err := json.Marshal(value); err != nil {
+			return // a value that JSON cannot write, such as .nan
+		}
 		if problems := shapeFaults(schema.Validate(asJSON(t, data))); problems != "" {
 			t.Fatalf("%s\n%s", problems, data)
 		}
 	})
 }
 
+// framesOf are files that lack one value each, where %s stands: the whole, and
+// that of every key there is. What an entry of a list must have beside it is
+// there.
+func framesOf(s *shape, path, frame string) []string {
+	files := []string{frame}
+	put := func(text string) string { return strings.Replace(frame, "%s", text, 1) }
+	if s.kind == list {
+		return append(files, framesOf(s.item, path, put("[%s]"))...)
+	}
+	for _, f := range s.fields {
+		beside := ""
+		for _, name := range requiredKeys()[path] {
+			if name != f.name {
+				beside += ", " + name + ": " + cmp.Or(map[string]string{"allow": "anyone", "requests": "1", "window": "1m"}[name], "a")
+			}
+		}
+		files = append(files, framesOf(f.shape, join(path, f.name), put("{ "+f.name+": %s"+beside+" }"))...)
+		if f.shape.secret {
+			files = append(files, put("{ "+f.name+twinSuffix+": %s"+beside+" }"))
+		}
+	}
+	return files
+}
+
 // shapeFaults is what a schema says, without the words and keys that only
 // Check judges.
 func shapeFaults(err error) string {
-	if err == nil || strings.Contains(err.Error(), "value must be one of") || strings.Contains(err.Error(), "missing propert") {
+	if fault, ok := errors.AsType[*jsonschema.ValidationError](err); err == nil || ok && left(fault) {
 		return ""
 	}
 	return err.Error()
+}
+
+// left tells whether a fault is nothing but what is left to Check. Of forms, any
+// of which would do, one has to be right but for that.
+func left(fault *jsonschema.ValidationError) bool {
+	switch fault.ErrorKind.(type) {
+	case *faults.Enum, *faults.Required:
+		return true
+	case *faults.AnyOf:
+		return slices.ContainsFunc(fault.Causes, left)
+	}
+	return len(fault.Causes) > 0 && !slices.ContainsFunc(fault.Causes, func(one *jsonschema.ValidationError) bool { return !left(one) })
 }
