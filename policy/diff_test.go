@@ -210,11 +210,11 @@ func restated(raw string) []string {
 
 // likePattern reports whether some router of the two policies reads the text as
 // the pattern, by the reference's views: a reading that a profile is given
-// counts here as soon as the reference has it.
+// counts here as soon as the reference has it. A listed ; is one in any encoding.
 func likePattern(d *differ, path, text string) bool {
 	p, err := parsePattern(path)
 	if err != nil { // a probe that is no pattern, such as /*%2f*
-		expr := strings.NewReplacer(`\*\*`, ".*", `;\*`, ";[^/]*", `\*`, "[^/]+").Replace(regexp.QuoteMeta(regexp.MustCompile(`{\w+}`).ReplaceAllString(path, "*")))
+		expr := strings.NewReplacer(`\*\*`, ".*", `;\*`, "(;|%3b)[^/]*", `\*`, "[^/]+").Replace(regexp.QuoteMeta(regexp.MustCompile(`{\w+}`).ReplaceAllString(path, "*")))
 		return regexp.MustCompile("(?i)^" + strings.Replace(expr, "/.*", "(/.*)?", 1) + "/?$").MatchString(text)
 	}
 	for _, t := range d.tables {
@@ -307,6 +307,23 @@ func drawTheSame(t *testing.T) {
 func TestEveryDifferenceIsForetold(t *testing.T) {
 	drawTheSame(t)
 	rapid.Check(t, checkDiff([]string{"a", "b", "c", "a", "b", "bob", "A", "%61", "caf%C3%A9", "a.", "...", ""}, nil, nil))
+}
+
+// What is listed for a character that an option admits tells of the requests that
+// have it, and of no others.
+func TestAListedPathTellsOfEveryEncoding(t *testing.T) {
+	table := mustCompile(t, testConfig("spring", Route{Path: "/*/{x}/**", Allow: []Rule{{Anyone: true}}}))
+	for _, test := range []struct {
+		path, text string
+		want       bool
+	}{
+		{"/*/*;*/**", "/a/b;c/d", true}, {"/*/*;*/**", "/%61/b%3bc/%25%36%31", true}, {"/*/*;*/**", "/a/b%3B", true}, {"/*/*;*/**", "/a/b/d", false}, {"/*/*;*/**", "/a;b/c", false},
+		{"/*/*%2f*", "/a/b%2Fc", true}, {"/*/*%2f*", "/a/b/c", false}, {"/*/{x}/**", "/a/b/c", true},
+	} {
+		if got := likePattern(newDiffer(table, table), test.path, test.text); got != test.want {
+			t.Errorf("%s tells of %s: %t", test.path, test.text, got)
+		}
+	}
 }
 
 func TestEveryDifferenceIsForetoldForDoubtfulPaths(t *testing.T) {
