@@ -18,7 +18,7 @@ import (
 // ok false.
 func parseBasic(value string) (p auth.Presented, ok bool) {
 	scheme, rest, _ := strings.Cut(value, " ")
-	if !strings.EqualFold(scheme, "basic") {
+	if !isWord(scheme, "basic") {
 		return auth.Presented{}, false
 	}
 	p.Kind = auth.BasicCredential

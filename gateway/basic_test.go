@@ -44,6 +44,7 @@ func TestBasicIsOneSchemeOneSpaceANameAndAToken(t *testing.T) {
 		{"Basic\t" + encode("alice:t"), false, "", ""},
 		{"Basically " + encode("alice:t"), false, "", ""},
 		{"Bearer " + encode("alice:t"), false, "", ""},
+		{"ba\u017fic " + encode("alice:t"), false, "", ""},
 		{"", false, "", ""},
 	} {
 		p, ok := parseBasic(test.value)
@@ -58,7 +59,7 @@ func TestBasicIsOneSchemeOneSpaceANameAndAToken(t *testing.T) {
 }
 
 func FuzzBasicIsWhatEveryReaderMakesOfIt(f *testing.F) {
-	for _, seed := range []string{"Basic YWxpY2U6dA==", "basic YTpi", "Basic YTpi ", "Basic", "Bearer x", "Basic YTpiOmM="} {
+	for _, seed := range []string{"Basic YWxpY2U6dA==", "basic YTpi", "Basic YTpi ", "Basic", "Bearer x", "Basic YTpiOmM=", "ba\u017fic YTpi"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {

@@ -158,7 +158,7 @@ func TestAQuestionAboutAMoveIsAboutBothEnds(t *testing.T) {
 // of URLs that was written apart, with the very path that is decided on.
 func FuzzDestination(f *testing.F) {
 	for _, seed := range []string{"/a", "//evil.test/a", "http://gw.test/a", "https://gw.test:443/a%20b", "http://gw.test@evil.test/a", "http://evil.test/gw.test", "http:/a", "http:a", "gw.test/a",
-		"http://gw.test\\@evil.test/", "HTTP://GW.TEST/a", "file:///a", "http://gw.test:80:80/a", "///a", "http:///a", "/a#b", "*"} {
+		"http://gw.test\\@evil.test/", "HTTP://GW.TEST/a", "file:///a", "http://gw.test:80:80/a", "///a", "http:///a", "/a#b", "*", "http\u017f://gw.test/a"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {

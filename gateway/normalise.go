@@ -348,17 +348,24 @@ func (x *exchange) readUpgrade() {
 		return
 	}
 	x.websocket = x.r.Method == http.MethodGet && x.r.ProtoMajor == 1 && x.r.ProtoMinor > 0 && x.r.ContentLength == 0 && len(upgrade) == 1 &&
-		strings.EqualFold(upgrade[0], "websocket") && hasToken(h["Connection"], "upgrade")
+		isWord(upgrade[0], "websocket") && hasToken(h["Connection"], "upgrade")
 	if !x.websocket {
 		delete(h, "Upgrade")
 	}
+}
+
+// isWord tells whether a text is a word of a protocol, in any case. To
+// strings.EqualFold alone ſ is an s and the Kelvin sign a k, and to the reader
+// after this one they are not; both are longer.
+func isWord(text, word string) bool {
+	return len(text) == len(word) && strings.EqualFold(text, word)
 }
 
 // hasToken finds a token in a list field, in any case.
 func hasToken(values []string, token string) bool {
 	for _, v := range values {
 		for element := range strings.SplitSeq(v, ",") {
-			if strings.EqualFold(strings.TrimSpace(element), token) {
+			if isWord(strings.TrimSpace(element), token) {
 				return true
 			}
 		}

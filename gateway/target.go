@@ -15,7 +15,7 @@ func splitTarget(raw string) (authority, target string, ok bool) {
 		return "", raw, true
 	}
 	scheme, rest, found := strings.Cut(raw, "://")
-	if !found || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+	if !found || !isWord(scheme, "http") && !isWord(scheme, "https") {
 		return "", "", false
 	}
 	end := strings.IndexAny(rest, "/?#")

@@ -90,7 +90,7 @@ func splitTarget(target string) (host, path string, err error) {
 		return "", target, nil
 	}
 	scheme, rest, ok := strings.Cut(target, "://")
-	if !ok || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+	if !ok || strings.ToLower(scheme) != "http" && strings.ToLower(scheme) != "https" {
 		return "", "", fmt.Errorf("target %q begins neither with a slash nor with http:// or https://; is /%s meant?", target, target)
 	}
 	end := strings.IndexAny(rest, "/?#")
