@@ -98,7 +98,7 @@ func TestAnEarlyAnswerOverHTTP2EndsNoProcess(t *testing.T) {
 	writeCertificate(t, dir)
 	s := newStack(t, func(c *setup) {
 		c.gateway.PublicURL = "https://gw.test"
-		c.gateway.TLS = TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+		c.gateway.TLS = certificateIn(dir)
 		c.answer = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }
 	})
 	tr := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
@@ -192,6 +192,70 @@ func TestSM001AnInformationalAnswerDoesNotKeepTheConnectionOpen(t *testing.T) {
 		}
 		conn.Close()
 	}
+}
+
+// SM-001 and SM-057 on every way in. net/http takes the chunks for the body and
+// forgets the length, which RFC 9112 section 6.3 allows, before anybody here could
+// see it; the answer, whatever it is, ends the connection, and what a program in
+// front took for a body is nobody's request.
+func TestSM001ALengthBesideChunksEndsTheConnectionOnEveryWayIn(t *testing.T) {
+	dir := t.TempDir()
+	writeCertificate(t, dir)
+	plain := func(t *testing.T, s *stack) net.Conn { return s.dial() }
+	for way, c := range map[string]struct {
+		change func(*setup)
+		dial   func(*testing.T, *stack) net.Conn
+	}{
+		"HTTP":            {func(*setup) {}, plain},
+		"beside HTTP/2":   {func(c *setup) { c.gateway.H2C = true }, plain},
+		"after a PROXY":   {func(c *setup) { c.gateway.TrustedProxies = []string{"127.0.0.1"} }, dialProxied},
+		"TLS":             {func(c *setup) { c.gateway.TLS = certificateIn(dir) }, dialTLS},
+		"TLS and a PROXY": {func(c *setup) { c.gateway.TLS, c.gateway.TrustedProxies = certificateIn(dir), []string{"127.0.0.1"} }, dialTLS},
+	} {
+		t.Run(way, func(t *testing.T) {
+			s := newStack(t, c.change)
+			for _, line := range []string{"POST /public/x", "POST /app/x", "POST /nowhere", "POST /public/..%2fx", "POST /auth/login", "GET /public/x"} {
+				for before := range 2 { // requests on the same connection
+					conn := c.dial(t, s)
+					asked := strings.Repeat("GET /public/before HTTP/1.1\r\nHost: gw.test\r\n\r\n", before)
+					write(t, conn, asked+line+" HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 68\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+
+						"GET /public/smuggled HTTP/1.1\r\nHost: gw.test\r\nX-Auth-User: root\r\n\r\n")
+					must(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+					text, err := io.ReadAll(conn)
+					if n := strings.Count(string(text), "HTTP/1.1 "); err != nil || n != before+1 {
+						t.Errorf("%s, %d before: %d answers, %v:\n%s", line, before, n, err, text)
+					}
+					conn.Close()
+				}
+			}
+			if seen := s.app.raw(); strings.Contains(seen, "smuggled") || strings.Contains(seen, "Content-Length: 68") {
+				t.Errorf("the application was sent\n%s", seen)
+			}
+		})
+	}
+}
+
+// certificateIn is the certificate that writeCertificate made.
+func certificateIn(dir string) TLS {
+	return TLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+}
+
+// dialProxied is a proxy that says for whom it connects.
+func dialProxied(t *testing.T, s *stack) net.Conn {
+	conn, err := net.Dial("tcp", s.server.Addr())
+	must(t, err)
+	write(t, conn, "PROXY TCP4 192.0.2.1 10.0.0.1 4660 443\r\n")
+	return conn
+}
+
+// dialTLS is a client that speaks HTTP/1.1, from behind a proxy where one is trusted.
+func dialTLS(t *testing.T, s *stack) net.Conn {
+	conn, err := net.Dial("tcp", s.server.Addr())
+	must(t, err)
+	if len(s.parts.Config.TrustedProxies) > 0 {
+		write(t, conn, "PROXY TCP4 192.0.2.1 10.0.0.1 4660 443\r\n")
+	}
+	return tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 }
 
 // An upstream's status that HTTP does not have is the upstream's fault, and no
