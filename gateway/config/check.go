@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
@@ -21,6 +22,7 @@ func Check(src Source) (*File, []Finding) {
 	d.checkStore(file.Store)
 	d.checkGateway(file)
 	d.checkAuth(file)
+	d.checkSharedLogin(file)
 	d.checkIdentity(file)
 	d.checkRoutes(file)
 	if table := d.checkPolicy(file); table != nil && !Failed(d.findings) {
@@ -141,6 +143,25 @@ func (d *decoder) checkAuth(file *File) {
 	d.checkRegistration(file)
 	d.checkMigration(file)
 	d.checkAliases(file)
+}
+
+// checkSharedLogin warns of hosts that are answered and cannot share the login: a
+// browser keeps no cookie for a domain that the host is not inside.
+func (d *decoder) checkSharedLogin(file *File) {
+	domain := file.Auth.Web.Cookie.Domain
+	if domain == "" {
+		return
+	}
+	for i, host := range file.Config.Hosts {
+		name := strings.ToLower(host)
+		if bare, _, err := net.SplitHostPort(name); err == nil {
+			name = bare
+		}
+		if name != domain && !strings.HasSuffix(name, "."+domain) {
+			d.fault(fmt.Sprintf("hosts[%d]", i), fmt.Sprintf("%s is outside auth.cookie.domain (%s): browsers drop the login's cookies there, "+
+				"so only tokens in headers work at it; run a gateway of its own for it, or take it out", host, domain), true)
+		}
+	}
 }
 
 // checkPolicy compiles the policy. Where the upstreams or fields that a rule

@@ -25,6 +25,7 @@ func TestFindingsOfThePackagesStandAtTheValueTheyAreAbout(t *testing.T) {
 		{"too little memory", "auth: { password: { memory_budget: 1MiB } }\n", "gateway.yaml:1:36: auth.password.memory_budget: 1MiB is too little"},
 		{"the web's part", "auth:\n  prefix: auth\n", "gateway.yaml:2:11: auth.prefix: must be a path such as /auth"},
 		{"what does not fit the public URL", "public_url: https://a.test\nauth: { cookie: { domain: b.test } }\n", "gateway.yaml:2:27: auth.cookie.domain: is b.test, but "},
+		{"a host that cannot share the login", "public_url: https://a.x.test\nhosts: [b.x.test, 'X.test:8443', bx.test]\nauth: { cookie: { domain: x.test } }\n", "gateway.yaml:2:34: warning: hosts[2]: bx.test is outside auth.cookie.domain (x.test): "},
 		{"an alias's path", "auth:\n  aliases:\n    - path: /a/../b\n      endpoint: login\n", "gateway.yaml:3:13: auth.aliases[0].path: \"..\" is no literal segment"},
 		{"an alias's endpoint", "auth:\n  aliases:\n    - path: /in\n      endpoint: admin\n", "gateway.yaml:4:17: auth.aliases[0].endpoint: unknown endpoint \"admin\""},
 		{"an alias's field", "auth:\n  aliases:\n    - path: /in\n      endpoint: login\n      response:\n        - { field: access_token }\n        - { field: password, as: p }\n", "gateway.yaml:7:20: auth.aliases[0].response[1].field: \"password\" is no field of this answer"},
