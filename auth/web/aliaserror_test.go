@@ -130,6 +130,33 @@ func TestAProfileByAliasChangesWhatTheOwnerMay(t *testing.T) {
 	s.ask("PUT", "/profile", asJSON(`{"fullName":"C"}`)).want(t, 401, "token_missing")
 }
 
+// Words that one alias has for its clients' tokens are said by the others too, which
+// those clients ask as well: an interceptor that compares words would otherwise miss
+// that the token has expired. Each has its own words first.
+func TestAnAliasWithoutWordsOfItsOwnHasThoseOfItsClientsHeader(t *testing.T) {
+	list := signin(func(a *Alias) {
+		a.TokenHeader = "authorization"
+		a.Problems = []AliasProblem{{Code: "token_malformed", Message: "Invalid token"}, {Code: "conflict", Message: "not on routes"}, {Code: "any", Message: "mine alone"}}
+	})
+	own := Alias{Path: "/own", Method: "GET", Endpoint: "me", Problems: []AliasProblem{{Code: "token_malformed", Status: 403, Message: "Mine"}}}
+	s := newSite(t, withAliases(append(list, Alias{Path: "/who", Method: "GET", Endpoint: "me"}, own)...))
+	for _, test := range []struct{ path, header, body string }{
+		{"/who", "Bearer x.y.z", `{"message":"Invalid token"}`},
+		{"/own", "Bearer x.y.z", `{"message":"Mine"}`},
+		{"/who", "", `"code":"token_missing"`},                   // carries no token header
+		{"/auth/me", "Bearer x.y.z", `"code":"token_malformed"`}, // no alias
+	} {
+		a := s.ask("GET", test.path, func(r *http.Request) {
+			if test.header != "" {
+				r.Header.Set("Authorization", test.header)
+			}
+		})
+		if !strings.Contains(a.body, test.body) {
+			t.Errorf("%s with %q: %d %s", test.path, test.header, a.StatusCode, a.body)
+		}
+	}
+}
+
 // A session keeps its terms when the configuration forgets the alias; its tokens
 // are then no longer than those of others.
 func TestATokenOfAForgottenAliasGoesOn(t *testing.T) {

@@ -373,12 +373,21 @@ func (a *served) sendHeader(w http.ResponseWriter, token string) {
 	w.Header().Set("Access-Control-Expose-Headers", exposed)
 }
 
-// refuse says no in the original's words, where there are any. The code decides
-// which: an unknown name and a wrong password have one code, so no preset can
-// tell them apart by mistake.
+// refuse says no in the original's words, where there are any: the alias's own, or
+// those that another alias has for clients of the same token header. The code
+// decides which: an unknown name and a wrong password have one code, so no preset
+// can tell them apart by mistake.
 func (a *served) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.h.problemOf(r, err)
-	if !a.dialect.Write(w, r, p) {
-		a.h.writeProblem(w, r, p)
+	if a.dialect.Write(w, r, p) {
+		return
 	}
+	if p.Status == http.StatusUnauthorized || p.Status == http.StatusForbidden { // as on routes
+		for _, d := range a.h.aliases.dialects {
+			if d.CarriedBy(r.Header) && d.Write(w, r, p) {
+				return
+			}
+		}
+	}
+	a.h.writeProblem(w, r, p)
 }

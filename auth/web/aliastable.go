@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/posternhq/postern/gateway/problem"
 )
 
 // aliases are all of them, by place.
@@ -13,6 +15,7 @@ type aliases struct {
 	variable []variable
 	refresh  []string          // paths where refresh cookies are spent
 	names    map[string]string // of the endpoints, by method and path as configured
+	dialects []problem.Dialect // what their clients are told, by token header
 }
 
 // variable is the place of an alias with {id} in its path.
@@ -23,7 +26,7 @@ type variable struct {
 
 // newAliases makes the configured aliases ready.
 func (h *Handler) newAliases() aliases {
-	made := aliases{literal: map[string]endpoint{}, names: map[string]string{}}
+	made := aliases{literal: map[string]endpoint{}, names: map[string]string{}, dialects: h.config.Dialects()}
 	written := h.config.written()
 	for _, a := range written {
 		if a.Endpoint == toRefresh && !slices.Contains(made.refresh, a.Path) {
