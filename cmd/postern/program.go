@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -231,7 +232,10 @@ func (p *program) warnOfStart() {
 	if info, err := os.Stat(key); err == nil && info.Mode().Perm()&0o077 != 0 {
 		p.log.Warn("the master key can be read by other users of this machine: chmod 600 "+key, "mode", info.Mode().Perm().String())
 	}
-	_, port, _ := net.SplitHostPort(p.file.Listen)
+	_, port, err := net.SplitHostPort(p.file.Listen)
+	if err != nil || strings.HasPrefix(p.file.Listen, "unix:") {
+		return // a socket has no port
+	}
 	if u, err := url.Parse(p.file.PublicURL); err == nil && u.Hostname() == "localhost" && u.Port() != port && port != "0" && port != "" {
 		p.log.Warn("public_url is where browsers find the gateway, and names another port than it listens on", "public_url", p.file.PublicURL, "listen", p.file.Listen)
 	}

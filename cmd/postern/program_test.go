@@ -136,6 +136,9 @@ func TestAUnixSocketIsServedAndRemovedAtTheEnd(t *testing.T) {
 	if _, err := os.Stat(socket); err == nil {
 		t.Error("the socket is left behind")
 	}
+	if strings.Contains(s.stdout.String(), "another port") { // a socket has none
+		t.Errorf("warned of its port:\n%s", s.stdout.String())
+	}
 }
 
 // A request under way when the gateway is told to stop gets its answer; the
