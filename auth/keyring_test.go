@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -12,6 +13,18 @@ import (
 	"testing"
 	"time"
 )
+
+// A name that began with - would be taken for a flag by the commands that it is
+// copied into: one session in sixty-four could not be revoked.
+func TestNoNameBeginsAsAFlagDoes(t *testing.T) {
+	for first := range 256 {
+		name, err := randomName(bytes.NewReader(append([]byte{byte(first)}, make([]byte, 15)...)), 16)
+		raw, decoded := base64.RawURLEncoding.DecodeString(name)
+		if err != nil || decoded != nil || len(raw) != 16 || strings.HasPrefix(name, "-") {
+			t.Errorf("%d: %q, %v, %v", first, name, err, decoded)
+		}
+	}
+}
 
 // TK-21
 func TestARetiredKeyVerifiesNothing(t *testing.T) {

@@ -138,13 +138,18 @@ func (s *Service) addKey(ctx context.Context, use keyUse, generation int64) (ope
 	return openedKey{k, read}, err
 }
 
-// randomName is n random bytes in base64url.
+// randomName is n random bytes in base64url. It begins with no -, at which a
+// command would take it for a flag.
 func randomName(rand io.Reader, n int) (string, error) {
 	b := make([]byte, n)
 	if _, err := io.ReadFull(rand, b); err != nil {
 		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(b), nil
+	name := base64.RawURLEncoding.EncodeToString(b)
+	if rest, found := strings.CutPrefix(name, "-"); found {
+		name = "_" + rest
+	}
+	return name, nil
 }
 
 // RotateKeys makes the next key of the uses (KeySign, KeyRefresh, KeyAssert; none

@@ -85,6 +85,9 @@ func sessionRevokeCommand(sys *system) *cobra.Command {
 		Args:  atMostOneArg,
 	}
 	cmd.Flags().StringVar(&user, "user", "", "end every session of this user")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return usagef("%w; an id that begins with - stands after --: postern session revoke -- ID", err)
+	})
 	cmd.RunE = withDesk(sys, openExistingStore, func(d *desk, cmd *cobra.Command, args []string) error {
 		if (user == "") == (len(args) == 0) {
 			return usagef("name one session, or a user with --user; 'postern session list' shows them")
