@@ -61,6 +61,32 @@ func TestALockThatDoesNotEndIsUnavailable(t *testing.T) {
 	}
 }
 
+// Who comes while another process writes without a pause gets in, and reads: what
+// is the newest already needs no lock to be looked at.
+func TestAStoreIsOpenedWhileAnotherHoldsTheLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "postern.db")
+	first := openImpatient(t, path)
+	if err := first.CreateAccount(context.Background(), auth.Account{ID: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	other, err := sql.Open("sqlite", source(path, time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	other.SetMaxOpenConns(1)
+	if _, err := other.Exec(`BEGIN IMMEDIATE`); err != nil {
+		t.Fatal(err)
+	}
+	s := openImpatient(t, path)
+	if list, err := s.Accounts(context.Background()); err != nil || len(list) != 1 {
+		t.Errorf("read %v, %v", list, err)
+	}
+	if err := s.CreateAccount(context.Background(), auth.Account{ID: "b"}); !errors.Is(err, auth.ErrUnavailable) {
+		t.Errorf("got %v, want auth.ErrUnavailable", err)
+	}
+}
+
 func TestAFullDiskUndoesTheWholeGroupAndSaysSo(t *testing.T) {
 	s := openImpatient(t, filepath.Join(t.TempDir(), "postern.db"))
 	var pages int

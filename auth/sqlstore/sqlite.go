@@ -210,8 +210,9 @@ func snapshot(ctx context.Context, db *sql.DB) (identity, error) {
 	return found, errors.Join(err, tx.Rollback())
 }
 
-// identify reads a database's identity through a connection. It wants a
-// transaction: a migration may be committed between two of its questions.
+// identify reads a database's identity through a connection. Outside of a
+// transaction a migration may be committed between two of its questions: then
+// nothing but an identity that is the newest already says anything.
 func identify(ctx context.Context, q querier) (i identity, err error) {
 	err = errors.Join(
 		q.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&i.application),
