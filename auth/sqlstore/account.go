@@ -77,13 +77,13 @@ func (s *Store) Account(ctx context.Context, id string) (auth.Account, error) {
 
 // AccountFrom implements auth.Store.
 func (s *Store) AccountFrom(ctx context.Context, id string) (auth.Account, error) {
-	a, err := scanAccount(s.readers.QueryRowContext(ctx, selectFrom, id))
+	a, err := scanAccount(s.hotReads[selectFrom].QueryRowContext(ctx, id))
 	return a, fault("read an account from an id on", err)
 }
 
 // FindAccount implements auth.Store.
 func (s *Store) FindAccount(ctx context.Context, name string) (auth.Account, error) {
-	a, err := scanAccount(s.readers.QueryRowContext(ctx, selectNamed, auth.Fold(name)))
+	a, err := scanAccount(s.hotReads[selectNamed].QueryRowContext(ctx, auth.Fold(name)))
 	return a, fault("find account", err)
 }
 

@@ -41,7 +41,7 @@ const countOne = `INSERT INTO failures (name, network, failed, locked, ends) VAL
 // Failures implements auth.Store.
 func (s *Store) Failures(ctx context.Context, g auth.Guess) (auth.Failures, error) {
 	found := auth.Failures{Now: s.now()}
-	rows, err := s.readers.QueryContext(ctx, readFailures, g.Name, g.Network, g.Account)
+	rows, err := s.hotReads[readFailures].QueryContext(ctx, g.Name, g.Network, g.Account)
 	_, err = collect(rows, err, func(r row) (struct{}, error) { return struct{}{}, scanFailure(r, &found) })
 	if err != nil {
 		return auth.Failures{}, fault("read failures", err)

@@ -131,7 +131,7 @@ func (s *Store) leadGroup(ctx context.Context) {
 		settle(members, errAbandoned)
 	}()
 	if err == nil {
-		err = runAll(ctx, prepared{tx, s.writer.hot}, members)
+		err = runAll(ctx, prepared{tx, s.hotWrites}, members)
 	}
 	settle(members, err)
 	answered = true

@@ -55,25 +55,3 @@ func (p prepared) QueryRowContext(ctx context.Context, query string, args ...any
 	}
 	return p.Tx.QueryRowContext(ctx, query, args...)
 }
-
-// pool is connections that do not parse the hot statements again.
-type pool struct {
-	*sql.DB
-	hot statements
-}
-
-// QueryContext is sql.DB's, without parsing a hot statement.
-func (p pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if s := p.hot[query]; s != nil {
-		return s.QueryContext(ctx, args...)
-	}
-	return p.DB.QueryContext(ctx, query, args...)
-}
-
-// QueryRowContext is sql.DB's, without parsing a hot statement.
-func (p pool) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if s := p.hot[query]; s != nil {
-		return s.QueryRowContext(ctx, args...)
-	}
-	return p.DB.QueryRowContext(ctx, query, args...)
-}

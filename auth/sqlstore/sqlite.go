@@ -71,20 +71,20 @@ func open(ctx context.Context, path string, wait time.Duration) (*Store, error) 
 // connect makes the two pools, once the schema is up to date.
 func (s *Store) connect(ctx context.Context, path string, wait time.Duration) (err error) {
 	options := []string{"_txlock=immediate", "_pragma=foreign_keys(1)", "_pragma=synchronous(FULL)", "_pragma=fullfsync(1)"}
-	if s.writer.DB, err = sql.Open("sqlite", source(path, wait, options...)); err != nil {
+	if s.writer, err = sql.Open("sqlite", source(path, wait, options...)); err != nil {
 		return err
 	}
 	s.writer.SetMaxOpenConns(1)
 	if err := s.prepare(ctx, path); err != nil {
 		return errors.Join(err, s.writer.Close())
 	}
-	if s.readers.DB, err = sql.Open("sqlite", source(path, wait, "_pragma=query_only(1)")); err != nil {
+	if s.readers, err = sql.Open("sqlite", source(path, wait, "_pragma=query_only(1)")); err != nil {
 		return errors.Join(err, s.writer.Close())
 	}
 	n := max(4, runtime.GOMAXPROCS(0))
 	s.readers.SetMaxOpenConns(n)
 	s.readers.SetMaxIdleConns(n)
-	if s.readers.hot, err = prepareAll(ctx, s.readers.DB, hotReads()...); err != nil {
+	if s.hotReads, err = prepareAll(ctx, s.readers, hotReads()...); err != nil {
 		return errors.Join(err, s.readers.Close(), s.writer.Close())
 	}
 	return nil
@@ -109,11 +109,11 @@ func (s *Store) prepare(ctx context.Context, path string) error {
 	}); err != nil {
 		return err
 	}
-	if err := migrate(ctx, s.writer.DB, filepath.Base(path)); err != nil {
+	if err := migrate(ctx, s.writer, filepath.Base(path)); err != nil {
 		return err
 	}
 	var err error
-	s.writer.hot, err = prepareAll(ctx, s.writer.DB, hotWrites()...)
+	s.hotWrites, err = prepareAll(ctx, s.writer, hotWrites()...)
 	return err
 }
 

@@ -18,10 +18,12 @@ type Store struct {
 	// the first use.
 	Now func() time.Time
 
-	writer  pool // one connection: SQLite has one writer at a time anyway
-	readers pool // several connections that cannot write
-	group   group
-	inUse   usage // keeps the file from being replaced under the pools
+	writer    *sql.DB    // one connection: SQLite has one writer at a time anyway
+	hotWrites statements // of writer
+	readers   *sql.DB    // several connections that cannot write
+	hotReads  statements // of readers
+	group     group
+	inUse     usage // keeps the file from being replaced under the pools
 
 	closed bool // guarded by the group's lead
 
