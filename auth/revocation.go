@@ -28,8 +28,7 @@ type revocations struct {
 	seq      int64 // of the last entry read from the feed
 	fault    error // why the feed could not be read last; nil when it could
 
-	listeners map[int]func(Revocation)
-	nextID    int
+	listeners []func(Revocation)
 }
 
 // accountRevocation outdates an account's tokens below a version.
@@ -42,9 +41,8 @@ type accountRevocation struct {
 // token, or one that was revoked before the start would pass.
 func newRevocations() *revocations {
 	return &revocations{
-		sessions:  map[string]time.Time{},
-		accounts:  map[string]accountRevocation{},
-		listeners: map[int]func(Revocation){},
+		sessions: map[string]time.Time{},
+		accounts: map[string]accountRevocation{},
 	}
 }
 
@@ -76,7 +74,7 @@ func (v *revocations) apply(r Revocation) {
 		v.accounts[r.ID] = accountRevocation{version: max(r.Version, old.version), until: later(r.Until, old.until)}
 	}
 	v.seq = max(v.seq, r.Seq)
-	listeners := maps.Clone(v.listeners)
+	listeners := v.listeners // which only grows
 	v.mu.Unlock()
 	if known {
 		return
@@ -104,20 +102,11 @@ func (v *revocations) forget(now time.Time) {
 }
 
 // OnRevoke has f told of every revocation, made here or elsewhere, once. f must
-// be quick and must not block: it runs where the revocation was made. cancel
-// ends that; f may still be running when it returns.
-func (s *Service) OnRevoke(f func(Revocation)) (cancel func()) {
-	v := s.view
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	id := v.nextID
-	v.nextID++
-	v.listeners[id] = f
-	return func() {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		delete(v.listeners, id)
-	}
+// be quick and must not block: it runs where the revocation was made.
+func (s *Service) OnRevoke(f func(Revocation)) {
+	s.view.mu.Lock()
+	defer s.view.mu.Unlock()
+	s.view.listeners = append(s.view.listeners, f)
 }
 
 // Follow keeps the view of revocations current until ctx ends. It never gives

@@ -104,8 +104,6 @@ func TestListenersHearOfARevocationOnce(t *testing.T) {
 		}
 		r.svc.OnRevoke(listen("here"))
 		other.OnRevoke(listen("there"))
-		cancel := r.svc.OnRevoke(listen("never"))
-		cancel()
 		g := r.login()
 		wantError(t, r.svc.Logout(t.Context(), g.Session, home()), nil)
 		synctest.Wait()

@@ -25,8 +25,8 @@ type Authenticator interface {
 	// Assert signs a statement about a proven principal for one audience, which
 	// is never an access token.
 	Assert(p *auth.Principal, audience string, expires time.Time) (string, error)
-	// OnRevoke calls f for every revocation until cancel is called.
-	OnRevoke(f func(auth.Revocation)) (cancel func())
+	// OnRevoke calls f for every revocation from now on.
+	OnRevoke(f func(auth.Revocation))
 	// Healthy says why the store did not answer last; nil when it did.
 	Healthy() error
 	// SessionEnd says when a session is over unless it is refreshed before;
