@@ -52,12 +52,6 @@ func (s *Service) Accounts(ctx context.Context) ([]Account, error) {
 	return all, unavailable("list the accounts", err)
 }
 
-// CountAccounts says how many accounts there are; none is a first start.
-func (s *Service) CountAccounts(ctx context.Context) (int, error) {
-	n, err := s.store.CountAccounts(ctx)
-	return n, unavailable("count the accounts", err)
-}
-
 // Roles lists the roles that exist.
 func (s *Service) Roles() []string { return slices.Clone(s.current.Load().config.Roles) }
 

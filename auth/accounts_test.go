@@ -30,7 +30,7 @@ func TestEverythingWrongWithANewAccountIsSaidAtOnce(t *testing.T) {
 	} {
 		wantInvalid(t, err, field, says)
 	}
-	if n, err := r.svc.CountAccounts(t.Context()); n != 2 || err != nil {
+	if n, err := r.store.CountAccounts(t.Context()); n != 2 || err != nil {
 		t.Errorf("%d accounts, %v", n, err)
 	}
 }

@@ -134,7 +134,7 @@ func TestAnImportWithAFaultChangesNothingAndTellsAll(t *testing.T) {
 			t.Errorf("%s:\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	}
-	if n, err := r.svc.CountAccounts(t.Context()); n != 2 || err != nil {
+	if n, err := r.store.CountAccounts(t.Context()); n != 2 || err != nil {
 		t.Errorf("%d accounts, %v", n, err)
 	}
 	if r.told(auth.EventUserCreated, "fine") {

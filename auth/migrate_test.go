@@ -247,7 +247,7 @@ func TestWhoSharesANameWithAnAccountIsRefusedAndTheAccountUntouched(t *testing.T
 			says.ID, says.Username = strings.ReplaceAll(says.ID, "ID", r.alice.ID), strings.ReplaceAll(says.Username, "ID", r.alice.ID)
 			old.says = says
 			wantError(t, r.try("bob", "bobs old password", "192.0.2.1"), auth.ErrInvalidCredentials)
-			if n, err := r.svc.CountAccounts(t.Context()); n != 2 || err != nil {
+			if n, err := r.store.CountAccounts(t.Context()); n != 2 || err != nil {
 				t.Errorf("%d accounts, %v", n, err)
 			}
 			alice, err := r.svc.Account(t.Context(), r.alice.ID)
@@ -283,7 +283,7 @@ func TestRacingFirstLoginsMakeOneAccount(t *testing.T) {
 	for err := range errs {
 		wantError(t, err, nil)
 	}
-	if n, err := r.svc.CountAccounts(t.Context()); n != 3 || err != nil {
+	if n, err := r.store.CountAccounts(t.Context()); n != 3 || err != nil {
 		t.Errorf("%d accounts, %v", n, err)
 	}
 }

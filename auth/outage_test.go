@@ -100,7 +100,6 @@ func TestEveryVerbTellsThatTheStoreIsAway(t *testing.T) {
 		"account":       func() error { _, err := r.svc.Account(ctx, p.ID); return err },
 		"find":          func() error { _, err := r.svc.FindAccount(ctx, "alice"); return err },
 		"accounts":      func() error { _, err := r.svc.Accounts(ctx); return err },
-		"count":         func() error { _, err := r.svc.CountAccounts(ctx); return err },
 		"sessions":      func() error { _, err := r.svc.Sessions(ctx, p.ID); return err },
 		"session count": func() error { _, err := r.svc.SessionCount(ctx); return err },
 		"revoke":        func() error { return r.svc.RevokeSession(ctx, "", g.Session, auth.Actor{By: "root", Client: c}) },

@@ -77,7 +77,7 @@ func TestWithRegistrationOffNobodyRegisters(t *testing.T) {
 	r := newRig(t)
 	_, err := r.register(bob())
 	wantError(t, err, auth.ErrNotFound)
-	if n, err := r.svc.CountAccounts(t.Context()); n != 2 || err != nil || r.svc.RegistrationOpen() {
+	if n, err := r.store.CountAccounts(t.Context()); n != 2 || err != nil || r.svc.RegistrationOpen() {
 		t.Errorf("%d accounts, %v", n, err)
 	}
 }
@@ -203,7 +203,7 @@ func TestEverythingWrongWithARegistrationIsSaidAtOnce(t *testing.T) {
 	if invalid := (*auth.InvalidError)(nil); !errors.As(err, &invalid) || len(invalid.Fields) > 64 {
 		t.Error("an answer larger than its question")
 	}
-	if n, err := r.svc.CountAccounts(t.Context()); n != 2 || err != nil {
+	if n, err := r.store.CountAccounts(t.Context()); n != 2 || err != nil {
 		t.Errorf("%d accounts, %v", n, err)
 	}
 	a := bob()
@@ -241,7 +241,7 @@ func TestOfManyEqualRegistrationsAtOnceOneMakesAnAccount(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if n, err := r.svc.CountAccounts(t.Context()); made != 1 || n != 3 || err != nil {
+	if n, err := r.store.CountAccounts(t.Context()); made != 1 || n != 3 || err != nil {
 		t.Errorf("%d were told that they have it, %d accounts, %v", made, n, err)
 	}
 }

@@ -37,7 +37,7 @@ func TestOnlyAdministratorsAdminister(t *testing.T) {
 		s.ask(e.method, at.Replace(e.path), append(changes, bearer("forged"))...).want(t, 401, "token_malformed")
 		s.ask(e.method, at.Replace(e.path), append(changes, bearer(alice.access))...).want(t, 403, "forbidden")
 	}
-	if n, err := s.service.CountAccounts(t.Context()); n != 2 || err != nil || !s.alive(alice.access) {
+	if n, err := s.store.CountAccounts(t.Context()); n != 2 || err != nil || !s.alive(alice.access) {
 		t.Errorf("a refused request did something: %d accounts, %v", n, err)
 	}
 	a := s.ask("GET", "/auth/admin/users", navigation).want(t, 303, "")

@@ -97,7 +97,7 @@ func TestWhatIsWrongWithARegistrationIsSaidByField(t *testing.T) {
 	}
 	s.ask("POST", "/auth/register", body("text/plain", bobsBody)).want(t, 415, "unsupported_media_type")
 	s.ask("POST", "/auth/register", asJSON(strings.Repeat(" ", maxBody+1))).want(t, 413, "too_large")
-	if n, err := s.service.CountAccounts(t.Context()); n != 1 || err != nil {
+	if n, err := s.store.CountAccounts(t.Context()); n != 1 || err != nil {
 		t.Errorf("%d accounts, %v", n, err)
 	}
 }
