@@ -75,18 +75,10 @@ func (r *keyring) refreshToken(s Session) (string, error) {
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac), nil
 }
 
-// openRefresh proves a refresh token to be one that this gateway made. It costs
-// no look-up.
-func (r *keyring) openRefresh(raw string) (refreshToken, bool) {
-	t, mac, ok := parseRefresh(raw)
-	if !ok {
-		return refreshToken{}, false
-	}
+// sealed tells whether a MAC is the one of a token. It costs no look-up.
+func (r *keyring) sealed(t refreshToken, mac []byte) bool {
 	want, ok := r.refreshMAC(t.generation, t.text())
-	if !ok || !hmac.Equal(mac, want) {
-		return refreshToken{}, false
-	}
-	return t, true
+	return ok && hmac.Equal(mac, want)
 }
 
 // RefreshSession is the session that a genuine refresh token belongs to; the
@@ -99,13 +91,15 @@ func (s *Service) RefreshSession(token string) (sid string, ok bool) {
 // openRefresh proves a refresh token, and answers the state that has its key:
 // another instance may have sealed it under one that is new here.
 func (s *Service) openRefresh(token string) (*state, refreshToken, bool) {
-	t, _, ok := parseRefresh(token)
+	t, mac, ok := parseRefresh(token)
 	if !ok {
 		return s.current.Load(), refreshToken{}, false
 	}
 	st := s.sealing(t.generation)
-	t, ok = st.ring.openRefresh(token)
-	return st, t, ok
+	if !st.ring.sealed(t, mac) {
+		return st, refreshToken{}, false
+	}
+	return st, t, true
 }
 
 // Refresh spends a refresh token and answers its successor with a new access
