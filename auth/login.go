@@ -21,11 +21,7 @@ type Credentials struct{ Username, Password string }
 func (s *Service) Login(ctx context.Context, cr Credentials, c Client) (_ Grant, err error) {
 	defer func() { s.counts.logins.add(resultOf(err)) }()
 	st := s.current.Load()
-	// Nothing longer is anybody's name; a stranger's megabyte is not folded.
-	name := ""
-	if len(cr.Username) <= maxEmail {
-		name = Fold(cr.Username)
-	}
+	name := foldShort(cr.Username)
 	a, err := s.candidate(ctx, name)
 	if err != nil {
 		return Grant{}, err
