@@ -395,7 +395,7 @@ func fieldFaults(fields map[string][]string) []FieldError {
 		for _, v := range fields[name] {
 			total += len(v) + perText
 			if strings.ContainsFunc(v, isControl) {
-				faults = append(faults, FieldError{"fields." + name, "must not contain control characters"})
+				faults = append(faults, FieldError{fieldPath(name), "must not contain control characters"})
 			}
 		}
 	}

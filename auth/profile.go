@@ -50,7 +50,7 @@ func ParseFields(raw map[string]any) (fields map[string][]string, faults []Field
 
 // fieldPath names a profile field in a fault. The name is a stranger's: no
 // field's is longer than what is kept of it.
-func fieldPath(name string) string { return "fields." + truncate(name, maxRole) }
+func fieldPath(name string) string { return fieldsPrefix + truncate(name, maxRole) }
 
 // editFaults lists the fields that an owner may not change.
 func (st *state) editFaults(fields map[string][]string) []FieldError {
