@@ -171,9 +171,9 @@ const (
 // Presented is what a request presented and what came of it. The gateway
 // authenticates every request the same way and hands the outcome on.
 //
-// With Err nil and Kind not NoCredential, Principal is proven. With an Err it
-// is a candidate at most: filled (genuine signature) for ErrTokenExpired,
-// ErrTokenRevoked and ErrTokenOutdated, zero otherwise.
+// Principal is proven where Proven says so. With an Err it is a candidate at
+// most: filled (genuine signature) for ErrTokenExpired, ErrTokenRevoked and
+// ErrTokenOutdated, zero otherwise.
 type Presented struct {
 	Kind      CredentialKind
 	Principal Principal
@@ -181,3 +181,6 @@ type Presented struct {
 	User      string // with BasicCredential: the name that came with the token
 	Err       error
 }
+
+// Proven tells whether the request speaks for Principal.
+func (p *Presented) Proven() bool { return p.Kind != NoCredential && p.Err == nil }

@@ -252,10 +252,10 @@ func (g *Gateway) decide(x *exchange) bool {
 	caller := policy.Caller{Client: x.client, Now: x.start}
 	x.cert = x.certificate(caller.Now)
 	caller.Cert = x.cert
-	if p := &x.presented; p.Kind != auth.NoCredential && p.Err == nil {
+	if x.proven() {
+		p := &x.presented.Principal
 		caller.Subject = policy.Subject{
-			ID: p.Principal.ID, Username: p.Principal.Username, Email: p.Principal.Email,
-			Roles: p.Principal.Roles, Fields: p.Principal.Fields, AuthTime: p.Principal.AuthTime,
+			ID: p.ID, Username: p.Username, Email: p.Email, Roles: p.Roles, Fields: p.Fields, AuthTime: p.AuthTime,
 		}
 	}
 	d := x.match.Decide(caller)

@@ -6,7 +6,6 @@ import (
 	"net/textproto"
 	"strings"
 
-	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/gateway/lean"
 )
 
@@ -94,9 +93,7 @@ func (u *upstream) hostFor(x *exchange) string {
 }
 
 // proven tells whether the request speaks for a principal.
-func (x *exchange) proven() bool {
-	return x.presented.Kind != auth.NoCredential && x.presented.Err == nil
-}
+func (x *exchange) proven() bool { return x.presented.Proven() }
 
 // credentials takes the gateway's tokens out, and hands one on where the
 // upstream is to have it.

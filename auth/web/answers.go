@@ -91,7 +91,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 // writeProblem answers r with p. Its page leads to the login, and says who is logged in.
 func (h *Handler) writeProblem(w http.ResponseWriter, r *http.Request, p problem.Problem) {
 	p.Prefix = h.config.Prefix
-	if presented := auth.PresentedIn(r.Context()); presented.Kind != auth.NoCredential && presented.Err == nil {
+	if presented := auth.PresentedIn(r.Context()); presented.Proven() {
 		p.User = presented.Principal.Username
 	}
 	problem.Write(w, r, p)

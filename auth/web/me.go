@@ -13,7 +13,7 @@ import (
 // a navigation goes to the login page, others get 401.
 func (h *Handler) caller(w http.ResponseWriter, r *http.Request) (auth.Principal, bool) {
 	p := auth.PresentedIn(r.Context())
-	if p.Kind != auth.NoCredential && p.Err == nil {
+	if p.Proven() {
 		return p.Principal, true
 	}
 	switch {

@@ -62,7 +62,7 @@ func (h *Handler) loginPage(w http.ResponseWriter, r *http.Request) {
 		v.Message = "Your browser does not keep this site's cookies, so it cannot stay logged in. Allow cookies for this site and log in again."
 	case q.Get("again") == "1": // a rule with max_age sent them: a login that is too old is one all the same
 		v.Username, v.Notice = presented.Principal.Username, "This needs your password once more."
-	case presented.Kind != auth.NoCredential && presented.Err == nil:
+	case presented.Proven():
 		v.Username = presented.Principal.Username
 		h.show(w, r, http.StatusOK, "welcome.html", v)
 		return

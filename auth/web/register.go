@@ -121,7 +121,7 @@ func (in input) fields() (map[string]any, error) {
 // registerPage shows the form; to someone who is logged in, that they are.
 func (h *Handler) registerPage(w http.ResponseWriter, r *http.Request) {
 	v := view{RD: h.rd.target(r.URL.Query().Get("rd"))}
-	if p := auth.PresentedIn(r.Context()); p.Kind != auth.NoCredential && p.Err == nil {
+	if p := auth.PresentedIn(r.Context()); p.Proven() {
 		v.Username = p.Principal.Username
 		h.show(w, r, http.StatusOK, "welcome.html", v)
 		return
