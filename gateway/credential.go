@@ -263,14 +263,14 @@ func (g *Gateway) decide(x *exchange) bool {
 		return false
 	}
 	x.reason, x.rule = string(d.Reason), d.Rule
-	switch {
-	case d.Effect == policy.Allow && d.Observed:
-		x.decision = decisionObserve
-		return x.allowsDestination(caller)
-	case d.Effect == policy.Allow:
+	switch d.Effect {
+	case policy.Allow:
 		x.decision = decisionAllow
+		if d.Observed {
+			x.decision = decisionObserve
+		}
 		return x.allowsDestination(caller)
-	case d.Effect == policy.Challenge:
+	case policy.Challenge:
 		x.challenge(d)
 	default:
 		x.refuseBy(problem.Of(problem.Forbidden), d.Reason)
