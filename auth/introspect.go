@@ -89,8 +89,5 @@ func (s *Service) RevokeToken(ctx context.Context, token string, c Client) error
 	if sid == "" {
 		return nil
 	}
-	if err := s.Logout(ctx, sid, c); !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	return nil
+	return s.Logout(ctx, sid, c)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Logout ends a session: its refresh token and its access tokens are refused
-// from now on. Ending one that has ended is fine.
+// from now on. Ending one that has ended, or is not there, is fine.
 func (s *Service) Logout(ctx context.Context, sid string, c Client) error {
 	row, err := s.store.Session(ctx, sid)
 	if err != nil && !errors.Is(err, ErrNotFound) {

@@ -244,7 +244,7 @@ func (a *served) logout(w http.ResponseWriter, r *http.Request, in input) (reply
 		if p.Principal.Session == "" {
 			return reply{}, p.Err
 		}
-		return done, absentIsFine(a.h.service.Logout(r.Context(), p.Principal.Session, client(r)))
+		return done, a.h.service.Logout(r.Context(), p.Principal.Session, client(r))
 	}
 	all, err := allOf(in)
 	if err != nil {
@@ -260,22 +260,13 @@ func (a *served) logout(w http.ResponseWriter, r *http.Request, in input) (reply
 	return done, err
 }
 
-// absentIsFine takes a session that is gone for what was asked for.
-func absentIsFine(err error) error {
-	if errors.Is(err, auth.ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
 // caller is who asks, when that is proven.
 func caller(r *http.Request) (auth.Principal, error) {
-	switch p := auth.PresentedIn(r.Context()); {
-	case p.Kind == auth.NoCredential:
+	p := auth.PresentedIn(r.Context())
+	if p.Kind == auth.NoCredential {
 		return auth.Principal{}, refuse(problem.TokenMissing, "")
-	default:
-		return p.Principal, p.Err
 	}
+	return p.Principal, p.Err
 }
 
 // me answers the caller's account, after a change when the method is one for

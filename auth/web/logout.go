@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 
@@ -98,10 +97,7 @@ func (h *Handler) endBy(r *http.Request, refreshToken string, all bool) error {
 	case all:
 		return h.endAll(r, presented)
 	}
-	if err := h.service.Logout(r.Context(), session, client(r)); !errors.Is(err, auth.ErrNotFound) {
-		return err
-	}
-	return nil // it is gone, which is what was asked for
+	return h.service.Logout(r.Context(), session, client(r))
 }
 
 // endAll ends every session of the account. That takes an access token, and one
