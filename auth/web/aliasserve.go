@@ -178,7 +178,7 @@ func (a *served) login(r *http.Request, in input) (reply, error) {
 		return reply{}, err
 	}
 	g, err := a.h.service.Login(r.Context(), credentials, a.client(r))
-	d, _ := deliveryOf(in.text("mode")) // loginOf knows it
+	d, _ := in.mode() // loginOf knows it
 	return granted(http.StatusOK, g, d), err
 }
 
@@ -190,7 +190,7 @@ func (a *served) register(r *http.Request, in input) (reply, error) {
 		return reply{}, err
 	}
 	g, err := a.h.service.Register(r.Context(), applicant, a.client(r))
-	d, _ := deliveryOf(in.text("mode")) // applicantOf knows it
+	d, _ := in.mode() // applicantOf knows it
 	return granted(http.StatusCreated, g, d), registrationError(err)
 }
 
@@ -201,9 +201,9 @@ func (a *served) refresh(w http.ResponseWriter, r *http.Request, in input) (repl
 	if err := in.check(refreshField, "mode"); err != nil {
 		return reply{}, err
 	}
-	d, known := deliveryOf(in.text("mode"))
-	if !known {
-		return reply{}, refuseField("mode", "must be cookie or refresh_cookie, or be left out")
+	d, err := in.mode()
+	if err != nil {
+		return reply{}, err
 	}
 	if token := in.text(refreshField); token != "" {
 		g, err := a.h.spend(r, token)
@@ -298,15 +298,15 @@ func (a *served) password(r *http.Request, in input) (reply, error) {
 	if err == nil {
 		err = in.need("current", "new")
 	}
-	d, known := deliveryOf(in.text("mode"))
-	if err == nil && !known {
-		err = refuseField("mode", "must be cookie or refresh_cookie, or be left out")
+	var d delivery
+	if err == nil {
+		d, err = in.mode()
 	}
 	if err != nil {
 		return reply{}, err
 	}
 	if auth.PresentedIn(r.Context()).Kind == auth.CookieCredential {
-		d, _ = deliveryOf("cookie")
+		d = byCookie()
 	}
 	g, err := a.h.service.ChangePassword(r.Context(), who, in.text("current"), in.text("new"), client(r))
 	return granted(http.StatusOK, g, d), gone(err)

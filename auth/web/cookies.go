@@ -162,17 +162,39 @@ type delivery struct {
 	accessCookie, refreshCookie bool
 }
 
+// byCookie puts both tokens where no script reads them.
+func byCookie() delivery { return delivery{accessCookie: true, refreshCookie: true} }
+
 // deliveryOf reads the mode that a client asked for.
 func deliveryOf(mode string) (delivery, bool) {
 	switch mode {
 	case "":
 		return delivery{}, true
 	case "cookie":
-		return delivery{accessCookie: true, refreshCookie: true}, true
+		return byCookie(), true
 	case "refresh_cookie":
 		return delivery{refreshCookie: true}, true
 	}
 	return delivery{}, false
+}
+
+// mode reads how a body wants the tokens of the answer delivered.
+func (in input) mode() (delivery, error) {
+	d, known := deliveryOf(in.text("mode"))
+	if !known {
+		return d, refuseField("mode", "must be cookie or refresh_cookie, or be left out")
+	}
+	return d, nil
+}
+
+// delivery is mode, but by cookie for a form: it comes from a page, which has
+// nowhere else to keep tokens.
+func (in input) delivery() (delivery, error) {
+	d, err := in.mode()
+	if in.form {
+		d = byCookie()
+	}
+	return d, err
 }
 
 // put sets the cookies of a delivery.

@@ -48,14 +48,8 @@ func loginOf(in input) (auth.Credentials, delivery, error) {
 	if c.Password == "" {
 		return c, delivery{}, refuseField("password", "is missing")
 	}
-	d, ok := deliveryOf(in.text("mode"))
-	if !ok {
-		return c, d, refuseField("mode", "must be cookie or refresh_cookie, or be left out")
-	}
-	if in.form { // it comes from a page, which has nowhere else to keep tokens
-		d, _ = deliveryOf("cookie")
-	}
-	return c, d, nil
+	d, err := in.delivery()
+	return c, d, err
 }
 
 // refuseLogin shows a person the form again, with what was typed but the

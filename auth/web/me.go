@@ -93,9 +93,9 @@ func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = in.check("current", "new", "mode")
 	}
-	d, known := deliveryOf(in.text("mode"))
-	if err == nil && !known {
-		err = refuseField("mode", "must be cookie or refresh_cookie, or be left out")
+	var d delivery
+	if err == nil {
+		d, err = in.delivery()
 	}
 	if err == nil {
 		err = in.need("current", "new")
@@ -106,8 +106,8 @@ func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request) {
 	}
 	// A caller by cookie has no use for a token in the body, and a script on the
 	// page no business with it.
-	if in.form || auth.PresentedIn(r.Context()).Kind == auth.CookieCredential {
-		d, _ = deliveryOf("cookie")
+	if auth.PresentedIn(r.Context()).Kind == auth.CookieCredential {
+		d = byCookie()
 	}
 	g, err := h.service.ChangePassword(r.Context(), caller, in.text("current"), in.text("new"), client(r))
 	switch {

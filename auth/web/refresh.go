@@ -21,9 +21,9 @@ func (h *Handler) refresh(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = in.check("refresh_token", "mode")
 	}
-	d, known := deliveryOf(in.text("mode"))
-	if err == nil && !known {
-		err = refuseField("mode", "must be cookie or refresh_cookie, or be left out")
+	var d delivery
+	if err == nil {
+		d, err = in.mode()
 	}
 	if err != nil {
 		h.fail(w, r, err)
@@ -70,7 +70,7 @@ func (h *Handler) refreshAndReturn(w http.ResponseWriter, r *http.Request) {
 	replaced, _ := h.cookies.value(r, h.cookies.access)
 	g, err := h.spendReturning(r, replaced)
 	if err == nil {
-		h.put(w, g, delivery{accessCookie: true, refreshCookie: true})
+		h.put(w, g, byCookie())
 		h.cookies.mark(w, replaced)
 		redirect(w, returnStatus(r.Method), rd)
 		return

@@ -40,11 +40,11 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request) {
 // delivered. What is missing is for the Service to say, with all else that is
 // wrong.
 func applicantOf(in input) (auth.Applicant, delivery, error) {
+	if err := in.check("mode", "username", "email", "name", "password"); err != nil {
+		return auth.Applicant{}, delivery{}, err
+	}
 	d, err := in.delivery()
 	if err != nil {
-		return auth.Applicant{}, d, err
-	}
-	if err := in.check("username", "email", "name", "password"); err != nil {
 		return auth.Applicant{}, d, err
 	}
 	a := auth.Applicant{Username: in.text("username"), Email: in.text("email"), Name: in.text("name"), Password: in.text("password")}
@@ -53,21 +53,6 @@ func applicantOf(in input) (auth.Applicant, delivery, error) {
 	}
 	a.Fields, err = in.fields()
 	return a, d, err
-}
-
-// delivery reads how the tokens of the answer are to be delivered.
-func (in input) delivery() (delivery, error) {
-	if err := in.check("mode"); err != nil {
-		return delivery{}, err
-	}
-	d, ok := deliveryOf(in.text("mode"))
-	if !ok {
-		return d, refuseField("mode", "must be cookie or refresh_cookie, or be left out")
-	}
-	if in.form { // it comes from a page, which has nowhere else to keep tokens
-		d, _ = deliveryOf("cookie")
-	}
-	return d, nil
 }
 
 // roles reads a list of roles: of texts in JSON, with commas in a form.
