@@ -162,11 +162,7 @@ func (a *served) user(r *http.Request) (reply, error) {
 
 // granted is a reply with tokens.
 func granted(status int, g auth.Grant, d delivery) reply {
-	body := tokens{AccessToken: g.AccessToken, TokenType: "Bearer", ExpiresIn: int64(g.AccessTTL.Seconds()), User: accountOf(g.Account)}
-	if !d.refreshCookie {
-		body.RefreshToken = g.RefreshToken
-	}
-	return reply{status: status, standard: body, tree: grantTree(g, d), grant: &g, d: d}
+	return reply{status: status, standard: tokensOf(g, d), tree: grantTree(g, d), grant: &g, d: d}
 }
 
 // login proves a password and begins a session on the alias's terms. loginOf

@@ -24,10 +24,7 @@ type account struct {
 
 // accountOf is an account without its fields, as an answer with tokens has it.
 func accountOf(a auth.Account) account {
-	roles := a.Roles
-	if roles == nil {
-		roles = []string{} // [] and not null: clients loop over it
-	}
+	roles := append([]string{}, a.Roles...) // [] and not null: clients loop over it
 	return account{ID: a.ID, Username: a.Username, Email: a.Email, Name: a.Name, Roles: roles}
 }
 
@@ -51,8 +48,17 @@ type tokens struct {
 	User         account `json:"user"`
 }
 
-// grant answers with the tokens of a grant, in cookies and body as d says. The
-// refresh token is in one of the two, never in both.
+// tokensOf is the answer with a grant, without the refresh token where a cookie
+// has it: it is in one of the two, never in both.
+func tokensOf(g auth.Grant, d delivery) tokens {
+	t := tokens{AccessToken: g.AccessToken, TokenType: "Bearer", ExpiresIn: int64(g.AccessTTL.Seconds()), User: accountOf(g.Account)}
+	if !d.refreshCookie {
+		t.RefreshToken = g.RefreshToken
+	}
+	return t
+}
+
+// grant answers with the tokens of a grant, in cookies and body as d says.
 func (h *Handler) grant(w http.ResponseWriter, r *http.Request, g auth.Grant, d delivery) {
 	h.grantWith(w, r, http.StatusOK, g, d)
 }
@@ -60,11 +66,7 @@ func (h *Handler) grant(w http.ResponseWriter, r *http.Request, g auth.Grant, d 
 // grantWith is grant with another status than 200.
 func (h *Handler) grantWith(w http.ResponseWriter, r *http.Request, status int, g auth.Grant, d delivery) {
 	h.put(w, g, d)
-	body := tokens{AccessToken: g.AccessToken, TokenType: "Bearer", ExpiresIn: int64(g.AccessTTL.Seconds()), User: accountOf(g.Account)}
-	if !d.refreshCookie {
-		body.RefreshToken = g.RefreshToken
-	}
-	writeStatus(w, r, status, body)
+	writeStatus(w, r, status, tokensOf(g, d))
 }
 
 // writeJSON answers 200 with a value of this package's types.
