@@ -76,7 +76,7 @@ func writeJSON(w http.ResponseWriter, r *http.Request, value any) {
 
 // writeStatus is writeJSON with another status than 200.
 func writeStatus(w http.ResponseWriter, r *http.Request, status int, value any) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", jsonType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {

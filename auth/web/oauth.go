@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -185,19 +184,17 @@ func readOAuth(w http.ResponseWriter, r *http.Request) (input, error) {
 }
 
 // failOAuth answers with a refusal in OAuth's words. The status is 400, as
-// section 5.2 of RFC 6749 says; 401 would ask for client credentials, which there are
-// none of. A lock, a body that is no form and an outage keep statuses of their own.
+// section 5.2 of RFC 6749 says; 401 would ask for client credentials, which there
+// are none of. A lock, a body that is no form and an outage keep statuses of
+// their own.
 func (h *Handler) failOAuth(w http.ResponseWriter, r *http.Request, err error) {
 	p, refused := h.oauthProblem(r, err)
 	problem.Prepare(w, r, p)
 	w.Header().Set("Pragma", "no-cache")
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(struct {
+	writeStatus(w, r, p.Status, struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description,omitempty"`
-	}{refused.code, asciiText(refused.description)}) // the client has gone: nobody is left to tell
+	}{refused.code, asciiText(refused.description)})
 }
 
 // oauthProblem is the problem that err stands for, and OAuth's word for it.
