@@ -48,13 +48,9 @@ func (s *Service) Assert(p *Principal, audience string, expires time.Time) (stri
 	if err != nil {
 		return "", fmt.Errorf("sign an assertion: %w", err)
 	}
-	roles := p.Roles
-	if roles == nil {
-		roles = []string{}
-	}
 	payload, err := json.Marshal(assertionClaims{
 		Issuer: st.config.Issuer, Subject: p.ID, Audience: audience, Expires: expires.Unix(), Issued: now.Unix(), ID: id,
-		Session: p.Session, AuthTime: p.AuthTime.Unix(), Username: p.Username, Email: p.Email, Name: p.Name, Roles: roles, Fields: p.Fields,
+		Session: p.Session, AuthTime: p.AuthTime.Unix(), Username: p.Username, Email: p.Email, Name: p.Name, Roles: append([]string{}, p.Roles...), Fields: p.Fields,
 	})
 	if err != nil {
 		return "", fmt.Errorf("sign an assertion: %w", err)
