@@ -92,11 +92,7 @@ func (as *aliases) at(path string) endpoint {
 // endpointOf is the word for the endpoint of a request to an alias; nothing for
 // one that is for none, or for a public profile.
 func (as *aliases) endpointOf(r *http.Request) string {
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
-	return as.names[method+" "+r.URL.Path]
+	return as.names[answeredAs(r.Method)+" "+r.URL.Path]
 }
 
 // idIn is what stands for {id} in the path of an alias; nothing where there is
@@ -129,10 +125,7 @@ func (h *Handler) ownsAlias(r *http.Request) bool {
 	if asked := r.Header.Get("Access-Control-Request-Method"); method == http.MethodOptions && asked != "" && slices.Contains(h.config.CORS.Origins, r.Header.Get("Origin")) {
 		method = asked
 	}
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
-	return e[method] != nil
+	return e[answeredAs(method)] != nil
 }
 
 // lookup is all that is answered at a path: the endpoint, and over it the

@@ -191,16 +191,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refreshAndReturn(w, r)
 		return
 	}
-	method := r.Method
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
-	serve, ok := e[method]
+	serve, ok := e[answeredAs(r.Method)]
 	if !ok {
 		h.writeProblem(w, r, problem.Method(e.methods()...))
 		return
 	}
 	serve(w, r)
+}
+
+// answeredAs is the method by whose handler a method is answered: a HEAD by GET's.
+func answeredAs(method string) string {
+	if method == http.MethodHead {
+		return http.MethodGet
+	}
+	return method
 }
 
 // find answers the endpoint at a path.
