@@ -234,7 +234,7 @@ func (a Alias) checkTerms(f *aliasFaults, key string) {
 	if a.AccessTTL != 0 && (a.AccessTTL < time.Second || a.AccessTTL > auth.MaxAccessTTL) {
 		f.add(key+".access_ttl", "%s is out of bounds: from 1s to 30d", a.AccessTTL)
 	}
-	if a.SessionTTL != 0 && (a.SessionTTL < time.Second || a.SessionTTL > 3650*24*time.Hour) {
+	if a.SessionTTL != 0 && (a.SessionTTL < time.Second || a.SessionTTL > 3650*day) {
 		f.add(key+".session_ttl", "%s is out of bounds: from 1s to 3650d", a.SessionTTL)
 	}
 	a.checkClaims(f, key)

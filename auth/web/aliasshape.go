@@ -60,8 +60,8 @@ func (in input) nested() input {
 	}
 	out := input{members: map[string]any{}}
 	for name, v := range in.members {
-		if field, ok := strings.CutPrefix(name, fieldPrefix); ok {
-			nest(out.members, "fields."+field, v)
+		if strings.HasPrefix(name, fieldPrefix) {
+			nest(out.members, name, v)
 		} else if name != "fields" {
 			out.members[name] = v
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -158,7 +159,7 @@ func (s schemaNode) example(form bool) string {
 }
 
 // pairs are the keys and values of a mapping, in the order of the text.
-func pairs(n *yaml.Node) func(yield func(string, *yaml.Node) bool) {
+func pairs(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
 	return func(yield func(string, *yaml.Node) bool) {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if !yield(n.Content[i].Value, n.Content[i+1]) {
