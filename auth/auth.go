@@ -111,6 +111,14 @@ type Client struct {
 	Terms     Terms
 }
 
+// AddressText is the address as it is written; "" when it is not known.
+func (c Client) AddressText() string {
+	if !c.Address.IsValid() {
+		return ""
+	}
+	return c.Address.String()
+}
+
 // Principal is a proven identity: what a valid access token says.
 type Principal struct {
 	ID       string

@@ -157,10 +157,7 @@ func (s *Service) begin(ctx context.Context, st *state, a Account, c Client) (Gr
 	session := Session{
 		ID: sid, AccountID: a.ID, Counter: 1, Floor: 1, Generation: st.ring.refresh.current.generation,
 		AuthTime: now, Created: now, LastSeen: now, Rotated: now,
-		UserAgent: truncate(c.UserAgent, maxUserAgent),
-	}
-	if c.Address.IsValid() {
-		session.Address = c.Address.String()
+		UserAgent: truncate(c.UserAgent, maxUserAgent), Address: c.AddressText(),
 	}
 	c.Terms.settle(&session, st.config)
 	again, err := s.store.CreateSession(ctx, session)

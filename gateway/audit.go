@@ -12,16 +12,12 @@ import (
 // the entry is for whoever reads the log and wants to be woken by some.
 func (g *Gateway) Audit(ctx context.Context, e auth.Event) {
 	g.metrics.events.WithLabelValues(e.Name).Inc()
-	client := ""
-	if e.Client.Address.IsValid() {
-		client = e.Client.Address.String()
-	}
 	record := slog.NewRecord(g.now(), auditLevel(e.Name), "audit", 0)
 	record.AddAttrs(
 		slog.String("event", e.Name),
 		slog.String("user", e.User),
 		slog.String("by", e.By),
-		slog.String("client", client),
+		slog.String("client", e.Client.AddressText()),
 		slog.String("request_id", e.Client.RequestID),
 	)
 	if e.Detail != "" {

@@ -105,10 +105,10 @@ func rotate(ctx context.Context, q querier, r auth.Rotation, now time.Time) (fou
 	err = sql.ErrNoRows
 	if r.Presented < math.MaxInt64 { // the last counter has no successor
 		found.Session, err = scanSession(q.QueryRowContext(ctx, rotateSession, r.Session, r.Presented, millis(now), r.Grace.Milliseconds(),
-			r.Generation, address(r.Client), r.Client.UserAgent, r.IdleLimit.Milliseconds(), r.AgeLimit.Milliseconds(), integer(r.Renew)))
+			r.Generation, r.Client.AddressText(), r.Client.UserAgent, r.IdleLimit.Milliseconds(), r.AgeLimit.Milliseconds(), integer(r.Renew)))
 		if errors.Is(err, sql.ErrNoRows) && !r.Renew {
 			found.Session, err = scanSession(q.QueryRowContext(ctx, takeSession, r.Session, r.Presented, millis(now),
-				address(r.Client), r.Client.UserAgent, r.AgeLimit.Milliseconds()))
+				r.Client.AddressText(), r.Client.UserAgent, r.AgeLimit.Milliseconds()))
 		}
 	}
 	found.Swapped = err == nil
@@ -120,14 +120,6 @@ func rotate(ctx context.Context, q querier, r auth.Rotation, now time.Time) (fou
 	}
 	found.Account, err = accountByID(ctx, q, found.Session.AccountID)
 	return found, err
-}
-
-// address is where a client is, "" when that is not known.
-func address(c auth.Client) string {
-	if !c.Address.IsValid() {
-		return ""
-	}
-	return c.Address.String()
 }
 
 // RevokeSession implements auth.Store.
