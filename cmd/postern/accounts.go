@@ -10,6 +10,7 @@ import (
 
 	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/auth/sqlstore"
+	"github.com/posternhq/postern/gateway"
 	"github.com/posternhq/postern/gateway/config"
 )
 
@@ -41,7 +42,7 @@ func openDesk(sys *system, cmd *cobra.Command, open storeOpener) (*desk, error) 
 		Master: master,
 		Config: file.AuthConfig(),
 		Guest:  true,
-		Audit:  func(ctx context.Context, e auth.Event) { logAudit(ctx, log, e) },
+		Audit:  func(ctx context.Context, e auth.Event) { gateway.LogAudit(ctx, log, e) },
 	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())

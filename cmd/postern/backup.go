@@ -12,6 +12,7 @@ import (
 
 	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/auth/sqlstore"
+	"github.com/posternhq/postern/gateway"
 )
 
 // backupCommand needs no desk: it copies the file beneath whoever serves from it,
@@ -88,7 +89,7 @@ Use it when you know that nothing was revoked.`,
 			return err
 		}
 		log := slog.New(slog.NewJSONHandler(sys.stderr, nil))
-		logAudit(cmd.Context(), log, auth.Event{Name: auth.EventStoreRestored, By: commandLine, Detail: r.outcome()})
+		gateway.LogAudit(cmd.Context(), log, auth.Event{Name: auth.EventStoreRestored, By: commandLine, Detail: r.outcome()})
 		if kept != "" {
 			kept = "; the store before it is " + kept
 		}

@@ -291,7 +291,7 @@ func TestAnAuditLineIsWrittenWhateverTheLevel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	logAudit(t.Context(), l.audit, auth.Event{Name: auth.EventKeyCreated, Detail: "sign:ES256 k1"})
+	gateway.LogAudit(t.Context(), l.audit, auth.Event{Name: auth.EventKeyCreated, Detail: "sign:ES256 k1"})
 	if !strings.Contains(out.String(), `"event":"key_created"`) {
 		t.Errorf("%q", out.String())
 	}

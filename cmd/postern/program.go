@@ -116,7 +116,7 @@ func (p *program) adminHandler(conf gateway.Config) http.Handler {
 // audit hands the auth service's events to the gateway's audit log.
 func (p *program) audit(ctx context.Context, e auth.Event) {
 	if p.gateway == nil { // before the gateway stands
-		logAudit(ctx, p.logs.audit, e)
+		gateway.LogAudit(ctx, p.logs.audit, e)
 		return
 	}
 	p.gateway.Audit(ctx, e)
