@@ -12,8 +12,9 @@
 //
 // One SQL text. PostgreSQL will join SQLite, so the statements here are those
 // that both understand: $1 placeholders, ON CONFLICT, RETURNING, integers for
-// times (milliseconds) and booleans. Only opening, locking and error codes
-// differ, and they are in sqlite.go.
+// times (milliseconds) and booleans. What is SQLite's alone has files of its own:
+// opening and error codes (sqlite.go), the lock on the file (inuse.go), the
+// schema's version (migrate.go), backup.go and restore.go.
 //
 // Two pools. SQLite has one writer at a time, so there is one connection that
 // writes. It takes the lock when a transaction begins (_txlock=immediate): a

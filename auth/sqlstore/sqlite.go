@@ -18,9 +18,6 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Everything that only SQLite needs is in this file: opening, the file's
-// header, and the error codes.
-
 // applicationID stands in the header of our files ("Post"), so that the file
 // of another program is not taken for an old one of ours.
 const applicationID = 0x506f7374
