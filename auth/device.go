@@ -9,8 +9,8 @@ const maxDevice = 64
 // Linux", "Safari on iPhone", "curl". The User-Agent is the client's own word:
 // the name is for people who look for a session that is not theirs, and decides
 // nothing.
-func (s Session) Device() string {
-	program, system := programOf(s.UserAgent), systemOf(s.UserAgent)
+func (r Session) Device() string {
+	program, system := programOf(r.UserAgent), systemOf(r.UserAgent)
 	switch {
 	case program == "":
 		return "unknown device"
