@@ -34,9 +34,9 @@ import (
 	"time"
 )
 
-// Realm is the protection space that every challenge names (RFC 9110 section
+// realm is the protection space that every challenge names (RFC 9110 section
 // 11.5).
-const Realm = "postern"
+const realm = "postern"
 
 // Problem is a refusal as its receiver sees it. Start from Of; the zero value
 // is answered as Unavailable.
@@ -48,7 +48,6 @@ type Problem struct {
 	Errors     []FieldError  // with Invalid and BadRequest: what is wrong with which field
 	RetryAfter time.Duration // 0: not told; else rounded up to seconds
 	Allow      []string      // with MethodNotAllowed: the methods there are
-	Challenge  string        // WWW-Authenticate of a 401; empty: made from the code
 	Basic      bool          // a 401 names the scheme Basic too: for clients that know no other
 	MaxAge     time.Duration // with ReauthenticationRequired: how fresh the password must be
 	Prefix     string        // for the page's links: below it are login and logout; empty: the page has no links
@@ -114,7 +113,7 @@ func Prepare(w http.ResponseWriter, r *http.Request, p Problem) {
 	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", p.challenge())
 		if p.Basic && p.Code != ReauthenticationRequired { // for which there is no word in Basic
-			h.Add("WWW-Authenticate", `Basic realm="`+Realm+`", charset="UTF-8"`)
+			h.Add("WWW-Authenticate", `Basic realm="`+realm+`", charset="UTF-8"`)
 		}
 	}
 	if p.RetryAfter > 0 {
@@ -132,13 +131,11 @@ func Prepare(w http.ResponseWriter, r *http.Request, p Problem) {
 // without a token gets no error code; all else is invalid_token and no more,
 // so that a guesser learns nothing from it.
 func (p Problem) challenge() string {
-	scheme := `Bearer realm="` + Realm + `"`
-	switch {
-	case p.Challenge != "":
-		return p.Challenge
-	case p.Code == TokenMissing || p.Code == InvalidCredentials:
+	scheme := `Bearer realm="` + realm + `"`
+	switch p.Code {
+	case TokenMissing, InvalidCredentials:
 		return scheme
-	case p.Code == ReauthenticationRequired: // RFC 9470 section 3
+	case ReauthenticationRequired: // RFC 9470 section 3
 		return scheme + `, error="insufficient_user_authentication", max_age="` + strconv.FormatInt(int64(p.MaxAge/time.Second), 10) + `"`
 	}
 	return scheme + `, error="invalid_token"`
