@@ -79,13 +79,9 @@ func newFetcher(conf ACME, log *slog.Logger) *fetcher {
 // open finds the places that the configuration names.
 func (f *fetcher) open() error {
 	if f.conf.CAFile != "" {
-		data, err := os.ReadFile(f.conf.CAFile)
-		if err != nil {
-			return fmt.Errorf("tls.acme.ca_file: %w", err)
-		}
-		f.roots = x509.NewCertPool()
-		if !f.roots.AppendCertsFromPEM(data) {
-			return fmt.Errorf("tls.acme.ca_file: there is no certificate (PEM) in %s", f.conf.CAFile)
+		var err error
+		if f.roots, err = readAuthorities("tls.acme.ca_file", f.conf.CAFile); err != nil {
+			return err
 		}
 	}
 	below, err := f.place()

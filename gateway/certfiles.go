@@ -211,3 +211,17 @@ func (e *examiner) authorities(path, file string) {
 		e.add(path, "there is no certificate (PEM) in %s%s", file, instead(others))
 	}
 }
+
+// readAuthorities reads the certificates of authorities from the file that a key
+// of the configuration names.
+func readAuthorities(key, file string) (*x509.CertPool, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(data) {
+		return nil, fmt.Errorf("%s: there is no certificate (PEM) in %s", key, file)
+	}
+	return pool, nil
+}

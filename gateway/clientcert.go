@@ -6,7 +6,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/posternhq/postern/policy"
@@ -16,13 +15,9 @@ import (
 // the authorities in the file; one that is not of them ends the handshake. It
 // is the policy that says where a client needs one.
 func askForCertificates(c *tls.Config, file string) error {
-	data, err := os.ReadFile(file)
+	pool, err := readAuthorities("tls.client_ca_file", file)
 	if err != nil {
-		return fmt.Errorf("tls.client_ca_file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(data) {
-		return fmt.Errorf("tls.client_ca_file: there is no certificate (PEM) in %s", file)
+		return err
 	}
 	c.ClientCAs, c.ClientAuth = pool, tls.VerifyClientCertIfGiven
 	return nil

@@ -178,7 +178,7 @@ func TestACertificateForAnUpstreamIsReadOrSaidToBeWrong(t *testing.T) {
 		t.Errorf("%+v", conf)
 	}
 	for words, c := range map[string]UpstreamTLS{
-		"holds no PEM certificate": {CAFile: key}, "tls.cert_file": {CertFile: key, KeyFile: key}, "no such file": {CAFile: filepath.Join(dir, "absent")},
+		"there is no certificate": {CAFile: key}, "tls.cert_file": {CertFile: key, KeyFile: key}, "no such file": {CAFile: filepath.Join(dir, "absent")},
 	} {
 		if _, err := upstreamTLS(&c); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("want ...%s..., got %v", words, err)

@@ -3,12 +3,10 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/posternhq/postern/gateway/lean"
@@ -191,13 +189,9 @@ func orDefault(d, def time.Duration) time.Duration {
 func upstreamTLS(c *UpstreamTLS) (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
 	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("tls.ca_file: %w", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("tls.ca_file: %s holds no PEM certificate", c.CAFile)
+		var err error
+		if conf.RootCAs, err = readAuthorities("tls.ca_file", c.CAFile); err != nil {
+			return nil, err
 		}
 	}
 	if c.CertFile != "" {
