@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,10 +103,7 @@ func (k *checkup) ask(ctx context.Context, t *target) error {
 	if err != nil {
 		return fmt.Errorf("health.path: %w", err) // Validate has seen it
 	}
-	r.Host = k.host
-	if k.host == "" {
-		r.Host = t.name
-	}
+	r.Host = cmp.Or(k.host, t.name)
 	r.Header.Set("User-Agent", "postern")
 	r.Close = true // nobody else's connection is closed when a reload ends the check, see isMistaken
 	res, err := t.roundTrip(r, nil, false)

@@ -124,12 +124,7 @@ func claimTypes() []string { return []string{typeText, typeNumber, typeBoolean, 
 // of is the claim's value for a principal; nil when there is none.
 func (c *LegacyClaim) of(p *auth.Principal) (any, error) {
 	if c.HasRole != "" {
-		for _, r := range p.Roles {
-			if r == c.HasRole {
-				return true, nil
-			}
-		}
-		return false, nil
+		return slices.Contains(p.Roles, c.HasRole), nil
 	}
 	var items []string
 	isList := c.Value == valueRoles

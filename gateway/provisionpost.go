@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -183,10 +184,7 @@ func (p *provision) request(t *target, id string, now time.Time, body []byte) (*
 	if err != nil {
 		return nil, err
 	}
-	r.URL, r.Host = wire, p.host
-	if p.host == "" {
-		r.Host = t.name
-	}
+	r.URL, r.Host = wire, cmp.Or(p.host, t.name)
 	timestamp := strconv.FormatInt(now.Unix(), 10)
 	for name, value := range map[string]string{
 		"Content-Type": "application/json", "User-Agent": "postern",
