@@ -34,18 +34,10 @@ func (x *exchange) allowsDestination(caller policy.Caller) bool {
 		x.refuse(badRequest("The Destination is not one address on this site."))
 		return false
 	}
-	if prefix := x.stripPrefix(); prefix != "" && !x.mayWrite(caller, prefix+raw) {
+	if prefix := x.rt.options.StripPrefix; prefix != "" && !x.mayWrite(caller, prefix+raw) {
 		return false
 	}
 	return x.mayWrite(caller, raw)
-}
-
-// stripPrefix is what the route of the request cuts; empty: nothing.
-func (x *exchange) stripPrefix() string {
-	if x.rt == nil {
-		return ""
-	}
-	return x.rt.options.StripPrefix
 }
 
 // mayWrite decides about a Destination as if its path had been asked for. It
@@ -98,7 +90,7 @@ func (x *exchange) ownAddress(values []string) (path string, ok bool) {
 // to, and as the path that is asked for but for the same prefix. Where a rewrite
 // leads elsewhere the application would not write to what was decided on.
 func (x *exchange) leadsAlike(route int) bool {
-	if x.rt == nil || route < 0 || route >= len(x.snap.routes) {
+	if route < 0 || route >= len(x.snap.routes) {
 		return false
 	}
 	to, from := &x.snap.routes[route], x.rt
