@@ -36,7 +36,6 @@ type Parts struct {
 	TokenSources []string          // bearer, basic, cookie, header:NAME
 	CORSOrigins  []string          // trusted by the cross-origin check, beside public_url
 	Dialects     []problem.Dialect // of clients written for another backend, by token header
-	ID           string            // names the snapshot in logs and metrics; default: a number
 }
 
 // Snapshot is everything that the configuration decides, made ready for use.
@@ -108,13 +107,10 @@ func (g *Gateway) Build(p Parts) (*Snapshot, error) {
 		return nil, fmt.Errorf("public_url: %w", err)
 	}
 	s := &Snapshot{
-		id: p.ID, table: p.Table, own: p.Own, prefix: p.Prefix, identity: newIdentity(p.Config.Identity),
+		id: g.nextID(), table: p.Table, own: p.Own, prefix: p.Prefix, identity: newIdentity(p.Config.Identity),
 		publicURL: public, publicHost: canonicalHost(public.Host, public.Scheme), cookies: p.Cookies, dialects: p.Dialects,
 		accessLog: p.Config.Log.Access, standard: len(p.Config.Upstreams) > 0 && !slices.ContainsFunc(p.Config.Upstreams, Upstream.lean),
 		clientIdle: orDefault(p.Config.Limits.ClientIdle, defaultClientIdle), shutdown: p.Config.Shutdown,
-	}
-	if s.id == "" {
-		s.id = g.nextID()
 	}
 	if p.Prefix != "" {
 		s.verifyPath, s.sharedLogin = p.Prefix+"/verify", p.CookieDomain != ""
@@ -133,7 +129,7 @@ func (g *Gateway) Build(p Parts) (*Snapshot, error) {
 	return s, nil
 }
 
-// nextID names a snapshot that was given no name: by number, from 1.
+// nextID names a snapshot in logs and metrics: by number, from 1.
 func (g *Gateway) nextID() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
