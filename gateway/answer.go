@@ -168,10 +168,3 @@ func (a *answer) end(began time.Time, err error) {
 // finish gives net/http, which sends what is left once the handler has returned,
 // the same time. It comes last: the stream is not the answer's then.
 func (a *answer) finish() { a.begin() }
-
-// noteIdle is http.Server.ConnState: after an answer comes another request.
-func noteIdle(conn net.Conn, state http.ConnState) {
-	if c, ok := conn.(*plainConn); ok && state == http.StateIdle {
-		c.idle()
-	}
-}

@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// sessionCountTimeout bounds what a scrape waits for the store.
-const sessionCountTimeout = 2 * time.Second
+// scrapeTimeout bounds what a scrape waits for the store.
+const scrapeTimeout = 2 * time.Second
 
 // describe names a metric that is collected when a scrape comes.
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -93,7 +93,7 @@ func (c *authStats) Collect(ch chan<- prometheus.Metric) {
 // countSessions asks the store at the time of a scrape. It answers NaN for
 // "not known": 0 would look like everybody was logged out.
 func countSessions(a Authenticator) float64 {
-	ctx, cancel := context.WithTimeout(context.Background(), sessionCountTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
 	n, err := a.SessionCount(ctx)
 	if err != nil {
@@ -189,7 +189,7 @@ func (c *provisionState) Collect(ch chan<- prometheus.Metric) {
 	if len(names) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), sessionCountTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
 	backlogs, err := c.g.outbox.Backlogs(ctx)
 	for _, name := range names {

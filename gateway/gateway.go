@@ -89,8 +89,9 @@ type Gateway struct {
 	snap      atomic.Pointer[Snapshot]
 	swapped   chan struct{} // tells CheckUpstreams of a Swap
 	draining  atomic.Bool
-	// connections are those to the public listener, certificate is when its own
-	// expires, in Unix seconds; zero: it has none. The Server keeps both.
+	// The Server keeps these: how many connections the public listener has, and
+	// when its own certificate and the first of those by ACME expires, in Unix
+	// seconds; zero: there is none.
 	connections, certificate, fetched atomic.Int64
 
 	refused *refusedConnections // of those to the public listener

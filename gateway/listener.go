@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"strconv"
@@ -266,6 +267,13 @@ func noteConn(ctx context.Context, conn net.Conn) context.Context {
 		c.SetContext(ctx)
 	}
 	return ctx
+}
+
+// noteIdle is http.Server.ConnState: after an answer comes another request.
+func noteIdle(conn net.Conn, state http.ConnState) {
+	if c, ok := conn.(*plainConn); ok && state == http.StateIdle {
+		c.idle()
+	}
 }
 
 // noteCrowd puts a connection that is one too many into its context. It must not

@@ -50,8 +50,8 @@ type Server struct {
 	connections       int                   // at most; zero: no limit
 	perClient         int                   // and of each client's
 	refused           *refusedConnections   // counts those above; nil: nothing does
+	open              *atomic.Int64         // counts the connections
 	strangers         *strangers            // nil: nothing tells of them
-	open              *atomic.Int64         // counts them
 	idle              func() time.Duration  // for which a client may take nothing
 	reading           sync.Mutex            // of the certificate's files: what was read last is what counts
 	certificate       atomic.Pointer[tls.Certificate]
