@@ -24,11 +24,12 @@
 // malformed.go words what net/http cannot read. While it is judged: credential.go,
 // basic.go and refresh.go find out who asks; destination.go decides on the second
 // address of a WebDAV request; record.go remembers decisions for the operator.
-// While it is carried:
-// upstream.go and rewrite.go make the outbound request, identity.go says in it who
-// asks, balance.go, retry.go and health.go choose where it goes; body.go and
-// answer.go bound who may be slow, and streams.go, tunnel.go and frames.go end
-// what outlasts a request. After it: accesslog.go, metrics.go and audit.go.
+// While it is carried: outgoing.go, rewrite.go and upstream.go make the outbound
+// request, identity.go and mint.go say in it who asks, balance.go, retry.go,
+// health.go and check.go choose where it goes; body.go, answer.go and patience.go
+// bound who may be slow, watch.go notices who has gone, and streams.go, tunnel.go
+// and frames.go end what outlasts a request. After it: accesslog.go, metrics.go
+// and audit.go.
 //
 // Beside requests, provision.go tells applications what became of accounts, from
 // the outbox that package auth keeps. A configuration is judged by validate.go and
