@@ -14,7 +14,7 @@ func (d *decoder) checkAliases(file *File) {
 	for i, a := range file.Auth.Web.Aliases {
 		for j, c := range a.Claims {
 			if c.HasRole != "" && !slices.Contains(file.Auth.Accounts.Roles, c.HasRole) {
-				d.fault(fmt.Sprintf("auth.aliases[%d].claims[%d].has_role", i, j), fmt.Sprintf("role %q is not one of auth.roles", c.HasRole), false)
+				d.fault(fmt.Sprintf("auth.aliases[%d].claims[%d].has_role", i, j), fmt.Sprintf("role %q is not one of auth.roles", c.HasRole))
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/posternhq/postern/gateway"
 	"github.com/posternhq/postern/policy"
 )
 
@@ -43,9 +44,7 @@ func CheckAccounts(src Source) (*File, []Finding) {
 	file, d := load(src)
 	d.checkStore(file.Store)
 	d.checkAuth(file)
-	for _, fault := range file.Config.ValidateProvision() { // what changes is told
-		d.fault(fault.Path, fault.Message, fault.Warning)
-	}
+	d.take(file.Config.ValidateProvision()) // what changes is told
 	findings := sortFindings(d.findings)
 	if Failed(findings) {
 		return nil, findings
@@ -59,9 +58,7 @@ func CheckAccounts(src Source) (*File, []Finding) {
 func CheckFiles(src Source, now time.Time, here bool) []Finding {
 	file, d := load(src)
 	d.findings = nil
-	for _, fault := range file.Config.ExamineFiles(now, here) {
-		d.fault(fault.Path, fault.Message, fault.Warning)
-	}
+	d.take(file.Config.ExamineFiles(now, here))
 	return sortFindings(d.findings)
 }
 
@@ -77,9 +74,22 @@ func CheckPolicy(src Source) (*File, []Finding) {
 	return file, findings
 }
 
-// fault adds what a package says of the value of a key, unless that value, or
-// something inside it, could not be read: then the package judged a gap.
-func (d *decoder) fault(path, message string, warning bool) {
+// take adds what package gateway says.
+func (d *decoder) take(faults []gateway.Fault) {
+	for _, f := range faults {
+		d.judge(f.Path, f.Message, f.Warning)
+	}
+}
+
+// fault adds an error about the value of a key.
+func (d *decoder) fault(path, message string) { d.judge(path, message, false) }
+
+// warn adds a warning about the value of a key.
+func (d *decoder) warn(path, message string) { d.judge(path, message, true) }
+
+// judge adds what is said of the value of a key, unless that value, or something
+// inside it, could not be read: then a gap was judged.
+func (d *decoder) judge(path, message string, warning bool) {
 	path = dotted.ReplaceAllString(path, "[$1]")
 	if d.blurred(path) {
 		return
@@ -120,9 +130,7 @@ func (d *decoder) place(path string) policy.Pos {
 
 // checkGateway asks the package gateway about its keys and the routes' options.
 func (d *decoder) checkGateway(file *File) {
-	for _, fault := range file.Config.Validate(file.RouteOptions()) {
-		d.fault(fault.Path, fault.Message, fault.Warning)
-	}
+	d.take(file.Config.Validate(file.RouteOptions()))
 }
 
 // checkAuth asks the two packages behind the section auth.
@@ -138,7 +146,7 @@ func (d *decoder) checkAuth(file *File) {
 		if budget := file.Auth.Accounts.Password.MemoryBudget; fault.Path == "password.memory_budget" && budget > 0 && budget < 1<<14 {
 			fault.Message = fmt.Sprintf("needs a unit, %d alone are bytes: write %dMiB", budget, budget)
 		}
-		d.fault("auth."+fault.Path, fault.Message, false)
+		d.fault("auth."+fault.Path, fault.Message)
 	}
 	d.checkRegistration(file)
 	d.checkMigration(file)
@@ -158,8 +166,8 @@ func (d *decoder) checkSharedLogin(file *File) {
 			name = bare
 		}
 		if name != domain && !strings.HasSuffix(name, "."+domain) {
-			d.fault(fmt.Sprintf("hosts[%d]", i), fmt.Sprintf("%s is outside auth.cookie.domain (%s): browsers drop the login's cookies there, "+
-				"so only tokens in headers work at it; run a gateway of its own for it, or take it out", host, domain), true)
+			d.warn(fmt.Sprintf("hosts[%d]", i), fmt.Sprintf("%s is outside auth.cookie.domain (%s): browsers drop the login's cookies there, "+
+				"so only tokens in headers work at it; run a gateway of its own for it, or take it out", host, domain))
 		}
 	}
 }
@@ -237,18 +245,18 @@ func (d *decoder) blurred(key string) bool {
 func (d *decoder) checkStore(c StoreConfig) {
 	switch {
 	case c.Driver == "postgres":
-		d.fault("store.driver", "postgres comes with a later version of Postern; use sqlite", false)
+		d.fault("store.driver", "postgres comes with a later version of Postern; use sqlite")
 	case c.Driver != "sqlite":
-		d.fault("store.driver", "must be sqlite", false)
+		d.fault("store.driver", "must be sqlite")
 	case c.DSN != "":
-		d.fault("store.dsn", "is for postgres, which comes with a later version of Postern; leave it out", false)
+		d.fault("store.dsn", "is for postgres, which comes with a later version of Postern; leave it out")
 	case c.ListenDSN != "":
-		d.fault("store.listen_dsn", "is for postgres, which comes with a later version of Postern; leave it out", false)
+		d.fault("store.listen_dsn", "is for postgres, which comes with a later version of Postern; leave it out")
 	}
 	if c.Path == "" {
-		d.fault("store.path", "must name the file of the database", false)
+		d.fault("store.path", "must name the file of the database")
 	}
 	if c.KeyFile == "" {
-		d.fault("store.key_file", "must name the file of the master key", false)
+		d.fault("store.key_file", "must name the file of the master key")
 	}
 }

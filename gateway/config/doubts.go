@@ -16,18 +16,18 @@ import (
 // reaches because another part of the file answers first.
 func (d *decoder) checkRoutes(file *File) {
 	if len(file.Routes) == 0 && len(file.Upstreams)+len(file.TrustedProxies) > 0 {
-		d.fault("routes", "there is none: every request will be answered with 404", true)
+		d.warn("routes", "there is none: every request will be answered with 404")
 	}
 	d.checkDomains(file)
 	prefix := file.Auth.Web.Prefix
 	for i := range file.Routes {
 		route, path := &file.Routes[i], fmt.Sprintf("routes[%d]", i)
 		if prefix != "" && strings.HasPrefix(route.Path+"/", prefix+"/") && !d.blurred("auth.prefix") {
-			d.fault(path+".path", "is never reached: Postern itself answers "+prefix+" and all below it (auth.prefix)", true)
+			d.warn(path+".path", "is never reached: Postern itself answers "+prefix+" and all below it (auth.prefix)")
 		}
 		d.checkCertificates(file, i)
 		if !answered(file, route.Host) && !d.blurred("hosts") && !d.blurred("public_url") {
-			d.fault(path+".host", "is never reached: "+route.Host+" is neither the host of public_url nor in hosts, and is answered with 421", true)
+			d.warn(path+".host", "is never reached: "+route.Host+" is neither the host of public_url nor in hosts, and is answered with 421")
 		}
 	}
 }
@@ -36,7 +36,7 @@ func (d *decoder) checkRoutes(file *File) {
 func (d *decoder) checkDomains(file *File) {
 	for i, domain := range file.TLS.ACME.Domains {
 		if !answered(file, domain) && !d.blurred("hosts") && !d.blurred("public_url") {
-			d.fault(fmt.Sprintf("tls.acme.domains[%d]", i), domain+" is neither the host of public_url nor in hosts, and is answered with 421", true)
+			d.warn(fmt.Sprintf("tls.acme.domains[%d]", i), domain+" is neither the host of public_url nor in hosts, and is answered with 421")
 		}
 	}
 }
@@ -52,7 +52,7 @@ func (d *decoder) checkCertificates(file *File, route int) {
 	for key, rules := range map[string][]policy.Rule{"allow": file.Routes[route].Allow, "deny": file.Routes[route].Deny} {
 		for i := range rules {
 			if rules[i].ClientCert != nil {
-				d.fault(fmt.Sprintf("routes[%d].%s[%d].client_cert", route, key, i), "needs tls.client_ca_file: without it no client is asked for a certificate", false)
+				d.fault(fmt.Sprintf("routes[%d].%s[%d].client_cert", route, key, i), "needs tls.client_ca_file: without it no client is asked for a certificate")
 			}
 		}
 	}
@@ -66,8 +66,8 @@ func (d *decoder) checkEvaded(route *Route, at int) {
 	}
 	for i := range route.Deny {
 		if route.Deny[i].ClientCert != nil {
-			d.fault(fmt.Sprintf("routes[%d].deny[%d].client_cert", at, i),
-				"is evaded by showing no certificate: `allow` of this route has a rule that asks for none; add client_cert there, or deny by user", true)
+			d.warn(fmt.Sprintf("routes[%d].deny[%d].client_cert", at, i),
+				"is evaded by showing no certificate: `allow` of this route has a rule that asks for none; add client_cert there, or deny by user")
 		}
 	}
 }
@@ -81,7 +81,7 @@ func (d *decoder) checkRegistration(file *File) {
 	}
 	for key, roles := range map[string][]string{"default_roles": conf.DefaultRoles, "allow_roles": conf.AllowRoles} {
 		if slices.Contains(roles, auth.AdminRole) {
-			d.fault("auth.registration."+key, "lets every stranger become an administrator: it lists "+auth.AdminRole, true)
+			d.warn("auth.registration."+key, "lets every stranger become an administrator: it lists "+auth.AdminRole)
 		}
 	}
 }
@@ -96,13 +96,13 @@ func (d *decoder) checkMigration(file *File) {
 	}
 	public, err := url.Parse(file.PublicURL)
 	if err == nil && strings.EqualFold(login.Host, public.Host) && strings.HasPrefix(login.Path, file.Auth.Web.Prefix+"/") {
-		d.fault(key, "is this gateway's own login, which would ask itself without end: name the old application's", false)
+		d.fault(key, "is this gateway's own login, which would ask itself without end: name the old application's")
 	}
 	if login.Scheme == "http" && !isNear(login.Hostname()) {
-		d.fault(key, "sends passwords in the clear to another machine: write https", true)
+		d.warn(key, "sends passwords in the clear to another machine: write https")
 	}
 	if file.Auth.Accounts.Registration.Enabled {
-		d.fault("auth.registration.enabled", "lets strangers take the names of users who have not come along yet (auth.migrate_from): import the users first, or leave it off until they have", true)
+		d.warn("auth.registration.enabled", "lets strangers take the names of users who have not come along yet (auth.migrate_from): import the users first, or leave it off until they have")
 	}
 }
 

@@ -16,7 +16,7 @@ func (d *decoder) checkIdentity(file *File) {
 	}
 	field := func(path, name string) {
 		if name != "" && !slices.Contains(fields, name) && !d.blurred("auth.profile") {
-			d.fault(path+".field", strconv.Quote(name)+" is not among auth.profile.fields"+suggest(name, fields), false)
+			d.fault(path+".field", strconv.Quote(name)+" is not among auth.profile.fields"+suggest(name, fields))
 		}
 	}
 	for i, h := range file.Identity.Headers {
@@ -26,10 +26,10 @@ func (d *decoder) checkIdentity(file *File) {
 		path := fmt.Sprintf("identity.legacy_token.claims[%d]", i)
 		field(path, c.Field)
 		if c.HasRole != "" && !slices.Contains(accounts.Roles, c.HasRole) && !d.blurred("auth.roles") {
-			d.fault(path+".has_role", strconv.Quote(c.HasRole)+" is not among auth.roles"+suggest(c.HasRole, accounts.Roles), false)
+			d.fault(path+".has_role", strconv.Quote(c.HasRole)+" is not among auth.roles"+suggest(c.HasRole, accounts.Roles))
 		}
 		if c.Value == "id" && c.Type == "number" && accounts.IDFormat != "integer" {
-			d.fault(path+".type", "asks for ids that are numbers, and auth.id_format makes new ones as "+accounts.IDFormat+": such an account gets no token", true)
+			d.warn(path+".type", "asks for ids that are numbers, and auth.id_format makes new ones as "+accounts.IDFormat+": such an account gets no token")
 		}
 	}
 	d.checkAssertion(file)
@@ -42,7 +42,7 @@ func (d *decoder) checkAssertion(file *File) {
 	}
 	for i, u := range file.Upstreams {
 		if slices.Contains(file.Auth.Accounts.Audience, u.Name) {
-			d.fault(fmt.Sprintf("upstreams[%d].name", i), strconv.Quote(u.Name)+" is in auth.audience: a careless application could take its assertion for an access token; name one of them otherwise", false)
+			d.fault(fmt.Sprintf("upstreams[%d].name", i), strconv.Quote(u.Name)+" is in auth.audience: a careless application could take its assertion for an access token; name one of them otherwise")
 		}
 	}
 }

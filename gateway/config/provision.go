@@ -17,9 +17,9 @@ func (d *decoder) checkProvision(file *File, table *policy.Table) {
 	for i := range file.Provision {
 		for j := range file.Routes {
 			if client, ok := reaches(file, table, j, &file.Provision[i]); ok {
-				d.fault(fmt.Sprintf("provision[%d].path", i), fmt.Sprintf(
+				d.warn(fmt.Sprintf("provision[%d].path", i), fmt.Sprintf(
 					"clients reach it too, as POST %s by the route at line %d: only the signature then tells an event from theirs; give the path a route of its own with deny: anyone",
-					client, file.Routes[j].Pos.Line), true)
+					client, file.Routes[j].Pos.Line))
 			}
 		}
 	}
