@@ -14,10 +14,10 @@ import (
 	"github.com/posternhq/postern/policy"
 )
 
-// Check is Load, and then asks every package about its part of the file,
-// compiles the policy, and where that is good runs the file's own tests of it.
-// All findings come at once, in the order of the file; the File is nil when one
-// of them is an error, and a test that fails is one.
+// Check reads a configuration, asks every package about its part of it, compiles
+// the policy, and where that is good runs the file's own tests of it. All
+// findings come at once, in the order of the file; the File is nil when one of
+// them is an error, and a test that fails is one.
 func Check(src Source) (*File, []Finding) {
 	file, d := load(src)
 	d.checkStore(file.Store)
@@ -30,11 +30,7 @@ func Check(src Source) (*File, []Finding) {
 		d.checkProvision(file, table)
 		d.findings = append(d.findings, RunTests(table, file.Tests)...)
 	}
-	findings := sortFindings(d.findings)
-	if Failed(findings) {
-		return nil, findings
-	}
-	return file, findings
+	return outcome(file, d.findings)
 }
 
 // CheckAccounts is Check for the commands that work on the store alone: they
@@ -45,11 +41,7 @@ func CheckAccounts(src Source) (*File, []Finding) {
 	d.checkStore(file.Store)
 	d.checkAuth(file)
 	d.take(file.Config.ValidateProvision()) // what changes is told
-	findings := sortFindings(d.findings)
-	if Failed(findings) {
-		return nil, findings
-	}
-	return file, findings
+	return outcome(file, d.findings)
 }
 
 // CheckFiles looks into the certificates' and keys' files that a configuration
@@ -67,11 +59,7 @@ func CheckFiles(src Source, now time.Time, here bool) []Finding {
 func CheckPolicy(src Source) (*File, []Finding) {
 	file, d := load(src)
 	d.checkPolicy(file)
-	findings := sortFindings(d.findings)
-	if Failed(findings) {
-		return nil, findings
-	}
-	return file, findings
+	return outcome(file, d.findings)
 }
 
 // take adds what package gateway says.

@@ -8,7 +8,7 @@
 //	  - path: /**
 //	    allow: authenticated
 //
-// Load and Check never stop at the first mistake. Each finding has the file,
+// Check never stops at the first mistake. Each finding has the file,
 // the line and the column, and says what to write instead:
 //
 //	gateway.yaml:7:7: unknown key "alow" (did you mean "allow"?)

@@ -92,7 +92,7 @@ func TestMistakesInEnvironmentAndFlagsNameTheirSource(t *testing.T) {
 		{name: "what is not Postern's", env: []string{"PATH=/bin", "POSTERNLISTEN=x", "postern_listen=x", "POSTERN", ""}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, findings := Load(Source{
+			_, findings := readSource(Source{
 				Path: "gateway.yaml", Data: []byte(test.yaml), Env: test.env, Flags: test.flags,
 				Known: []string{"POSTERN_CONFIG", "POSTERN_ADMIN_PASSWORD", "POSTERN_TEST_*"},
 			})
@@ -149,7 +149,7 @@ func TestASecretMayStandInAFileOfItsOwn(t *testing.T) {
 		{"a file without end", []string{"POSTERN_STORE_DSN_FILE=/dev/zero"}, "POSTERN_STORE_DSN_FILE: /dev/zero: more than 64 KiB is no secret"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			file, findings := Load(Source{Env: test.env})
+			file, findings := readSource(Source{Env: test.env})
 			if file != nil || len(findings) != 1 || findings[0].String() != test.want {
 				t.Errorf("got %v\nwant %s", findings, test.want)
 			}
@@ -169,7 +169,7 @@ func TestASecretsFileThatTheFileNamesIsRefusedByPlaceAndKey(t *testing.T) {
 		"store: { dsn_file: " + lines + " }":                                                   "gateway.yaml:1:20: store.dsn_file: must not hold a control character",
 		"identity:\n  legacy_token: { secret_file: " + dir + ", " + claims + " }\nstore: {}\n": "gateway.yaml:2:32: identity.legacy_token.secret_file: read " + dir + ": is a directory",
 	} {
-		file, findings := Load(Source{Path: "gateway.yaml", Data: []byte(yaml)})
+		file, findings := readSource(Source{Path: "gateway.yaml", Data: []byte(yaml)})
 		if file != nil || len(findings) != 1 || findings[0].String() != want {
 			t.Errorf("got  %v\nwant %s", findings, want)
 		}
@@ -195,7 +195,7 @@ func TestUpstreamFlagStandsForTheOnlyUpstreamOfTheFile(t *testing.T) {
 	if len(file.Routes) != 0 {
 		t.Errorf("a file that allows nothing got routes: %+v", file.Routes)
 	}
-	_, findings := Load(Source{Data: []byte("upstreams: [{ name: a }, { name: b }]"), Flags: map[string]string{"upstream": "http://b:2"}})
+	_, findings := readSource(Source{Data: []byte("upstreams: [{ name: a }, { name: b }]"), Flags: map[string]string{"upstream": "http://b:2"}})
 	if len(findings) != 1 || findings[0].String() != "--upstream: the file has 2 upstreams; the flag is for one" {
 		t.Errorf("got %v", findings)
 	}

@@ -39,6 +39,17 @@ func Failed(findings []Finding) bool {
 	return slices.ContainsFunc(findings, func(f Finding) bool { return !f.Warning })
 }
 
+// outcome is what was read, or nothing when a finding is an error, and the
+// findings in the order of the file.
+func outcome[T any](read T, findings []Finding) (T, []Finding) {
+	findings = sortFindings(findings)
+	if Failed(findings) {
+		var nothing T
+		return nothing, findings
+	}
+	return read, findings
+}
+
 // sortFindings puts findings in the order of the file, and what has no place
 // in it last; it drops repetitions.
 func sortFindings(findings []Finding) []Finding {

@@ -19,21 +19,8 @@ type Source struct {
 	Known []string          // POSTERN_ names that are no keys; a * at the end stands for any rest
 }
 
-// Load reads a configuration: flags over the environment over the file over
-// the defaults. It returns every finding at once, in the order of the file;
-// the File is nil when one of them is an error.
-//
-// Whether the values make sense together is for Check.
-func Load(src Source) (*File, []Finding) {
-	file, d := load(src)
-	findings := sortFindings(d.findings)
-	if Failed(findings) {
-		return nil, findings
-	}
-	return file, findings
-}
-
-// load goes on past what is wrong, so that Load and Check tell of all of it. The
+// load reads a configuration: flags over the environment over the file over the
+// defaults. It goes on past what is wrong, so that Check tells of all of it. The
 // file may be half read then: only a caller that looks at the findings may use
 // it.
 func load(src Source) (*File, *decoder) {

@@ -80,7 +80,7 @@ func TestEveryKeyCanComeFromEnvironmentAndFlag(t *testing.T) {
 			"environment": {Env: []string{k.env() + "=" + raw}},
 			"flag":        {Flags: map[string]string{k.path: raw}, Env: []string{k.env() + "=" + raw + "x"}},
 		} {
-			file, findings := Load(src)
+			file, findings := readSource(src)
 			if file == nil {
 				t.Errorf("%s from the %s: %v", k.path, name, findings)
 				continue

@@ -25,7 +25,7 @@ const (
 )
 
 // Schema returns the JSON Schema (2020-12) of gateway.yaml, from which editors
-// complete and check. It accepts what Load accepts, and of what Check judges
+// complete and check. It accepts what can be read, and of what Check judges
 // it knows the closed lists of words and the keys that must be there.
 func Schema() []byte {
 	root := schemaOf(fileShape(), "", false)

@@ -224,7 +224,7 @@ func FuzzSchema(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data string, key uint16) {
 		data = strings.Replace(files[int(key)%len(files)], "%s", data, 1)
-		file, _ := Load(Source{Data: []byte(data)})
+		file, _ := readSource(Source{Data: []byte(data)})
 		if file == nil || slices.ContainsFunc(file.Routes, func(r Route) bool { return r.Path == "" || r.Allow == nil }) {
 			return // refused, or lacks what Check and schema demand
 		}

@@ -28,11 +28,7 @@ func LoadTests(path string, data []byte, conf policy.Config) ([]policy.Test, []F
 			d.findings = append(d.findings, ofPolicy(f))
 		}
 	}
-	findings := sortFindings(d.findings)
-	if Failed(findings) {
-		return nil, findings
-	}
-	return file.Tests, findings
+	return outcome(file.Tests, d.findings)
 }
 
 // RunTests runs tests on a compiled policy. There is one finding for each that

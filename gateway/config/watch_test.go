@@ -169,7 +169,7 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 func TestWatchNoticesWhatChangedBeforeItStood(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gateway.yaml")
 	put(t, path, "read")
-	file, findings := Load(Source{Path: path, Data: []byte("listen: 127.0.0.1:1\n")})
+	file, findings := readSource(Source{Path: path, Data: []byte("listen: 127.0.0.1:1\n")})
 	if file == nil {
 		t.Fatal(findings)
 	}
