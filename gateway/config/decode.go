@@ -100,7 +100,7 @@ func (d *decoder) list(s *shape, n *yaml.Node, v reflect.Value, path string) {
 		d.fail(d.pos(n), path, "must be a list, not %s: put a dash (- ) before it", describe(n))
 		return
 	}
-	if len(items) == 0 && mustHold(path, true) {
+	if len(items) == 0 && mustHoldItems(path) {
 		d.fail(d.pos(n), path, "is empty: list something, or leave the key out")
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
@@ -219,7 +219,7 @@ func (d *decoder) scalar(s *shape, n *yaml.Node, v reflect.Value, path string) {
 	case s.kind == text && !isText:
 		d.fail(d.pos(n), path, "%s", notText(s, n, path))
 		return
-	case n.Value == "" && mustHold(path, false):
+	case n.Value == "" && mustHoldText(path):
 		d.fail(d.pos(n), path, "is empty: give it a value, or leave the key out")
 		return
 	case (s.kind == integer || s.kind == boolean) && quoted:

@@ -62,15 +62,13 @@ func requiredKeys() map[string][]string {
 	}
 }
 
-// mustHold tells where an empty text or an empty list is a mistake: in routes,
-// where it would read as a condition and be none. `role: ""` in a rule must
-// not become a rule for everybody.
-func mustHold(path string, isList bool) bool {
-	if isList {
-		return conditionLists.MatchString(path)
-	}
-	return routeKeys.MatchString(path)
-}
+// mustHoldText tells where an empty text is a mistake: in routes, where it would
+// read as a condition and be none. `role: ""` in a rule must not become a rule
+// for everybody.
+func mustHoldText(path string) bool { return routeKeys.MatchString(path) }
+
+// mustHoldItems tells where an empty list is, for the same reason.
+func mustHoldItems(path string) bool { return conditionLists.MatchString(path) }
 
 // isCondition tells what stands in a rule. There a duration of nothing would
 // read as a condition and be none.

@@ -68,6 +68,8 @@ func setBoolean(raw string, v reflect.Value) error {
 // durationForm is days and then Go's units, at least one of either.
 const durationForm = `^([0-9]{1,6}d)?([0-9]{1,9}(\.[0-9]{1,9})?(ns|us|µs|ms|s|m|h))*$`
 
+var durations = regexp.MustCompile(durationForm)
+
 // parseDuration reads Go's durations with days before them: 90s, 1h30m, 7d,
 // 1d12h. A day is 24 hours. A number without a unit is refused, since one
 // reader takes it for seconds and the next for milliseconds.
@@ -75,8 +77,7 @@ func parseDuration(raw string) (time.Duration, error) {
 	if _, err := strconv.ParseFloat(raw, 64); err == nil {
 		return 0, fmt.Errorf("%s needs a unit: write %sm or %ss", raw, raw, raw)
 	}
-	parts := regexp.MustCompile(durationForm).FindStringSubmatch(raw)
-	if parts == nil || raw == "" {
+	if raw == "" || !durations.MatchString(raw) {
 		return 0, fmt.Errorf("must be a duration such as 90s, 15m, 12h or 7d, not %q", raw)
 	}
 	var total time.Duration

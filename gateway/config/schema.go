@@ -59,7 +59,7 @@ func bareSchema(s *shape, path string, entry bool) node {
 	case list:
 		one := schemaOf(s.item, path, true)
 		many := node{"type": "array", "items": one}
-		if mustHold(path, true) {
+		if mustHoldItems(path) {
 			many["minItems"] = 1
 		}
 		if s.single {
@@ -89,7 +89,7 @@ func bareSchema(s *shape, path string, entry bool) node {
 		return node{"type": "string", "enum": words}
 	}
 	described := node{"type": "string", "pattern": plainText}
-	if mustHold(path, false) {
+	if mustHoldText(path) {
 		described["minLength"] = 1
 	}
 	return described
