@@ -55,9 +55,10 @@ func line(r *route) string {
 	return fmt.Sprintf("line %d", r.info.Pos.Line)
 }
 
-// Suggest is ` (did you mean "role"?)` when one of the known words is near.
+// Suggest is ` (did you mean "role"?)` for the known word that a typing slip
+// could have turned into this one, or nothing.
 func Suggest(word string, known []string) string {
-	best, least := "", 3
+	best, least := "", 1+min(max(1, len(word)/3), 4)
 	for _, k := range known {
 		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < least && d < len(k) {
 			best, least = k, d
@@ -69,23 +70,31 @@ func Suggest(word string, known []string) string {
 	return fmt.Sprintf(" (did you mean %q?)", best)
 }
 
-// distance is Levenshtein's: how many letters to change, add or drop.
+// distance counts the letters that were added, lost, changed or swapped with
+// their neighbour (Damerau-Levenshtein, optimal string alignment).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	const longest = 64 // no word is longer, and a file must not buy quadratic work
+	if len(a) > longest || len(b) > longest {
+		return longest
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			rows[i][j] = min(rows[i-1][j], rows[i][j-1], rows[i-1][j-1]) + 1
+			if a[i-1] == b[j-1] {
+				rows[i][j] = rows[i-1][j-1]
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
 		}
 	}
-	return row[len(b)]
+	return rows[len(a)][len(b)]
 }

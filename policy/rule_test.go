@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -191,19 +190,43 @@ func TestFindingsSayWhereAndSuggest(t *testing.T) {
 			t.Errorf("%q, want %q", got, test.want)
 		}
 	}
-	known := []string{"role", "any_role", "user", "cidr"}
-	for word, want := range map[string]string{"rle": "role", "Role": "role", "anyrole": "any_role", "usr": "user", "x": "", "completely": "", "": ""} {
-		if got := Suggest(word, known); want == "" && got != "" || want != "" && got != fmt.Sprintf(" (did you mean %q?)", want) {
-			t.Errorf("%q: %q", word, got)
+}
+
+func TestSuggestionsAreForSlipsOnly(t *testing.T) {
+	keys := []string{"role", "any_role", "all_roles", "user", "self", "methods", "allow", "deny", "path", "host"}
+	for _, test := range []struct{ typed, want string }{
+		{"rolse", "role"}, {"roles", "role"}, {"Role", "role"}, {"rol", "role"}, {"orle", "role"}, {"any-role", "any_role"}, {"anyrole", "any_role"},
+		{"allroles", "all_roles"}, {"method", "methods"}, {"alow", "allow"}, {"pathh", "path"}, {"hots", "host"},
+		{"permit", ""}, {"x", ""}, {"", ""}, {"group", ""}, {"authorization", ""}, {strings.Repeat("role", 500), ""},
+	} {
+		want := ""
+		if test.want != "" {
+			want = ` (did you mean "` + test.want + `"?)`
+		}
+		if got := Suggest(test.typed, keys); got != want {
+			t.Errorf("%s: got %q, want %q", test.typed, got, want)
 		}
 	}
-	rapid.Check(t, func(t *rapid.T) {
-		word := rapid.StringMatching("[a-c]{0,5}")
-		a, b, c := word.Draw(t, "a"), word.Draw(t, "b"), word.Draw(t, "c")
-		if distance(a, b) != distance(b, a) || (distance(a, b) == 0) != (a == b) || distance(a, c) > distance(a, b)+distance(b, c) {
-			t.Fatalf("%q %q %q: no distance", a, b, c)
+}
+
+func TestEditDistanceIsADistance(t *testing.T) {
+	words := []string{"", "a", "role", "rolse", "roles", "orle", "user", "métier", "all_roles"}
+	for _, a := range words {
+		for _, b := range words {
+			d := distance(a, b)
+			if (d == 0) != (a == b) || d != distance(b, a) || d > max(len(a), len(b)) || d < len(a)-len(b) {
+				t.Errorf("%q to %q: %d", a, b, d)
+			}
 		}
-	})
+	}
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{{"role", "rolse", 1}, {"role", "orle", 1}, {"listen", "lisetn", 1}, {"kitten", "sitting", 3}, {"role", "", 4}} {
+		if got := distance(test.a, test.b); got != test.want {
+			t.Errorf("%q to %q: %d, want %d", test.a, test.b, got, test.want)
+		}
+	}
 }
 
 func TestShortFormsOfRulesAreRead(t *testing.T) {

@@ -259,13 +259,13 @@ func unsettable(s *shape, path, name string) string {
 	return ""
 }
 
-// suggestEnv is suggest for names that all begin alike.
+// suggestEnv is policy.Suggest for names that all begin alike.
 func suggestEnv(name string, all []string) string {
 	rest := make([]string, len(all))
 	for i, other := range all {
 		rest[i] = strings.TrimPrefix(other, envPrefix)
 	}
-	return strings.Replace(suggest(strings.TrimPrefix(name, envPrefix), rest), `"`, `"`+envPrefix, 1)
+	return strings.Replace(policy.Suggest(strings.TrimPrefix(name, envPrefix), rest), `"`, `"`+envPrefix, 1)
 }
 
 // isIgnored tells the names that are none of this package's business: those

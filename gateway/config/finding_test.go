@@ -50,43 +50,6 @@ func TestWarningsAloneAreNoFailure(t *testing.T) {
 	}
 }
 
-func TestSuggestionsAreForSlipsOnly(t *testing.T) {
-	keys := []string{"role", "any_role", "all_roles", "user", "self", "methods", "allow", "deny", "path", "host"}
-	for _, test := range []struct{ typed, want string }{
-		{"rolse", "role"}, {"roles", "role"}, {"Role", "role"}, {"rol", "role"}, {"orle", "role"}, {"any-role", "any_role"}, {"anyrole", "any_role"},
-		{"allroles", "all_roles"}, {"method", "methods"}, {"alow", "allow"}, {"pathh", "path"}, {"hots", "host"},
-		{"permit", ""}, {"x", ""}, {"", ""}, {"group", ""}, {"authorization", ""}, {strings.Repeat("role", 500), ""},
-	} {
-		want := ""
-		if test.want != "" {
-			want = ` (did you mean "` + test.want + `"?)`
-		}
-		if got := suggest(test.typed, keys); got != want {
-			t.Errorf("%s: got %q, want %q", test.typed, got, want)
-		}
-	}
-}
-
-func TestEditDistanceIsADistance(t *testing.T) {
-	words := []string{"", "a", "role", "rolse", "roles", "orle", "user", "métier", "all_roles"}
-	for _, a := range words {
-		for _, b := range words {
-			d := editDistance(a, b)
-			if (d == 0) != (a == b) || d != editDistance(b, a) || d > max(len(a), len(b)) || d < len(a)-len(b) {
-				t.Errorf("%q to %q: %d", a, b, d)
-			}
-		}
-	}
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{{"role", "rolse", 1}, {"role", "orle", 1}, {"listen", "lisetn", 1}, {"kitten", "sitting", 3}, {"role", "", 4}} {
-		if got := editDistance(test.a, test.b); got != test.want {
-			t.Errorf("%q to %q: %d, want %d", test.a, test.b, got, test.want)
-		}
-	}
-}
-
 // The packages own their structs. What the file cannot express, and a name
 // that two of them give to different things, shows here.
 func TestTheShapeOfTheFileIsSound(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/posternhq/postern/policy"
 )
 
 // checkIdentity compares what upstreams are told with the part of the file
@@ -16,7 +18,7 @@ func (d *decoder) checkIdentity(file *File) {
 	}
 	field := func(path, name string) {
 		if name != "" && !slices.Contains(fields, name) && !d.blurred("auth.profile") {
-			d.fault(path+".field", strconv.Quote(name)+" is not among auth.profile.fields"+suggest(name, fields))
+			d.fault(path+".field", strconv.Quote(name)+" is not among auth.profile.fields"+policy.Suggest(name, fields))
 		}
 	}
 	for i, h := range file.Identity.Headers {
@@ -26,7 +28,7 @@ func (d *decoder) checkIdentity(file *File) {
 		path := fmt.Sprintf("identity.legacy_token.claims[%d]", i)
 		field(path, c.Field)
 		if c.HasRole != "" && !slices.Contains(accounts.Roles, c.HasRole) && !d.blurred("auth.roles") {
-			d.fault(path+".has_role", strconv.Quote(c.HasRole)+" is not among auth.roles"+suggest(c.HasRole, accounts.Roles))
+			d.fault(path+".has_role", strconv.Quote(c.HasRole)+" is not among auth.roles"+policy.Suggest(c.HasRole, accounts.Roles))
 		}
 		if c.Value == "id" && c.Type == "number" && accounts.IDFormat != "integer" {
 			d.warn(path+".type", "asks for ids that are numbers, and auth.id_format makes new ones as "+accounts.IDFormat+": such an account gets no token")

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/posternhq/postern/policy"
 )
 
 // kind is what a value looks like in the file.
@@ -142,7 +144,7 @@ func (s *shape) suggest(name string, isList bool) string {
 			return fmt.Sprintf(" (did you mean %q?)", f.name)
 		}
 	}
-	return suggest(name, s.names())
+	return policy.Suggest(name, s.names())
 }
 
 // scalar tells the values that are one word or number.
