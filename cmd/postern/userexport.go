@@ -58,7 +58,7 @@ spreadsheet takes for formulas are not altered, so do not open it in one.`,
 		if err != nil {
 			return fmt.Errorf("export: %w", err)
 		}
-		_, err = fmt.Fprintf(sys.stdout, "exported %s\n", counted(len(accounts), "account", "accounts"))
+		_, err = fmt.Fprintf(sys.stdout, "exported %s\n", count(len(accounts), "account"))
 		return err
 	})
 	return cmd

@@ -216,7 +216,11 @@ func reportFaults(sys *system, name string, list *roster.List) error {
 			fmt.Fprintf(sys.stderr, "%s%s: %s\n", place, f.Field, f.Message)
 		}
 	}
-	fmt.Fprintf(sys.stderr, "nothing was imported: %d of %s wrong\n", lines, counted(len(list.Entries), "account is", "accounts are"))
+	are := "are"
+	if len(list.Entries) == 1 {
+		are = "is"
+	}
+	fmt.Fprintf(sys.stderr, "nothing was imported: %d of %s %s wrong\n", lines, count(len(list.Entries), "account"), are)
 	return errShown
 }
 
@@ -237,14 +241,6 @@ func (o *importing) done(sys *system, accounts []auth.Imported) error {
 	if o.dryRun {
 		verb = "nothing is wrong, nothing was changed: a run without --dry-run imports"
 	}
-	_, err := fmt.Fprintf(sys.stdout, "%s %s (%d disabled, %d without a password)\n", verb, counted(len(accounts), "account", "accounts"), disabled, headless)
+	_, err := fmt.Fprintf(sys.stdout, "%s %s (%d disabled, %d without a password)\n", verb, count(len(accounts), "account"), disabled, headless)
 	return err
-}
-
-// counted is a number with the noun that fits it.
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
