@@ -20,18 +20,6 @@ func configCommand(sys *system) *cobra.Command {
 	return group(cmd)
 }
 
-// group makes a command that only holds others fail on a word it does not know.
-func group(cmd *cobra.Command) *cobra.Command {
-	cmd.Args = cobra.ArbitraryArgs
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return usagef("unknown command %q; '%s --help' lists the commands", args[0], cmd.CommandPath())
-		}
-		return cmd.Help()
-	}
-	return cmd
-}
-
 // configCheckCommand finds all that serve would refuse the file for, and what
 // it would warn of, without opening anything but files that are read. It may run
 // where the gateway does not: certificates that are not there are a warning.
@@ -70,14 +58,6 @@ func configCheckCommand(sys *system) *cobra.Command {
 			return err
 		},
 	}
-}
-
-// count is a number with its noun.
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // configSchemaCommand prints the schema that this very binary decodes by, so that

@@ -36,13 +36,10 @@ func outputFlag(cmd *cobra.Command) *outputForm {
 }
 
 // printList writes a listing: a table with the columns, or a JSON array of the
-// rows, never null.
+// rows.
 func printList[T any](w io.Writer, form outputForm, rows []T, columns []string, cells func(T) []string) error {
 	if form == "json" {
-		if rows == nil {
-			rows = []T{}
-		}
-		return writeJSON(w, rows)
+		return writeJSON(w, nonNil(rows))
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, strings.Join(columns, "\t"))
@@ -58,4 +55,20 @@ func writeJSON(w io.Writer, v any) error {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// nonNil is for JSON, where an empty list is [] and never null.
+func nonNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }

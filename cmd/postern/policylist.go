@@ -86,11 +86,3 @@ func orStar(text string) string {
 	}
 	return text
 }
-
-// nonNil is for JSON, where an empty list is [] and never null.
-func nonNil(list []string) []string {
-	if list == nil {
-		return []string{}
-	}
-	return list
-}

@@ -100,7 +100,19 @@ func helpCommand() *cobra.Command {
 	}
 }
 
-// noArgs and oneArg say in words what is too many or missing.
+// group makes a command that only holds others fail on a word it does not know.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef("unknown command %q; '%s --help' lists the commands", args[0], cmd.CommandPath())
+		}
+		return cmd.Help()
+	}
+	return cmd
+}
+
+// noArgs says in words what is too many.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usagef("%q: '%s' takes no arguments; see '%[2]s --help'", args[0], cmd.CommandPath())
@@ -140,13 +152,6 @@ forwards what it allows with headers that say who is asking.
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("unknown command %q; 'postern --help' lists the commands", args[0])
-			}
-			return cmd.Help()
-		},
-		Args: cobra.ArbitraryArgs,
 	}
 	root.PersistentFlags().StringP("config", "c", "", "the configuration file (default gateway.yaml, or POSTERN_CONFIG)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -160,5 +165,5 @@ forwards what it allows with headers that say who is asking.
 		policyCommand(sys), userCommand(sys), sessionCommand(sys), keyCommand(sys), tokenCommand(sys),
 		backupCommand(sys), restoreCommand(sys), doctorCommand(sys), healthcheckCommand(sys), versionCommand(sys),
 	)
-	return root
+	return group(root)
 }

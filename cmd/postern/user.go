@@ -44,14 +44,9 @@ type userRow struct {
 	Locked   []lockRow           `json:"locked,omitempty"` // of one user alone: a list would ask for each
 }
 
-// rowOf leaves out what is nobody's to see, and makes the list of roles a list
-// in JSON too when it is empty.
+// rowOf leaves out what is nobody's to see.
 func rowOf(a auth.Account) userRow {
-	roles := a.Roles
-	if roles == nil {
-		roles = []string{}
-	}
-	return userRow{a.ID, a.Username, a.Email, a.Name, roles, a.Fields, a.Disabled, a.Created, a.Updated, nil}
+	return userRow{a.ID, a.Username, a.Email, a.Name, nonNil(a.Roles), a.Fields, a.Disabled, a.Created, a.Updated, nil}
 }
 
 // state says in a word whether the user can log in.
