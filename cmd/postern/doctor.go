@@ -162,32 +162,30 @@ func (d *doctor) examine(ctx context.Context, cmd *cobra.Command) {
 // checkConfig is config check, a line each.
 func (d *doctor) checkConfig(src config.Source) *config.File {
 	file, findings := config.Check(src)
-	for _, f := range findings {
-		if f.Warning {
-			f.Warning = false // it has a column of its own here
-			d.warn("config", "", "%s", f)
-		} else {
-			d.fail("config", "", "%s", f)
-		}
-	}
+	d.tell("config", findings)
 	if len(findings) == 0 {
 		d.good("config", "%s: %s", src.Path, count(len(file.Routes), "route"))
 	}
 	return file
 }
 
+// tell reports what config check finds, a line each.
+func (d *doctor) tell(check string, findings []config.Finding) {
+	for _, f := range findings {
+		if f.Warning {
+			f.Warning = false // it has a column of its own here
+			d.warn(check, "", "%s", f)
+		} else {
+			d.fail(check, "", "%s", f)
+		}
+	}
+}
+
 // checkCertificates is what config check says of the same files, but that this is
 // where they must be.
 func (d *doctor) checkCertificates(src config.Source, file *config.File) {
 	findings := config.CheckFiles(src, d.now(), true)
-	for _, f := range findings {
-		if f.Warning {
-			f.Warning = false
-			d.warn("tls", "", "%s", f)
-		} else {
-			d.fail("tls", "", "%s", f)
-		}
-	}
+	d.tell("tls", findings)
 	if len(findings) == 0 && file.TLS.CertFile != "" {
 		d.good("tls", "%s and %s belong together", file.TLS.CertFile, file.TLS.KeyFile)
 	}

@@ -50,7 +50,8 @@ func rolesOfUsers(ctx context.Context, file *config.File) map[string][]string {
 
 // unheldRoles warns of the rules that ask for a role which no account holds:
 // that is a slip in the list of roles, or somebody who is not there yet. Each
-// role is told of once, at the first rule. A store without any account says nothing yet.
+// role is told of once, at the first rule. A store without any account says
+// nothing yet.
 func unheldRoles(ctx context.Context, file *config.File, store auth.Store) []config.Finding {
 	n, err := store.CountAccounts(ctx)
 	if err != nil || n == 0 {
@@ -68,10 +69,7 @@ func unheldRoles(ctx context.Context, file *config.File, store auth.Store) []con
 				continue
 			}
 			told[role] = true
-			warnings = append(warnings, config.Finding{
-				File: rule.Pos.File, Line: rule.Pos.Line, Column: rule.Pos.Column, Warning: true,
-				Message: fmt.Sprintf("no account has the role %q yet", role),
-			})
+			warnings = append(warnings, warningAt(rule.Pos, "no account has the role %q yet", role))
 		}
 	}
 	return warnings
@@ -93,13 +91,16 @@ func freeNames(ctx context.Context, file *config.File, store auth.Store) []confi
 			if _, err := store.FindAccount(ctx, auth.Fold(name)); !errors.Is(err, auth.ErrNotFound) {
 				continue
 			}
-			warnings = append(warnings, config.Finding{
-				File: rule.Pos.File, Line: rule.Pos.Line, Column: rule.Pos.Column, Warning: true,
-				Message: fmt.Sprintf("no account is called %q, and strangers may register: whoever takes the name passes here; make the account first", name),
-			})
+			warnings = append(warnings, warningAt(rule.Pos,
+				"no account is called %q, and strangers may register: whoever takes the name passes here; make the account first", name))
 		}
 	}
 	return warnings
+}
+
+// warningAt is a warning about a rule.
+func warningAt(pos policy.Pos, format string, args ...any) config.Finding {
+	return config.Finding{File: pos.File, Line: pos.Line, Column: pos.Column, Warning: true, Message: fmt.Sprintf(format, args...)}
 }
 
 // allowRules are the rules of every route that let somebody in.
