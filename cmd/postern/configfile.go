@@ -22,8 +22,8 @@ func ownVariables() []string { return []string{"POSTERN_CONFIG", "POSTERN_ADMIN_
 
 // getenv reads the environment that the process was given, and not os.Getenv: two
 // programs run in one test process. The first entry of a name counts.
-func (s *system) getenv(name string) string {
-	for _, entry := range s.env {
+func (sys *system) getenv(name string) string {
+	for _, entry := range sys.env {
 		if value, ok := strings.CutPrefix(entry, name+"="); ok {
 			return value
 		}
