@@ -97,13 +97,13 @@ func TestAQuietStreamLivesOn(t *testing.T) {
 	br := newReader(conn)
 	for i := range 2 { // of one connection
 		write(t, conn, "GET /public/events HTTP/1.1\r\nHost: gw.test\r\n\r\n")
-		if r := s.read(conn, br, "GET", i); r.body != "data: 1\n\ndata: 2\n\n" {
+		if r := s.read(br, "GET", i); r.body != "data: 1\n\ndata: 2\n\n" {
 			t.Errorf("HTTP/1.1, request %d: %q", i, r.body)
 		}
 		time.Sleep(3 * idle)
 	}
 	write(t, conn, "GET / HTTP/1.1\r\nHost gw.test\r\n\r\n") // no request: net/http refuses it by itself
-	s.read(conn, br, "GET", 0).wants(t, 400, "")
+	s.read(br, "GET", 0).wants(t, 400, "")
 	s = newStack(t, func(c *setup) { c.idle, c.answer = idle, quiet; behindTLS(t, c) })
 	if body, err := io.ReadAll(s.h2(t, "/public/events").Body); err != nil || string(body) != "data: 1\n\ndata: 2\n\n" {
 		t.Errorf("HTTP/2: %q, %v", body, err)
@@ -128,7 +128,7 @@ func TestABodyThatStopsIsGivenUpHoweverMuchHasCome(t *testing.T) {
 	conn := s.dial()
 	defer conn.Close()
 	write(t, conn, "POST /public/x HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 8000000\r\n\r\n"+strings.Repeat("x", 4<<20))
-	s.read(conn, newReader(conn), "POST", 0).wants(t, 408, "bad_request")
+	s.read(newReader(conn), "POST", 0).wants(t, 408, "bad_request")
 	if e := s.log.entries(t, "request", 1)[0]; e["status"] != 408.0 || e["reason"] != "client_stalled" || e["failure"] != nil || e["bytes_in"] != float64(4<<20) {
 		t.Errorf("logged %v", e)
 	}

@@ -101,8 +101,9 @@ func (s *stack) keepAlive() *http.Client {
 	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
 }
 
-func (s *stack) over(c *http.Client, method, path string, body io.Reader) (int, string, error) {
-	r, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+s.server.Addr()+path, body)
+// over asks for /public/x by way of c.
+func (s *stack) over(c *http.Client, method string, body io.Reader) (int, string, error) {
+	r, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+s.server.Addr()+"/public/x", body)
 	if err != nil {
 		return 0, "", err
 	}
@@ -121,7 +122,7 @@ func TestRequestsTakeTurnsAmongEquals(t *testing.T) {
 	s := h.behind()
 	c := s.keepAlive()
 	for range 30 {
-		if status, text, err := s.over(c, "GET", "/public/x", nil); status != 200 {
+		if status, text, err := s.over(c, "GET", nil); status != 200 {
 			t.Fatal(status, text, err)
 		}
 	}
@@ -153,7 +154,7 @@ func TestTheLeastBusyTargetIsChosen(t *testing.T) {
 		if n > 3 {
 			t.Fatal("server 1 is never asked")
 		}
-		wg.Go(func() { _, _, _ = s.over(c, "GET", "/public/x", nil) })
+		wg.Go(func() { _, _, _ = s.over(c, "GET", nil) })
 		eventually(t, "the request to arrive", func() bool { return h.hits[0].Load()+h.hits[1].Load()+h.hits[2].Load() > int64(n) })
 	}
 	eventually(t, "the others to be idle", func() bool {
@@ -161,7 +162,7 @@ func TestTheLeastBusyTargetIsChosen(t *testing.T) {
 		return targets[0].busy.Load()+targets[2].busy.Load() == 0
 	})
 	for range 20 {
-		if status, text, err := s.over(c, "GET", "/public/x", nil); status != 200 {
+		if status, text, err := s.over(c, "GET", nil); status != 200 {
 			t.Fatal(status, text, err)
 		}
 	}
@@ -192,7 +193,7 @@ func TestInTurnNobodysLoadIsHeeded(t *testing.T) {
 	eventually(t, "the request to be held", func() bool { return h.hits[0].Load()+h.hits[1].Load()+h.hits[2].Load() == 1 })
 	c := s.keepAlive()
 	for range 29 {
-		if status, text, err := s.over(c, "GET", "/public/x", nil); status != 200 {
+		if status, text, err := s.over(c, "GET", nil); status != 200 {
 			t.Fatal(status, text, err)
 		}
 	}

@@ -30,11 +30,11 @@ type authority struct {
 	file string
 }
 
-func newAuthority(t *testing.T, name string) *authority {
+func newAuthority(t *testing.T) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ours"}, NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	must(t, err)
@@ -112,7 +112,7 @@ func example(name string) pkix.Name {
 }
 
 func TestACertificateIsWhoTheClientIs(t *testing.T) {
-	ca, other := newAuthority(t, "ours"), newAuthority(t, "ours")
+	ca, other := newAuthority(t), newAuthority(t)
 	s, trust := machines(t, ca)
 	root, alice := bearer(s.token("root")), bearer(s.token("alice"))
 	backup, web := ca.issue(example("backup"), nil), ca.issue(example("web"), nil)
@@ -161,7 +161,7 @@ func TestACertificateIsWhoTheClientIs(t *testing.T) {
 
 // A header is no certificate, whoever writes it.
 func TestNoHeaderStandsForACertificate(t *testing.T) {
-	ca := newAuthority(t, "ours")
+	ca := newAuthority(t)
 	for _, trusted := range [][]string{nil, {"127.0.0.1"}} {
 		s, trust := machines(t, ca, func(c *setup) { c.gateway.TrustedProxies = trusted })
 		for _, name := range []string{"X-SSL-Client-S-DN", "X-SSL-Client-Verify", "X-Client-Cert", "X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert", "Client-Cert", "SSL_CLIENT_S_DN"} {
@@ -175,7 +175,7 @@ func TestNoHeaderStandsForACertificate(t *testing.T) {
 // The certificate of a trusted proxy is the proxy's, not that of the clients
 // whose requests it carries; and what they have is not known.
 func TestAProxysCertificateIsNotItsClients(t *testing.T) {
-	ca := newAuthority(t, "ours")
+	ca := newAuthority(t)
 	backup := ca.issue(example("backup"), nil)
 	s, trust := machines(t, ca, func(c *setup) { c.gateway.TrustedProxies = []string{"127.0.0.1"} })
 	for _, fields := range [][]string{nil, {from("192.0.2.1")}} {
@@ -192,11 +192,11 @@ func TestAProxysCertificateIsNotItsClients(t *testing.T) {
 	secure := tls.Client(conn, &tls.Config{RootCAs: trust, ServerName: "gw.test", Certificates: []tls.Certificate{backup}})
 	request := strings.Replace(plainGet, "/public/", "/machine/", 1)
 	write(t, secure, request)
-	s.read(secure, newReader(secure), request, s.app.count()).wants(t, 200, "")
+	s.read(newReader(secure), request, s.app.count()).wants(t, 200, "")
 }
 
 func TestACertificateEndsOnAConnectionThatLivesOn(t *testing.T) {
-	ca := newAuthority(t, "ours")
+	ca := newAuthority(t)
 	s, trust := machines(t, ca)
 	backup := ca.issue(example("backup"), nil)
 	conn := s.dial()
@@ -205,14 +205,14 @@ func TestACertificateEndsOnAConnectionThatLivesOn(t *testing.T) {
 	request := strings.NewReplacer("/public/", "/machine/", "Connection: close\r\n", "").Replace(plainGet)
 	br := newReader(secure)
 	write(t, secure, request)
-	s.read(secure, br, request, s.app.count()).wants(t, 200, "")
+	s.read(br, request, s.app.count()).wants(t, 200, "")
 	s.later(2 * time.Hour)
 	write(t, secure, request)
-	s.read(secure, br, request, s.app.count()).wants(t, 403, "forbidden")
+	s.read(br, request, s.app.count()).wants(t, 403, "forbidden")
 }
 
 func TestADecisionRemembersTheCertificate(t *testing.T) {
-	ca := newAuthority(t, "ours")
+	ca := newAuthority(t)
 	s, trust := machines(t, ca)
 	backup := ca.issue(example("backup"), nil)
 	s.askWith(trust, 1, &backup, "/both/x", "X-Request-Id: with", bearer(s.token("root")))
@@ -247,7 +247,7 @@ func TestAnAuthorityThatCannotBeReadFailsTheStart(t *testing.T) {
 // The authorities of directories write DC and UID, of which crypto/x509 knows
 // no names: a rule that names such a subject as openssl prints it must be met.
 func TestASubjectOfADirectoryMeetsTheRuleThatNamesIt(t *testing.T) {
-	ca := newAuthority(t, "ours")
+	ca := newAuthority(t)
 	named := &policy.ClientCert{Subject: "CN=backup,DC=corp"}
 	s, trust := machines(t, ca, func(c *setup) {
 		c.policy.Routes = append(c.policy.Routes,
@@ -272,7 +272,7 @@ func TestASubjectOfADirectoryMeetsTheRuleThatNamesIt(t *testing.T) {
 // A name of which two programs take different parts is nobody's for a rule that
 // allows, and somebody's for one that denies; and so is one that cannot be read.
 func TestASubjectOfTwoNamesOrNoneIsUnclear(t *testing.T) {
-	ca := newAuthority(t, "ours")
+	ca := newAuthority(t)
 	name := &policy.ClientCert{Subject: "backup"}
 	s, trust := machines(t, ca, func(c *setup) {
 		c.policy.Routes = append(c.policy.Routes,

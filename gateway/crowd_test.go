@@ -37,7 +37,7 @@ func (s *stack) from(address string) net.Conn {
 func (s *stack) asks(conn net.Conn, header string) *reply {
 	s.t.Helper()
 	write(s.t, conn, header+keptGet)
-	return s.read(conn, newReader(conn), keptGet, s.app.count())
+	return s.read(newReader(conn), keptGet, s.app.count())
 }
 
 func TestOneConnectionTooManyOfAClientIsToldSo(t *testing.T) {

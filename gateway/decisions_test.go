@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -171,7 +172,7 @@ func (d *decisionTable) past(method, host, path string, lines []string, change f
 func (d *decisionTable) answered(r *reply) string {
 	d.t.Helper()
 	if (r.StatusCode == http.StatusOK) != (r.seen != nil) {
-		return "status " + itoa(r.StatusCode) + ", and the application was asked or not"
+		return "status " + strconv.Itoa(r.StatusCode) + ", and the application was asked or not"
 	}
 	switch {
 	case r.StatusCode == http.StatusOK && d.recorded("ask").Decision == decisionObserve:
@@ -184,7 +185,7 @@ func (d *decisionTable) answered(r *reply) string {
 		return "unauthenticated"
 	}
 	if want := map[string]int{"forbidden": 403, "no_route": 404, "method_not_allowed": 405, "bad_path": 400}[r.code()]; r.Request != nil && r.Request.Method != "HEAD" && want != r.StatusCode {
-		return "status " + itoa(r.StatusCode) + " " + r.body
+		return "status " + strconv.Itoa(r.StatusCode) + " " + r.body
 	}
 	return map[int]string{403: "forbidden", 404: "no_route", 405: "method_not_allowed", 400: "bad_path"}[r.StatusCode]
 }

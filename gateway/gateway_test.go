@@ -275,10 +275,10 @@ func TestAuthenticationDoesNotStickToTheConnection_SM040(t *testing.T) {
 	br := newReader(conn)
 	first := "GET /app/home HTTP/1.1\r\nHost: gw.test\r\n" + bearer(s.token("alice")) + "\r\n\r\n"
 	write(t, conn, first)
-	s.read(conn, br, first, 0).wants(t, 200, "")
+	s.read(br, first, 0).wants(t, 200, "")
 	second := "GET /app/smuggled HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n"
 	write(t, conn, second)
-	s.read(conn, br, second, 1).wants(t, 401, "token_missing")
+	s.read(br, second, 1).wants(t, 401, "token_missing")
 	if s.app.count() != 1 {
 		t.Errorf("the application was asked %d times", s.app.count())
 	}

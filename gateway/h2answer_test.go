@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -68,7 +69,7 @@ func answerOddly(conn net.Conn, body string, fields []string) {
 // for a client of HTTP/1.1, or for the proxy in front (CVE-2026-78660).
 func TestAnAnswerOverHTTP2IsOneAnswerToAClientOfHTTP1_CVE202678660(t *testing.T) {
 	body := "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
-	length := "content-length: " + itoa(len(body))
+	length := "content-length: " + strconv.Itoa(len(body))
 	s := newStack(t)
 	for _, fields := range [][]string{
 		{length}, {length, length}, {"content-length: 0", length}, {length, "content-length: 0"}, {"content-length: 0, 42"}, {"content-length: x"}, {"content-length: +42"},
@@ -87,10 +88,10 @@ func TestAnAnswerOverHTTP2IsOneAnswerToAClientOfHTTP1_CVE202678660(t *testing.T)
 				t.Fatalf("the answer has %d ends:\n%s", bounds, all)
 			}
 			br := bufio.NewReader(bytes.NewReader(all))
-			if r := s.read(conn, br, "GET", 0); r.StatusCode != 200 || r.body != body {
+			if r := s.read(br, "GET", 0); r.StatusCode != 200 || r.body != body {
 				t.Errorf("the first answer is %d %q", r.StatusCode, r.body)
 			}
-			s.read(conn, br, "GET", 0).wants(t, 401, "token_missing")
+			s.read(br, "GET", 0).wants(t, 401, "token_missing")
 		})
 	}
 }

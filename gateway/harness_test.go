@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -254,10 +255,10 @@ func (s *stack) raw(request string) *reply {
 	before := s.app.count()
 	_, err := io.WriteString(conn, request)
 	must(s.t, err)
-	return s.read(conn, bufio.NewReader(conn), request, before)
+	return s.read(bufio.NewReader(conn), request, before)
 }
 
-func (s *stack) read(conn net.Conn, br *bufio.Reader, request string, before int) *reply {
+func (s *stack) read(br *bufio.Reader, request string, before int) *reply {
 	s.t.Helper()
 	method, _, _ := strings.Cut(request, " ")
 	res, err := http.ReadResponse(br, &http.Request{Method: method})
@@ -282,12 +283,10 @@ func (s *stack) send(method, path, body string, lines ...string) *reply {
 		b.WriteString(line + "\r\n")
 	}
 	if body != "" || method == "POST" {
-		b.WriteString("Content-Length: " + itoa(len(body)) + "\r\n")
+		b.WriteString("Content-Length: " + strconv.Itoa(len(body)) + "\r\n")
 	}
 	return s.raw(b.String() + "\r\n" + body)
 }
-
-func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
 
 func bearer(token string) string { return "Authorization: Bearer " + token }
 

@@ -97,12 +97,12 @@ func TestAllRequestsOfAProxiedConnectionAreItsClients(t *testing.T) {
 	for range 3 {
 		before := s.app.count()
 		write(t, conn, keep)
-		if got := s.read(conn, br, keep, before).saw(t).header.Get("X-Forwarded-For"); got != "192.0.2.1" {
+		if got := s.read(br, keep, before).saw(t).header.Get("X-Forwarded-For"); got != "192.0.2.1" {
 			t.Errorf("X-Forwarded-For %q", got)
 		}
 	}
 	write(t, conn, "PROXY TCP4 192.0.2.2 10.0.0.1 4660 443\r\n"+keep)
-	s.read(conn, br, keep, s.app.count()).wants(t, 400, "")
+	s.read(br, keep, s.app.count()).wants(t, 400, "")
 }
 
 // Version 1 has to come in one piece, as its specification lets a receiver
@@ -116,7 +116,7 @@ func TestAHeaderInThreePiecesIsOneHeader(t *testing.T) {
 		write(t, conn, piece)
 		time.Sleep(20 * time.Millisecond) // so that they are read apart; the answer is the same if not
 	}
-	if got := s.read(conn, newReader(conn), plainGet, 0).saw(t).header.Get("X-Forwarded-For"); got != "192.0.2.1" {
+	if got := s.read(newReader(conn), plainGet, 0).saw(t).header.Get("X-Forwarded-For"); got != "192.0.2.1" {
 		t.Errorf("X-Forwarded-For %q", got)
 	}
 }
@@ -184,7 +184,7 @@ func TestProxyProtocolGoesBeforeTLS(t *testing.T) {
 	pool.AddCert(trust)
 	secure := tls.Client(conn, &tls.Config{RootCAs: pool, ServerName: "gw.test"})
 	write(t, secure, plainGet)
-	if got := s.read(secure, newReader(secure), plainGet, 0).saw(t).header.Get("X-Forwarded-For"); got != "192.0.2.1" {
+	if got := s.read(newReader(secure), plainGet, 0).saw(t).header.Get("X-Forwarded-For"); got != "192.0.2.1" {
 		t.Errorf("X-Forwarded-For %q", got)
 	}
 }
@@ -204,7 +204,7 @@ func TestAUnixPeerIsBelievedWhereUnixIsTrusted(t *testing.T) {
 		conn, err := net.Dial("unix", strings.TrimPrefix(conf.Listen, "unix:"))
 		must(t, err)
 		write(t, conn, "PROXY TCP4 192.0.2.1 10.0.0.1 4660 443\r\n"+plainGet)
-		r := s.read(conn, newReader(conn), plainGet, 0)
+		r := s.read(newReader(conn), plainGet, 0)
 		r.wants(t, test.status, "")
 		if r.seen != nil && r.seen.header.Get("X-Forwarded-For") != "192.0.2.1" {
 			t.Errorf("X-Forwarded-For %q", r.seen.header.Get("X-Forwarded-For"))
@@ -223,7 +223,7 @@ func TestOneConnectionTooManyIsToldSo(t *testing.T) {
 		defer conn.Close()
 		keep := strings.Replace(plainGet, "Connection: close\r\n", "", 1)
 		write(t, conn, keep)
-		s.read(conn, newReader(conn), keep, s.app.count()).wants(t, 200, "")
+		s.read(newReader(conn), keep, s.app.count()).wants(t, 200, "")
 		held = append(held, conn)
 	}
 	before := s.app.count()
@@ -372,7 +372,7 @@ func TestAnInheritedListenerIsServedAsIfItWereBound(t *testing.T) {
 	must(t, err)
 	defer conn.Close()
 	write(t, conn, "PROXY TCP4 192.0.2.1 10.0.0.1 4660 443\r\n"+plainGet)
-	if got := s.read(conn, newReader(conn), plainGet, 0).saw(t).header.Get("X-Forwarded-For"); got != "192.0.2.1" {
+	if got := s.read(newReader(conn), plainGet, 0).saw(t).header.Get("X-Forwarded-For"); got != "192.0.2.1" {
 		t.Errorf("X-Forwarded-For %q", got)
 	}
 	must(t, server.Shutdown(t.Context()))

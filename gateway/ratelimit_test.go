@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func TestWhoAsksMoreThanTheLimitIsToldWhenToComeBack(t *testing.T) {
 	for i, left := range []string{"2", "1", "0"} {
 		r := s.get("/app/x", bearer(token))
 		r.wants(t, 200, "")
-		want := `"gateway";r=` + left + `;t=` + itoa(20*(i+1))
+		want := `"gateway";r=` + left + `;t=` + strconv.Itoa(20*(i+1))
 		if got := r.Header.Get("RateLimit"); got != want || r.Header.Get("RateLimit-Policy") != `"gateway";q=3;w=60` {
 			t.Errorf("RateLimit %q, RateLimit-Policy %q, want %q", got, r.Header.Get("RateLimit-Policy"), want)
 		}

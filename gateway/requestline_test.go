@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -50,7 +51,7 @@ func TestEveryRequestOfAConnectionIsLookedAt(t *testing.T) {
 			before, request := s.app.count(), "GET "+test.path+" HTTP/1.1\r\nHost: gw.test\r\n\r\n"
 			_, err := io.WriteString(conn, request)
 			must(t, err)
-			r := s.read(conn, br, request, before)
+			r := s.read(br, request, before)
 			if r.StatusCode != test.status || test.status == 400 && r.code() != "bad_path" {
 				t.Fatalf("%s: %d %s", test.path, r.StatusCode, r.code())
 			}
@@ -70,7 +71,7 @@ func TestBodiesAreNotTakenForRequestLines(t *testing.T) {
 func checkBodies(t *testing.T, s *stack) {
 	t.Helper()
 	body := "GET /public/%zz HTTP/1.1\r\nHost: gw.test\r\n\r\n"
-	head := "POST /public/upload HTTP/1.1\r\nHost: gw.test\r\nContent-Length: " + itoa(len(body)) + "\r\n\r\n"
+	head := "POST /public/upload HTTP/1.1\r\nHost: gw.test\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n"
 	conn := s.dial()
 	defer conn.Close()
 	br := bufio.NewReader(conn)
@@ -80,7 +81,7 @@ func checkBodies(t *testing.T, s *stack) {
 			_, err := io.WriteString(conn, piece)
 			must(t, err)
 		}
-		r := s.read(conn, br, head, before)
+		r := s.read(br, head, before)
 		r.wants(t, 200, "")
 		if got := r.saw(t).body; got != body {
 			t.Errorf("in %d pieces: the application got %q", len(pieces), got)
@@ -97,7 +98,7 @@ func TestARequestLineInPiecesIsRefusedAllTheSame(t *testing.T) {
 		_, err := io.WriteString(conn, piece)
 		must(t, err)
 	}
-	r := s.read(conn, bufio.NewReader(conn), "GET", before)
+	r := s.read(bufio.NewReader(conn), "GET", before)
 	r.wants(t, 400, "")
 	r.notAsked(t)
 }

@@ -105,7 +105,7 @@ func TestEveryRefusalHasAReasonOfTheClosedList(t *testing.T) {
 		if entry["route"] != test.route || entry["decision"] != test.decision || entry["reason"] != test.reason && entry["reason"] != "token_malformed" {
 			t.Errorf("%s %s: %v %v %v", test.path, test.line, entry["route"], entry["decision"], entry["reason"])
 		}
-		line := `postern_requests_total{code="` + itoa(r.StatusCode) + `",decision="` + test.decision + `",reason="` + entry["reason"].(string) + `",route="` + test.route + `"}`
+		line := `postern_requests_total{code="` + strconv.Itoa(r.StatusCode) + `",decision="` + test.decision + `",reason="` + entry["reason"].(string) + `",route="` + test.route + `"}`
 		if !strings.Contains(s.metricsText(), line) {
 			t.Errorf("not counted: %s", line)
 		}
@@ -302,7 +302,7 @@ func TestAUnixSocketIsServedAndAStaleOneReplaced(t *testing.T) {
 	must(t, err)
 	request := "GET /public/x HTTP/1.1\r\nHost: gw.test\r\nX-Forwarded-For: 203.0.113.9\r\nConnection: close\r\n\r\n"
 	write(t, conn, request)
-	if got := s.read(conn, newReader(conn), request, 0).saw(t).header.Get("X-Forwarded-For"); got != "203.0.113.9" {
+	if got := s.read(newReader(conn), request, 0).saw(t).header.Get("X-Forwarded-For"); got != "203.0.113.9" {
 		t.Errorf("X-Forwarded-For %q", got)
 	}
 	conn.Close()

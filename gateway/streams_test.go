@@ -357,7 +357,7 @@ func TestNoOtherUpgradeIsLetThrough(t *testing.T) {
 func TestAHandshakeHasNoBody_CVE202658055(t *testing.T) {
 	s := newStack(t)
 	smuggled := "GET /admin/x HTTP/1.1\r\nHost: gw.test\r\n\r\n"
-	for _, framed := range []string{"Content-Length: " + itoa(len(smuggled)) + "\r\n\r\n" + smuggled, "Transfer-Encoding: chunked\r\n\r\n" + strconv.FormatInt(int64(len(smuggled)), 16) + "\r\n" + smuggled + "\r\n0\r\n\r\n"} {
+	for _, framed := range []string{"Content-Length: " + strconv.Itoa(len(smuggled)) + "\r\n\r\n" + smuggled, "Transfer-Encoding: chunked\r\n\r\n" + strconv.FormatInt(int64(len(smuggled)), 16) + "\r\n" + smuggled + "\r\n0\r\n\r\n"} {
 		request := strings.Replace(handshake, "%s", "/app/ws", 1) + "Origin: http://gw.test\r\n" + bearer(s.token("alice")) + "\r\n" + framed
 		saw := s.raw(request).saw(t)
 		if got := values(saw.header, "Upgrade"); got != nil || saw.body != smuggled {
@@ -373,8 +373,8 @@ func TestAHandshakeThatFailsOpensNoTunnel_SM049(t *testing.T) {
 	request := strings.Replace(strings.Replace(handshake, "%s", "/app/ws", 1), "Version: 13", "Version: 1337", 1)
 	write(t, conn, request+bearer(s.token("alice"))+"\r\n\r\nGET /admin/smuggled HTTP/1.1\r\nHost: gw.test\r\nConnection: close\r\n\r\n")
 	br := newReader(conn)
-	s.read(conn, br, "GET", 0).wants(t, 426, "")
-	s.read(conn, br, "GET", 1).wants(t, 401, "token_missing")
+	s.read(br, "GET", 0).wants(t, 426, "")
+	s.read(br, "GET", 1).wants(t, 401, "token_missing")
 }
 
 func TestIdentityArrivesWithAHandshakeThatNamesItHopByHop_SM051(t *testing.T) {

@@ -376,7 +376,7 @@ func TestExpectIsAnsweredOnceTheApplicationWantsTheBody(t *testing.T) {
 	}
 	_, _ = br.ReadString('\n')
 	write(t, conn, "body")
-	r := s.read(conn, br, "POST", 0)
+	r := s.read(br, "POST", 0)
 	if saw := r.saw(t); saw.body != "body" || saw.header.Get("Expect") != "100-continue" {
 		t.Errorf("arrived %q, Expect %q", saw.body, saw.header.Get("Expect"))
 	}

@@ -51,7 +51,7 @@ func TestEachKindOfRequestIsAnsweredOnAConnectionThatIsWatched(t *testing.T) {
 				ask := func(text string, answers ...string) {
 					write(t, conn, text)
 					for _, answer := range answers {
-						if r := s.read(conn, br, "GET", 0); r.body != answer {
+						if r := s.read(br, "GET", 0); r.body != answer {
 							t.Fatalf("answered %d %q, want %q", r.StatusCode, r.body, answer)
 						}
 					}
@@ -84,11 +84,11 @@ func TestAClientThatWaitsToBeToldToGoOnIsToldOnAConnectionThatIsWatched(t *testi
 	br := newReader(conn)
 	for _, path := range []string{"/public/slow", "/public/fast", "/public/slow"} {
 		write(t, conn, "POST "+path+" HTTP/1.1\r\nHost: gw.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
-		if r := s.read(conn, br, "GET", 0); r.StatusCode != http.StatusContinue {
+		if r := s.read(br, "GET", 0); r.StatusCode != http.StatusContinue {
 			t.Fatalf("told %d", r.StatusCode)
 		}
 		write(t, conn, "hello")
-		if r := s.read(conn, br, "GET", 0); r.body != path+" hello" {
+		if r := s.read(br, "GET", 0); r.body != path+" hello" {
 			t.Errorf("answered %d %q", r.StatusCode, r.body)
 		}
 	}
@@ -139,7 +139,7 @@ func TestConnectionsThatAreWatchedEndWithTheServer(t *testing.T) {
 		defer conn.Close()
 		write(t, conn, "GET "+path+" HTTP/1.1\r\nHost: gw.test\r\n\r\n")
 		if path == "/public/done" {
-			s.read(conn, newReader(conn), "GET", 0).wants(t, 200, "")
+			s.read(newReader(conn), "GET", 0).wants(t, 200, "")
 		} else {
 			<-arrived
 		}
