@@ -197,16 +197,16 @@ func (s cookieSite) goRound(t *testing.T, b *client, method, body string, status
 
 // follow goes where it is sent until it has a page: on a slow machine a token
 // of two seconds may be over again when it is first used.
-func (c *client) follow(method, target, body string, header ...string) reply {
+func (c *client) follow(method, target, body string, header ...string) {
 	c.t.Helper()
 	for range 20 {
 		r := c.do(method, target, body, header...)
 		if target = r.location(); target == "" {
-			return r.want(c.t, 200, "the "+method+" that comes back")
+			r.want(c.t, 200, "the "+method+" that comes back")
+			return
 		}
 	}
 	c.t.Fatalf("%s goes round and round to %s", method, target)
-	return reply{}
 }
 
 // judgeMark wants the mark that stops a loop: of this host alone, for ten

@@ -34,16 +34,16 @@ auth:
 `
 
 // lazily starts a gateway that brings the users of an Express application along.
-func lazily(t *testing.T, change ...string) (*gateway, app) {
+func lazily(t *testing.T) (*gateway, app) {
 	t.Helper()
 	old := startExpress(t, "users.js")
-	g := prepare(t, lazy(old, "/api/login", change...))
+	g := prepare(t, lazy(old, "/api/login"))
 	g.addUser("alice", "user")
 	return g.start(), old
 }
 
-func lazy(old app, path string, change ...string) string {
-	return strings.NewReplacer(append(change, "{OLD}", old.addr, "{PATH}", path)...).Replace(lazyConfig)
+func lazy(old app, path string) string {
+	return strings.NewReplacer("{OLD}", old.addr, "{PATH}", path).Replace(lazyConfig)
 }
 
 // question is a login that the old application was asked about.

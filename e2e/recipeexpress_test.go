@@ -41,8 +41,8 @@ func startExpressRecipe(t *testing.T) (*gateway, app) {
 }
 
 // person is a browser at the recipe's public URL.
-func (g *gateway) person(site string) *client {
-	c := g.visitor(site)
+func (g *gateway) person() *client {
+	c := g.visitor("https://app.example.com")
 	c.agent = g.browser().agent
 	return c
 }
@@ -67,7 +67,7 @@ func basket(t *testing.T, c *client) (user string, items []string) {
 func TestRecipeOfExpressKeepsBothSessions(t *testing.T) {
 	t.Parallel()
 	g, alone := startExpressRecipe(t)
-	b := g.person("https://app.example.com")
+	b := g.person()
 	if r := b.get("/").want(t, 200, "a page for anybody"); r.body != "Welcome" || len(r.Header["Set-Cookie"]) != 0 {
 		t.Errorf("a stranger gets %q and cookies %q", r.body, r.Header["Set-Cookie"])
 	}
@@ -111,13 +111,13 @@ func TestRecipeOfExpressKeepsBothSessions(t *testing.T) {
 func TestRecipeOfExpressIsToldOnce(t *testing.T) {
 	t.Parallel()
 	g, _ := startExpressRecipe(t)
-	alice := g.person("https://app.example.com")
+	alice := g.person()
 	alice.loginForm("alice")
 	for _, path := range []string{"/admin/told", "/ADMIN/told"} {
 		alice.get(path).want(t, 403, path+" for alice")
 	}
 
-	root := g.person("https://app.example.com")
+	root := g.person()
 	root.loginForm("root")
 	root.get("/admin/told").want(t, 200, "the page of administrators")
 	own := root.cookie("/", "connect.sid")

@@ -139,7 +139,7 @@ func tomcatIsTold(t *testing.T, g *gateway) {
 // tomcatKeepsSessions posts a form, and finds what it said again: by the cookie,
 // which is Secure because Tomcat knows of the TLS before it, and by ;jsessionid.
 func tomcatKeepsSessions(t *testing.T, g *gateway) {
-	b := g.person("https://app.example.com")
+	b := g.person()
 	b.loginForm("alice")
 	first := b.get(tomcatServlets+"SessionExample").want(t, 200, "the session")
 	if set := strings.Join(first.Header["Set-Cookie"], "\n"); !strings.HasPrefix(set, "JSESSIONID=") || !strings.Contains(set, "; Path=/examples; Secure; HttpOnly") {
@@ -174,7 +174,7 @@ func tomcatKeepsSessions(t *testing.T, g *gateway) {
 // session of one request and after one of more.
 func tomcatForgetsTheLastUser(t *testing.T, g *gateway) {
 	for _, more := range []int{0, 1} {
-		b := g.person("https://app.example.com")
+		b := g.person()
 		b.loginForm("alice")
 		for range more {
 			b.get(tomcatServlets + "SessionExample")
@@ -193,7 +193,7 @@ func tomcatForgetsTheLastUser(t *testing.T, g *gateway) {
 // tomcatRoles asks for pages that are closed to alice, in the ways in which
 // Tomcat would find them.
 func tomcatRoles(t *testing.T, g *gateway) {
-	alice, root := g.person("https://app.example.com"), g.person("https://app.example.com")
+	alice, root := g.person(), g.person()
 	alice.loginForm("alice")
 	root.loginForm("root")
 	for _, path := range []string{
@@ -210,7 +210,7 @@ func tomcatRoles(t *testing.T, g *gateway) {
 		root.get(path).want(t, 400, path+" for root")
 	}
 	alice.get("/manager/html").want(t, 403, "the manager for alice")
-	g.person("https://app.example.com").get("/examples").want(t, 303, "the examples without a login")
+	g.person().get("/examples").want(t, 303, "the examples without a login")
 	if page := alice.get("/examples/").want(t, 200, "the first page"); !strings.Contains(page.body, "Apache Tomcat Examples") {
 		t.Errorf("the first page is %s", page.body)
 	}
@@ -220,7 +220,7 @@ func tomcatRoles(t *testing.T, g *gateway) {
 }
 
 func tomcatChunks(t *testing.T, g *gateway) {
-	b := g.person("https://app.example.com")
+	b := g.person()
 	b.loginForm("alice")
 	r := b.get("/examples/servlets/nonblocking/numberwriter").want(t, 200, "ten thousand numbers")
 	if lines := strings.Fields(r.body); len(lines) != 10000 || r.ContentLength >= 0 || !strings.HasSuffix(lines[len(lines)-1], "10000") {
@@ -240,7 +240,7 @@ func tomcatChunks(t *testing.T, g *gateway) {
 // answer without an end. Both are over with the logout.
 func tomcatStreams(t *testing.T, g *gateway) {
 	const path = "/examples/websocket/echoAnnotation"
-	b := g.person("https://app.example.com")
+	b := g.person()
 	b.get(path, handshake(b.base)...).want(t, 401, "the WebSocket without a login")
 	b.loginForm("alice")
 	b.get(path, handshake("https://evil.example.com")...).want(t, 403, "the WebSocket for another site's page")
