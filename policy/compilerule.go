@@ -179,8 +179,7 @@ func (c *compiler) self(pos Pos, from *SelfRule, p pattern) *selfCondition {
 	default:
 		c.fault(pos, "self: unknown `is: %s`%s; it is id, username or email", from.Is, Suggest(from.Is, []string{"id", "username", "email"}))
 	}
-	name := strings.TrimSuffix(strings.TrimPrefix(from.Name, "{"), "}")
-	return &selfCondition{segment: c.segment(pos, "self", name, p), is: from.Is}
+	return &selfCondition{segment: c.segment(pos, "self", parameter(from.Name), p), is: from.Is}
 }
 
 // segment finds the segment that a rule names.

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -330,7 +329,10 @@ func (r *Rule) yaml() string {
 
 // times is a count in words.
 func times(n int) string {
-	return fmt.Sprintf("%d %s", n, cmp.Or(map[bool]string{true: "request"}[n == 1], "requests"))
+	if n == 1 {
+		return "1 request"
+	}
+	return fmt.Sprintf("%d requests", n)
 }
 
 // comment makes a text from the log fit for a comment: it ends no line, and

@@ -94,7 +94,7 @@ func (m *Match) takes(t *Table, p Path) bool {
 		return false
 	}
 	exact, ok := form{}.spell(p.raw)
-	if ok && p.doubts == 0 && hasMethod(t.taken.forms[form{}][exact], m.method) {
+	if ok && p.doubts == 0 && namesMethod(t.taken.forms[form{}][exact], m.method) {
 		return false // the place itself, which is answered elsewhere
 	}
 	all, _ := readings(p, m.route.admitted) // complete has refused what has none
@@ -113,14 +113,9 @@ func (m *Match) takes(t *Table, p Path) bool {
 // of some.
 func (m *Match) isOneOf(methods []string) bool {
 	for i := range m.methods() {
-		if hasMethod(methods, m.methodAt(i)) {
+		if namesMethod(methods, m.methodAt(i)) {
 			return true
 		}
 	}
 	return false
-}
-
-// hasMethod tells whether a method is one of some. GET includes HEAD.
-func hasMethod(methods []string, method string) bool {
-	return contains(methods, method) || method == "HEAD" && contains(methods, "GET")
 }
