@@ -138,14 +138,9 @@ func (c *compiler) upstream(r *route, in *Route) {
 	default:
 		c.fault(in.Pos, "unknown upstream %q%s", in.Upstream, Suggest(in.Upstream, names))
 	}
-	if r.override && contains(in.Methods, "POST") {
-		for _, method := range []string{"PUT", "PATCH", "DELETE"} {
-			r.override = r.override && contains(in.Methods, method)
-		}
-		if !r.override {
-			c.warn(in.Pos, "upstream %q heeds _method, so a POST must also be allowed as PUT, PATCH and DELETE: unless routes of this path name them, every POST is refused", r.info.Upstream)
-		}
-		r.override = true
+	missing := func(method string) bool { return !contains(in.Methods, method) }
+	if r.override && contains(in.Methods, "POST") && slices.ContainsFunc([]string{"PUT", "PATCH", "DELETE"}, missing) {
+		c.warn(in.Pos, "upstream %q heeds _method, so a POST must also be allowed as PUT, PATCH and DELETE: unless routes of this path name them, every POST is refused", r.info.Upstream)
 	}
 }
 
