@@ -137,6 +137,7 @@ func TestWhatLooksWrongIsWarnedOf(t *testing.T) {
 	for _, quiet := range [][]Route{
 		{role("/**", "", "user"), anyoneAt("/public/**")},
 		{role("/**", "a.example", "user"), role("/admin/**", "", "admin"), role("/admin/**", "a.example", "admin")},
+		{role("/**", "[::0:1]", "user"), role("/admin/**", "", "admin"), role("/admin/**", "[::1]", "admin")},
 		{role("/**", "a.example", "user"), anyoneAt("/health")},
 	} {
 		if _, findings := Compile(testConfig("", quiet...)); len(findings) != 0 {

@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // overlaps warns where a route does what its author may not have meant because
 // of another one.
@@ -11,7 +8,7 @@ func (c *compiler) overlaps() {
 	for host, ends := range c.ends {
 		for _, e := range ends {
 			if p := c.shapes[e]; host != "" && p.tail == tailRest && len(p.segments) == 0 {
-				c.hidden(e)
+				c.hidden(host, e)
 			}
 			c.hole(host, e)
 		}
@@ -20,8 +17,7 @@ func (c *compiler) overlaps() {
 
 // hidden warns of hostless routes that are stricter than the host's own /**,
 // which answers in their stead.
-func (c *compiler) hidden(outer *endpoint) {
-	host, _, _ := strings.Cut(outer.routes[0].info.Label, "/")
+func (c *compiler) hidden(host string, outer *endpoint) {
 	for _, inner := range c.ends[""] {
 		if c.at[host+c.shapes[inner].shape()] != nil {
 			continue
