@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -89,7 +90,7 @@ func run(ctx context.Context, s settings) error {
 	s.bin = bin
 	r := newReport()
 	for _, e := range experiments() {
-		if len(s.only) > 0 && !strings.Contains(","+strings.Join(s.only, ",")+",", ","+e.name+",") {
+		if len(s.only) > 0 && !slices.Contains(s.only, e.name) {
 			continue
 		}
 		t, err := conduct(ctx, s, e)

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"time"
 )
@@ -72,10 +71,10 @@ func (f *field) round(all []*contender, l load) ([]sample, error) {
 	return samples, nil
 }
 
-// measure has rounds that follow each other within seconds, each with all
-// contenders, so that a neighbour who takes half of the machine for a minute takes
-// it from all of them. measure runs them, and one before that does not count. It
-// answers the samples of each contender, in the order of the rounds.
+// measure runs the rounds, and one before that does not count. They follow each
+// other within seconds, each with all contenders, so that a neighbour who takes
+// half of the machine for a minute takes it from all of them. It answers the
+// samples of each contender, in the order of the rounds.
 func (f *field) measure(all []*contender, l load) ([][]sample, error) {
 	samples := make([][]sample, len(all))
 	for n := range f.rounds + 1 {
@@ -153,7 +152,7 @@ func parseResult(out []byte, used time.Duration, size int) (s sample, err error)
 // figures are one of each sample's.
 func figures(samples []sample, which func(sample) float64) []float64 {
 	var all []float64
-	for s := range slices.Values(samples) {
+	for _, s := range samples {
 		all = append(all, which(s))
 	}
 	return all
