@@ -20,6 +20,7 @@ const maxLoggedPath = 1 << 10
 // fault must not end the others'.
 func (g *Gateway) account(x *exchange) {
 	fault := recover()
+	x.takeShortBody()
 	x.body.release()
 	x.answer.finish()
 	x.noteTorn(fault == http.ErrAbortHandler)

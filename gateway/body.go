@@ -196,6 +196,21 @@ func (b *requestBody) linger() {
 	_, _ = io.Copy(io.Discard, b.body)
 }
 
+// shortBody is how much of a body is taken over HTTP/2 that nobody has looked at.
+const shortBody = 64 << 10
+
+// takeShortBody takes a short body that nobody has looked at, before the exchange
+// ends, where the client is known to be sending it. Over HTTP/2 net/http resets a
+// stream that has ended here and not there; it may, but curl up to 7.88, which then
+// has half a request in hand, loses the answer with it. Over HTTP/1.1 net/http takes
+// such a body by itself.
+func (x *exchange) takeShortBody() {
+	n := x.r.ContentLength
+	if x.r.ProtoMajor == 2 && 0 < n && n <= shortBody && x.upstreamStart.IsZero() && !x.expects() && x.body.isFresh() {
+		x.body.linger()
+	}
+}
+
 // isUnwanted tells whether reading has begun, and stopped before the end for no
 // reason of the body's.
 func (b *requestBody) isUnwanted() bool {
