@@ -301,7 +301,7 @@ func continueTrace(given []string) trace {
 	var room [traceparentLen]byte
 	text, flags, known := append(room[:0], "00-"...), byte('0'), false
 	if len(given) == 1 && validTraceparent(given[0]) {
-		text, flags, known = append(text, given[0][3:35]...), "0123"[hexDigit(given[0][54])&3], true
+		text, flags, known = append(text, given[0][3:35]...), "0123"[unhex(given[0][54])&3], true
 	} else {
 		text = hex.AppendEncode(text, raw[:16])
 	}
@@ -321,14 +321,6 @@ func validTraceparent(v string) bool {
 	}
 	return lowerHex(v[3:35]) && lowerHex(v[36:52]) && lowerHex(v[53:55]) &&
 		v[3:35] != "00000000000000000000000000000000" && v[36:52] != "0000000000000000"
-}
-
-// hexDigit is what a digit of lowerHex stands for.
-func hexDigit(c byte) byte {
-	if c >= 'a' {
-		return c - 'a' + 10
-	}
-	return c - '0'
 }
 
 // lowerHex tells whether a text is hexadecimal in lower case, as the

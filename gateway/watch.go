@@ -6,13 +6,9 @@ import (
 	"os"
 	"sync"
 	"time"
-)
 
-// watchAfter is how long a handler may take before its client is watched, as
-// lean has it for the other end: most are done sooner, and to watch each would
-// cost as much as to read its request. A client that leaves is noticed that much
-// later at most.
-const watchAfter = 50 * time.Millisecond
+	"github.com/posternhq/postern/gateway/lean"
+)
 
 // watchedConn makes cheap what net/http does around each request.
 //
@@ -92,7 +88,7 @@ func (c *watchedConn) give(now time.Time) {
 func (c *watchedConn) wait() {
 	c.waiting, c.seen, c.due = true, false, false
 	if c.ticks == nil {
-		c.ticks = time.AfterFunc(watchAfter/2, c.tick)
+		c.ticks = time.AfterFunc(lean.WatchAfter/2, c.tick)
 	}
 	for c.deadline.IsZero() && !c.due && !c.closed {
 		c.change.Wait()
@@ -109,7 +105,7 @@ func (c *watchedConn) tick() {
 	case c.ticks == nil: // only in tests, which tick by themselves
 	case c.waiting && !c.seen:
 		c.seen = true
-		c.ticks.Reset(watchAfter / 2)
+		c.ticks.Reset(lean.WatchAfter / 2)
 	default:
 		c.ticks = nil
 		c.due = true

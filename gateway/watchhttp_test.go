@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/posternhq/postern/gateway/lean"
 )
 
 // echo answers with the path and the body of a request: at once, or after a time
@@ -16,7 +18,7 @@ import (
 func echo(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	if strings.HasPrefix(r.URL.Path, "/public/slow") {
-		time.Sleep(2 * watchAfter) // not to wait for something: it is the time that matters
+		time.Sleep(2 * lean.WatchAfter) // not to wait for something: it is the time that matters
 	}
 	fmt.Fprintf(w, "%s %s", r.URL.Path, body)
 }
@@ -97,7 +99,7 @@ func TestAClientThatWaitsToBeToldToGoOnIsToldOnAConnectionThatIsWatched(t *testi
 // TestWhoLeavesIsNoticed before the system watches, and after, also of who has
 // sent a body first.
 func TestWhoLeavesIsNoticedBeforeAndAfterTheSystemWatches(t *testing.T) {
-	for _, pause := range []time.Duration{0, 2 * watchAfter} {
+	for _, pause := range []time.Duration{0, 2 * lean.WatchAfter} {
 		for _, rest := range []string{"\r\n", "Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"} {
 			arrived, gone := make(chan struct{}), make(chan struct{})
 			s := newStack(t, func(c *setup) {

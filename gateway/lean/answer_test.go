@@ -231,7 +231,7 @@ func TestAnAnswerThatTakesItsTime(t *testing.T) {
 	u := newUpstream(t, func(u *upstream, _ int64, conn net.Conn, br *bufio.Reader) {
 		for u.next(br) != nil {
 			for _, part := range []string{"HTTP/1.1 200 OK\r\n", "Content-Length: 10\r\n\r\n", "hello", "world"} {
-				time.Sleep(watchAfter * 5 / 4) // not to wait for something: it is the time that matters
+				time.Sleep(WatchAfter * 5 / 4) // not to wait for something: it is the time that matters
 				_, _ = io.WriteString(conn, part)
 			}
 		}
@@ -249,7 +249,7 @@ func TestAnAnswerThatTakesItsTime(t *testing.T) {
 
 func TestAHeaderThatDoesNotComeInTimeIsATimeout(t *testing.T) {
 	for _, raw := range []string{"", "HTTP/1.1 200 OK\r\nX-A", "HTTP/1.1 103 Early Hints\r\n\r\n"} {
-		for _, timeout := range []time.Duration{watchAfter / 10, watchAfter * 3 / 2} {
+		for _, timeout := range []time.Duration{WatchAfter / 10, WatchAfter * 3 / 2} {
 			u := answers(t, raw)
 			lean := u.lean(t)
 			lean.HeaderTimeout = timeout
@@ -269,7 +269,7 @@ func TestTheHeaderTimeoutIsNotTheBodys(t *testing.T) {
 	u := newUpstream(t, func(u *upstream, _ int64, conn net.Conn, br *bufio.Reader) {
 		u.next(br)
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
-		time.Sleep(timeout + watchAfter)
+		time.Sleep(timeout + WatchAfter)
 		_, _ = io.WriteString(conn, "b")
 	})
 	lean := u.lean(t)
@@ -282,7 +282,7 @@ func TestTheHeaderTimeoutIsNotTheBodys(t *testing.T) {
 func TestADeadlineOfTheContextEndsTheWait(t *testing.T) {
 	for _, raw := range []string{"", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na"} {
 		u := answers(t, raw)
-		ctx, cancel := context.WithTimeout(t.Context(), watchAfter/5)
+		ctx, cancel := context.WithTimeout(t.Context(), WatchAfter/5)
 		r := newRequest(t, "GET", "/").WithContext(ctx)
 		if got := ask(u.lean(t), r); got.Fault != "timeout" && got.BodyFault != "timeout" {
 			t.Errorf("after %q: %+v", raw, got)

@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// watchAfter is how long a request may take before its context is watched. Most
-// are answered sooner: to watch each would cost as much as reading its answer.
-// A client that leaves is noticed that much later at most.
-const watchAfter = 50 * time.Millisecond
+// WatchAfter is how long a request may take before its context, or its client, is
+// watched. Most are answered sooner, and to watch each would cost as much as to
+// read it. A client that leaves is noticed that much later at most.
+const WatchAfter = 50 * time.Millisecond
 
 // bufferSize is that of the reader, as http.Transport's has it here: the
 // trailers of an answer must fit into it.
@@ -105,7 +105,7 @@ func (c *conn) begin(ctx context.Context) {
 	c.ctx, c.stop = ctx, nil
 	c.written, c.answered, c.unclean = 0, false, false
 	c.deadline = time.Time{}
-	soon := begun.Add(cmp.Or(c.t.watchAfter, watchAfter))
+	soon := begun.Add(cmp.Or(c.t.watchAfter, WatchAfter))
 	if c.t.HeaderTimeout > 0 {
 		c.deadline = begun.Add(c.t.HeaderTimeout)
 		soon = earlier(soon, c.deadline)
@@ -124,7 +124,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// mayWait tells whether an error is only that of watchAfter, and makes ready to
+// mayWait tells whether an error is only that of WatchAfter, and makes ready to
 // wait on: until the deadline of this part, and for the context to end. Then the
 // connection is closed, which no deadline that is set later undoes.
 func (c *conn) mayWait(err error) bool {
@@ -148,7 +148,7 @@ func (c *conn) write(p []byte) error {
 }
 
 // Read reads from the connection, for the buffered reader. It bounds the header,
-// and waits beyond watchAfter where that is due.
+// and waits beyond WatchAfter where that is due.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.inHeader {
 		if c.left <= 0 {

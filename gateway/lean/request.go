@@ -46,7 +46,7 @@ func plain(r *http.Request) bool {
 		return r.ContentLength == 0
 	}
 	_, hurried := r.Context().Deadline() // which would pass unseen while the client takes its time
-	return 0 < r.ContentLength && r.ContentLength <= MaxBody && !hurried
+	return 0 < r.ContentLength && r.ContentLength <= maxBody && !hurried
 }
 
 // appendHead writes the head of a request as http.Transport does: the same

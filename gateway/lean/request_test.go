@@ -42,7 +42,7 @@ func TestOnlyPlainRequestsAreCarried(t *testing.T) {
 			r.Body, r.ContentLength = io.NopCloser(strings.NewReader("ab")), 2
 			*r = *r.WithContext(hurried)
 		}, false},
-		{"a large body", func(r *http.Request) { r.Body, r.ContentLength = http.NoBody, MaxBody+1 }, false},
+		{"a large body", func(r *http.Request) { r.Body, r.ContentLength = http.NoBody, maxBody+1 }, false},
 		{"a body of no length", func(r *http.Request) { r.Body, r.ContentLength = http.NoBody, -1 }, false},
 		{"a body that may be empty", func(r *http.Request) { r.Body = http.NoBody }, false},
 		{"a length without a body", func(r *http.Request) { r.ContentLength = 5 }, false},
@@ -278,7 +278,7 @@ func TestAnAnswerToABodyThatWasNotReadIsSeen(t *testing.T) {
 	lean := u.lean(t)
 	for range 20 {
 		r := newRequest(t, "POST", "/")
-		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(strings.Repeat("x", MaxBody))), MaxBody
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(strings.Repeat("x", maxBody))), maxBody
 		got := ask(lean, r)
 		if got.Code != 413 && got.Fault != "broke" { // the reset may be faster than the answer
 			t.Errorf("%+v", got)

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// MaxBody is the longest body of a request that is carried here, in bytes.
-const MaxBody = 16 << 10
+// maxBody is the longest body of a request that is carried here, in bytes.
+const maxBody = 16 << 10
 
 // Transport is an http.RoundTripper for the requests of one address. Its fields
 // are set before the first of them.

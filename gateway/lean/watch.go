@@ -10,7 +10,7 @@ import (
 )
 
 // watch notices that a client leaves while its request is answered. It begins to
-// read from the connection once that takes long, see watchAfter, and what is read
+// read from the connection once that takes long, see WatchAfter, and what is read
 // there belongs to the next request.
 type watch struct {
 	mu      sync.Mutex // guards the following
@@ -35,7 +35,7 @@ func (w *watch) begin(c *ServerConn, gone context.CancelFunc, p []byte) {
 }
 
 // after is how long a request may take before it is watched.
-func (w *watch) after() time.Duration { return cmp.Or(w.c.s.watchAfter, watchAfter) }
+func (w *watch) after() time.Duration { return cmp.Or(w.c.s.watchAfter, WatchAfter) }
 
 // tick begins to read for a request that was under way already at the tick before.
 // A timer of each would cost more than to answer it.
