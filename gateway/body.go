@@ -203,10 +203,11 @@ const shortBody = 64 << 10
 // ends, where the client is known to be sending it. Over HTTP/2 net/http resets a
 // stream that has ended here and not there; it may, but curl up to 7.88, which then
 // has half a request in hand, loses the answer with it. Over HTTP/1.1 net/http takes
-// such a body by itself.
+// such a body by itself. The length that comes with a question of forward-auth may
+// be that of a body that never does.
 func (x *exchange) takeShortBody() {
 	n := x.r.ContentLength
-	if x.r.ProtoMajor == 2 && 0 < n && n <= shortBody && x.upstreamStart.IsZero() && !x.expects() && x.body.isFresh() {
+	if x.r.ProtoMajor == 2 && 0 < n && n <= shortBody && !x.isQuestion() && x.upstreamStart.IsZero() && !x.expects() && x.body.isFresh() {
 		x.body.linger()
 	}
 }
