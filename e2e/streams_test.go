@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -121,7 +122,12 @@ routes:
 shutdown: { delay: 0s }
 `).start()
 	events := a.events(t, g)
-	ctx, conversation := g.converse("/chat/echo")
+	_, conversation := g.converse("/chat/echo")
+	echo := func(text string) { // each has its own time: all of them may take long
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		echoed(t, ctx, conversation, text)
+	}
 	// wrk counts an answer later than 2s as an error, which a loaded machine with
 	// the race detector is: none may be lost, when it comes is not the question.
 	wrk := exec.Command("wrk", "-t", "2", "-c", "40", "-d", "10m", "--timeout", "60s", "http://"+g.addr+"/public/download?bytes=100")
@@ -132,14 +138,14 @@ shutdown: { delay: 0s }
 	}
 	before := len(g.audit("reload"))
 	for i := range reloads {
-		echoed(t, ctx, conversation, fmt.Sprint("reload ", i))
+		echo(fmt.Sprint("reload ", i))
 		g.amend(fmt.Sprintf("shutdown: { delay: %ds }", i), fmt.Sprintf("shutdown: { delay: %ds }", i+1))
 	}
 	wrk.Process.Signal(syscall.SIGINT) // it says what it saw
 	if err := wrk.Wait(); err != nil {
 		t.Errorf("wrk: %v", err)
 	}
-	echoed(t, ctx, conversation, "still there")
+	echo("still there")
 	a.heard <- struct{}{}
 	a.hear(t, events, 3, 6)
 	in := g.audit("reload")
