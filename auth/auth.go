@@ -181,10 +181,10 @@ const (
 //
 // Principal is proven where Proven says so. With an Err it is a candidate at
 // most: filled (genuine signature) for ErrTokenExpired, ErrTokenRevoked and
-// ErrTokenOutdated, zero otherwise.
+// ErrTokenOutdated, zero otherwise. With NoCredential it is nil.
 type Presented struct {
 	Kind      CredentialKind
-	Principal Principal
+	Principal *Principal // see Service.Prove: it must not be changed
 	Token     string
 	User      string // with BasicCredential: the name that came with the token
 	Err       error

@@ -170,8 +170,13 @@ func WithPresented(ctx context.Context, p Presented) context.Context {
 }
 
 // PresentedIn is what WithPresented put into ctx; without that it is nothing,
-// which is an anonymous caller.
+// which is an anonymous caller. The Principal is never nil, and the caller's own.
 func PresentedIn(ctx context.Context) Presented {
 	p, _ := ctx.Value(presentedKey{}).(Presented)
+	var own Principal
+	if p.Principal != nil {
+		own = *p.Principal
+	}
+	p.Principal = &own
 	return p
 }

@@ -183,6 +183,17 @@ func TestWhatARequestPresentedIsHandedOn(t *testing.T) {
 	}
 }
 
+// One principal stands for a token in all requests that bring it: what a handler
+// does to the one that it is handed must not reach the others.
+func TestAHandedOnPrincipalIsTheHandlersOwn(t *testing.T) {
+	shared := &auth.Principal{ID: "7", Username: "alice"}
+	ctx := auth.WithPresented(context.Background(), auth.Presented{Kind: auth.BearerCredential, Principal: shared})
+	auth.PresentedIn(ctx).Principal.Username = "root"
+	if got := auth.PresentedIn(ctx).Principal; shared.Username != "alice" || got.Username != "alice" || got.ID != "7" {
+		t.Errorf("alice became %+v, and %+v is handed on", shared, got)
+	}
+}
+
 func TestAFullGateIsToldAndCountsForNothing(t *testing.T) {
 	r := newRig(t, func(c *auth.Config) { c.Password.MaxConcurrent = 1; c.Lockout.Attempts = 100 })
 	var wg sync.WaitGroup

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"math"
 	"math/big"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -445,6 +446,30 @@ func TestALoweredLifetimeBindsTokensIssuedBefore(t *testing.T) {
 	f.now = f.now.Add(f.current.Load().config.AccessToken.TTL)
 	if _, err := f.Verify(raw); !errors.Is(err, ErrTokenExpired) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Who knows the time is answered for that time, cached or not, and like anybody
+// who does not; and nobody who was not proven is there.
+func TestProveIsVerifyAtATime(t *testing.T) {
+	f := newForge(t, "HS256")
+	raw, now := f.sign(f.header(), f.good()), f.now
+	for range 2 {
+		p, err := f.Prove(raw, now)
+		if v, wrong := f.Verify(raw); err != nil || wrong != nil || !reflect.DeepEqual(*p, v) {
+			t.Fatalf("%+v %v, want %+v %v", p, err, v, wrong)
+		}
+	}
+	if p, err := f.Prove(raw, now.Add(24*time.Hour)); !errors.Is(err, ErrTokenExpired) || p == nil || p.ID != "a1" {
+		t.Errorf("a day later: %+v %v", p, err)
+	}
+	if p, err := f.Prove(raw, now); err != nil || p.ID != "a1" {
+		t.Errorf("and now again: %+v %v", p, err)
+	}
+	for _, bad := range []string{"", "x", raw + "x", raw[:len(raw)-2]} {
+		if p, err := f.Prove(bad, now); err == nil || p != nil {
+			t.Errorf("%q: %+v %v", bad, p, err)
+		}
 	}
 }
 

@@ -21,7 +21,9 @@ const maxLoggedPath = 1 << 10
 func (g *Gateway) account(x *exchange) {
 	fault := recover()
 	x.takeShortBody()
-	x.body.release()
+	if x.body != nil {
+		x.body.release()
+	}
 	x.answer.finish()
 	x.noteTorn(fault == http.ErrAbortHandler)
 	if fault != nil && fault != http.ErrAbortHandler {
@@ -117,11 +119,11 @@ func (g *Gateway) logRequest(x *exchange, status int, ended time.Time) {
 		slog.String("user", user),
 		slog.Int("status", status),
 		slog.Float64("duration_ms", milliseconds(ended.Sub(x.start))),
-		slog.Int64("bytes_in", x.body.received()),
+		slog.Int64("bytes_in", x.received()),
 		slog.Int64("bytes_out", x.answer.bytes),
 		slog.String("client", x.clientText()),
 		slog.String("upstream", upstream),
-		slog.String("trace_id", x.trace.id),
+		slog.String("trace_id", x.trace.id()),
 	}
 	n := len(attrs) - 4 // these four are left out where there is nothing to say
 	if url := x.answeredBy(); url != "" {
@@ -145,6 +147,18 @@ func (g *Gateway) logRequest(x *exchange, status int, ended time.Time) {
 		return
 	}
 	g.log.LogAttrs(ctx, slog.LevelInfo, "request", slices.Clone(attrs[:n])...) // a clone: else both would be on the heap
+}
+
+// received is how many bytes the client has sent, as a body or through a
+// WebSocket.
+func (x *exchange) received() int64 {
+	switch {
+	case x.answer.tunnel != nil:
+		return x.answer.tunnel.up.carried()
+	case x.body != nil:
+		return x.body.received()
+	}
+	return 0
 }
 
 // answeredBy is the address, of an upstream that has several, that the request

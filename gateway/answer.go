@@ -25,16 +25,16 @@ type answer struct {
 	id         []string // X-Request-Id
 	closes     bool     // the connection ends with this answer
 	oldClient  bool     // HTTP/1.0: knows no informational answers
+	failed     bool     // the client could not be written to
+	stalled    bool     // because it took nothing for too long
 	rateLimit  []string // RateLimit; nil: the route has no limit
 	ratePolicy []string // RateLimit-Policy
 	status     int      // zero: nothing sent yet
 	bytes      int64
 
-	conn    *http.ResponseController // of ResponseWriter
-	idle    time.Duration            // HTTP/2: for which a write may be blocked; zero: the connection knows
-	tunnel  *tunnel                  // a WebSocket; nil: none
-	failed  bool                     // the client could not be written to
-	stalled bool                     // because it took nothing for too long
+	conn   *http.ResponseController // of ResponseWriter
+	idle   time.Duration            // HTTP/2: for which a write may be blocked; zero: the connection knows
+	tunnel *tunnel                  // a WebSocket; nil: none
 }
 
 // Unwrap is for http.ResponseController.

@@ -58,6 +58,29 @@ func TestBasicIsOneSchemeOneSpaceANameAndAToken(t *testing.T) {
 	}
 }
 
+// TestOneRequestsPrincipalIsUntouchedByAnothers: a token's principal is shared by
+// all requests that bring it. One that brings alice's token under another name is
+// nobody's, and so must nobody's be all others.
+func TestOneRequestsPrincipalIsUntouchedByAnothers(t *testing.T) {
+	s := newStack(t, withBasic)
+	alice, root := s.token("alice"), s.token("root")
+	for range 3 {
+		for user, token := range map[string]string{"alice": alice, "root": root} {
+			for _, line := range []string{bearer(token), basic(user, token)} {
+				if got := s.get("/app/x", line).saw(t).header["X-Auth-User"]; len(got) != 1 || got[0] != user {
+					t.Errorf("%s is told as %q", user, got)
+				}
+			}
+		}
+		s.get("/app/x", basic("root", alice)).wants(t, 401, "token_invalid")
+		s.get("/app/x", "Authorization: Bearer "+alice, "Cookie: postern="+root).wants(t, 400, "bad_request")
+		s.get("/app/x").wants(t, 401, "token_missing")
+		if got := s.get("/public/x").saw(t).header["X-Auth-User"]; got != nil {
+			t.Errorf("nobody is told as %q", got)
+		}
+	}
+}
+
 func FuzzBasicIsWhatEveryReaderMakesOfIt(f *testing.F) {
 	for _, seed := range []string{"Basic YWxpY2U6dA==", "basic YTpi", "Basic YTpi ", "Basic", "Bearer x", "Basic YTpiOmM=", "ba\u017fic YTpi"} {
 		f.Add(seed)

@@ -113,7 +113,8 @@ func BenchmarkIdentity(b *testing.B) {
 			c := defaultIdentity()
 			bench.change(&c)
 			id, s := newIdentity(c), newStack(b, withAssertion)
-			x := &auth.Presented{Kind: auth.BearerCredential, Token: s.token("alice"), Principal: *p}
+			own := *p
+			x := &auth.Presented{Kind: auth.BearerCredential, Token: s.token("alice"), Principal: &own}
 			now, h := time.Now(), http.Header{}
 			m := newMint("app", id, s.service.Assert)
 			for b.Loop() {
@@ -124,7 +125,7 @@ func BenchmarkIdentity(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				id.set(h, &x.Principal, told)
+				id.set(h, x.Principal, told)
 				if bench.cold {
 					now = now.Add(time.Minute)
 					x.Principal.Expires = now.Add(time.Hour)

@@ -207,24 +207,21 @@ const shortBody = 64 << 10
 // be that of a body that never does.
 func (x *exchange) takeShortBody() {
 	n := x.r.ContentLength
-	if x.r.ProtoMajor == 2 && 0 < n && n <= shortBody && !x.isQuestion() && x.upstreamStart.IsZero() && !x.expects() && x.body.isFresh() {
+	sent := x.body != nil && x.r.ProtoMajor == 2 && !x.isQuestion() && !x.expects()
+	if sent && 0 < n && n <= shortBody && x.upstreamStart.IsZero() && x.body.isFresh() {
 		x.body.linger()
 	}
 }
 
 // isUnwanted tells whether reading has begun, and stopped before the end for no
-// reason of the body's.
+// reason of the body's. There may be no body.
 func (b *requestBody) isUnwanted() bool {
+	if b == nil {
+		return false
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.begun && !b.ended && b.err == nil
-}
-
-// add counts what came from the client in another way than as a body.
-func (b *requestBody) add(n int64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.bytes += n
 }
 
 // isRead tells whether the body was read to its end.
@@ -234,8 +231,12 @@ func (b *requestBody) isRead() bool {
 	return b.ended
 }
 
-// fault is why reading ended before the end of the body; nil when it did not.
+// fault is why reading ended before the end of the body; nil when it did not, and
+// where there is no body.
 func (b *requestBody) fault() error {
+	if b == nil {
+		return nil
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.err

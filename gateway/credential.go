@@ -22,7 +22,7 @@ func (x *exchange) readCredentials(a Authenticator) bool {
 	list, err := x.collect(found[:0])
 	if err == nil {
 		for i := range list {
-			verify(a, &list[i])
+			x.verify(a, &list[i])
 		}
 		err = x.choose(a, list)
 	}
@@ -34,13 +34,15 @@ func (x *exchange) readCredentials(a Authenticator) bool {
 }
 
 // verify proves one credential. A malformed one has its error already.
-func verify(a Authenticator, p *auth.Presented) {
-	if p.Err != nil {
-		return
+func (x *exchange) verify(a Authenticator, p *auth.Presented) {
+	if p.Err == nil {
+		p.Principal, p.Err = a.Prove(p.Token, x.start)
 	}
-	p.Principal, p.Err = a.Verify(p.Token)
-	if p.Kind == auth.BasicCredential && p.Principal.ID != "" && !isNamed(p.User, &p.Principal) {
-		p.Principal, p.Err = auth.Principal{}, auth.ErrTokenInvalid
+	if p.Kind == auth.BasicCredential && p.Principal != nil && !isNamed(p.User, p.Principal) {
+		p.Principal, p.Err = nil, auth.ErrTokenInvalid
+	}
+	if p.Principal == nil {
+		p.Principal = new(auth.Principal) // nobody
 	}
 }
 
@@ -253,7 +255,7 @@ func (g *Gateway) decide(x *exchange) bool {
 	x.cert = x.certificate(caller.Now)
 	caller.Cert = x.cert
 	if x.proven() {
-		p := &x.presented.Principal
+		p := x.presented.Principal
 		caller.Subject = policy.Subject{
 			ID: p.ID, Username: p.Username, Email: p.Email, Roles: p.Roles, Fields: p.Fields, AuthTime: p.AuthTime,
 		}
@@ -269,7 +271,7 @@ func (g *Gateway) decide(x *exchange) bool {
 		if d.Observed {
 			x.decision = decisionObserve
 		}
-		return x.allowsDestination(caller)
+		return x.allowsDestination(&caller)
 	case policy.Challenge:
 		x.challenge(d)
 	default:

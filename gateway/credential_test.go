@@ -117,7 +117,7 @@ func TestAFaultOfOursDoesNotLookLikeTheTokens(t *testing.T) {
 
 // presented is a credential as choose gets it.
 func presented(kind auth.CredentialKind, session string, err error) auth.Presented {
-	return auth.Presented{Kind: kind, Token: "t", Principal: auth.Principal{Session: session}, Err: err}
+	return auth.Presented{Kind: kind, Token: "t", Principal: &auth.Principal{Session: session}, Err: err}
 }
 
 func TestTheMostExplicitCredentialSpeaks(t *testing.T) {

@@ -50,29 +50,28 @@ type exchange struct {
 	snap   *Snapshot
 	r      *http.Request // normalised: Host is the effective host
 	answer answer
-	body   requestBody
-	start  time.Time // the time of all that is decided: it happens in one go
+	body   *requestBody // nil: there is none
+	start  time.Time    // the time of all that is decided: it happens in one go
+	flags
 
 	// set by begin
 	ctx        exchangeContext
-	id         string // of the request
+	request    http.Request // r points to it
+	id         string       // of the request
 	ids        [1]string
 	trace      trace
 	controller http.ResponseController
 
 	// set by normalise
-	path        policy.Path
-	query       string     // raw, without "?"
-	hasQuery    bool       // there was a "?"
-	peer        netip.Addr // who is connected; invalid: a unix socket
-	peerTrusted bool
-	client      netip.Addr // who sent it, as far as trusted hops vouch
-	clientName  string     // its text, once somebody asked; see clientText
-	forwarded   string     // X-Forwarded-For to be sent on
-	host        string     // effective host, lower case, with a port that is not the scheme's own
-	scheme      string     // effective scheme
-	schemeFrom  string     // who said so, see SchemeOfProxy
-	websocket   bool       // a handshake of a WebSocket
+	path       policy.Path
+	query      string     // raw, without "?"
+	peer       netip.Addr // who is connected; invalid: a unix socket
+	client     netip.Addr // who sent it, as far as trusted hops vouch
+	clientName string     // its text, once somebody asked; see clientText
+	forwarded  string     // X-Forwarded-For to be sent on
+	host       string     // effective host, lower case, with a port that is not the scheme's own
+	scheme     string     // effective scheme
+	schemeFrom string     // who said so, see SchemeOfProxy
 
 	question *question // forward-auth: the request is another's, asked about; nil: it is carried
 
@@ -85,8 +84,7 @@ type exchange struct {
 	dialects []problem.Dialect
 
 	// set by readCredentials
-	presented     auth.Presented
-	foreignBearer bool // Authorization is the application's and goes through
+	presented auth.Presented
 
 	cert policy.Certificate // of the client; set by decide
 
@@ -109,9 +107,20 @@ type exchange struct {
 	stream        *stream
 	proxy         httputil.ReverseProxy
 	loan          loan   // proxy copies the answer with it
-	overdue       bool   // the route's timeout has passed
 	failure       string // why the upstream did not answer, for the log
 	status        int    // overrides the answer's status in the log: 499
+}
+
+// flags are what is true of an exchange. They stand together because apart each
+// would take eight bytes, and every request has them all.
+type flags struct {
+	// set by normalise
+	hasQuery    bool // there was a "?"
+	peerTrusted bool // of who is connected
+	websocket   bool // a handshake of a WebSocket
+
+	foreignBearer bool // set by readCredentials: Authorization is the application's and goes through
+	overdue       bool // set by forward: the route's timeout has passed
 }
 
 // exchangeContext is the context of an exchange's request: the one of net/http,
@@ -145,7 +154,8 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 func (g *Gateway) begin(s *Snapshot, w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{snap: s, start: g.now(), label: labelNone, decision: decisionDeny, controller: *http.NewResponseController(w)}
 	x.ctx = exchangeContext{r.Context(), x}
-	r = r.WithContext(&x.ctx)
+	x.request = *r.WithContext(&x.ctx)
+	r = &x.request
 	x.r = r
 	x.id = requestID(r.Header["X-Request-Id"])
 	x.ids[0] = x.id
@@ -156,9 +166,9 @@ func (g *Gateway) begin(s *Snapshot, w http.ResponseWriter, r *http.Request) *ex
 	if r.ProtoMajor > 1 {
 		x.answer.idle = s.clientIdle
 	}
-	x.body = requestBody{conn: x.answer.conn, body: r.Body, grace: g.bodyGrace, idle: s.clientIdle}
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &x.body
+		x.body = &requestBody{conn: x.answer.conn, body: r.Body, grace: g.bodyGrace, idle: s.clientIdle}
+		r.Body = x.body
 		if r.ProtoMajor < 2 {
 			// Also of a body that nobody reads: net/http reads it before it
 			// sends a refusal, and would wait for ever.
@@ -230,7 +240,7 @@ func (x *exchange) redirect(to string, status int) {
 	h := x.answer.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Location", to)
-	if x.r.ContentLength != 0 && x.r.ProtoMajor < 2 && !x.body.isRead() {
+	if x.body != nil && x.r.ProtoMajor < 2 && !x.body.isRead() {
 		h.Set("Connection", "close")
 	}
 	x.answer.WriteHeader(status)
@@ -283,10 +293,12 @@ func isAlnum(c byte) bool {
 // trace is the W3C trace context of a request: the id shared by all hops, and
 // this hop's own.
 type trace struct {
-	id     string // 32 hex digits
 	parent string // traceparent to be sent on
 	known  bool   // the client brought it
 }
+
+// id is the one that all hops share: 32 hex digits.
+func (t *trace) id() string { return t.parent[3:35] }
 
 // traceparentLen is how long a traceparent of version 00 is.
 const traceparentLen = 55
@@ -306,8 +318,7 @@ func continueTrace(given []string) trace {
 		text = hex.AppendEncode(text, raw[:16])
 	}
 	text = hex.AppendEncode(append(text, '-'), raw[16:])
-	parent := string(append(text, '-', '0', flags))
-	return trace{id: parent[3:35], parent: parent, known: known}
+	return trace{parent: string(append(text, '-', '0', flags)), known: known}
 }
 
 // validTraceparent checks 00-{32 hex}-{16 hex}-{2 hex}, lower case, neither id

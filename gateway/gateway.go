@@ -18,8 +18,9 @@ import (
 // Authenticator is what the gateway needs of *auth.Service: to learn who is
 // asking, and when that ends.
 type Authenticator interface {
-	// Verify proves an access token, see auth.Presented for its errors.
-	Verify(raw string) (auth.Principal, error)
+	// Prove proves an access token, see auth.Presented for its errors. The
+	// Principal is everybody's who brings that token: it must not be changed.
+	Prove(raw string, now time.Time) (*auth.Principal, error)
 	// Issued tells whether a token claims to be one of ours.
 	Issued(raw string) bool
 	// Assert signs a statement about a proven principal for one audience, which

@@ -69,7 +69,7 @@ func (m *mint) of(x *auth.Presented, now time.Time) (minted, error) {
 	if ok && e.raw == x.Token && now.Before(e.until) {
 		return e.minted, nil
 	}
-	e, err := m.make(&x.Principal, now)
+	e, err := m.make(x.Principal, now)
 	if err != nil {
 		return minted{}, err
 	}

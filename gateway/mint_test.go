@@ -23,7 +23,7 @@ func countingMint(ttl time.Duration) (*mint, *int) {
 }
 
 func tokenOf(token, id string, expires time.Time) *auth.Presented {
-	return &auth.Presented{Kind: auth.BearerCredential, Token: token, Principal: auth.Principal{ID: id, Expires: expires}}
+	return &auth.Presented{Kind: auth.BearerCredential, Token: token, Principal: &auth.Principal{ID: id, Expires: expires}}
 }
 
 func TestWhatWasMintedServesForHalfItsLife(t *testing.T) {

@@ -336,7 +336,7 @@ func TestATraceOfALaterVersionIsContinued(t *testing.T) {
 		"01" + ids + "01": "01", "cc" + ids + "01-what-the-future-brings": "01", "01" + ids + "ff": "03",
 	} {
 		got := continueTrace([]string{given})
-		if !got.known || got.id != ids[1:33] || got.parent[:36] != "00"+ids[:34] || got.parent[52:] != "-"+flags || !validTraceparent(got.parent) {
+		if !got.known || got.id() != ids[1:33] || got.parent[:36] != "00"+ids[:34] || got.parent[52:] != "-"+flags || !validTraceparent(got.parent) {
 			t.Errorf("%s: %+v, want flags %s", given, got, flags)
 		}
 	}
@@ -350,7 +350,7 @@ func FuzzTraceparent(f *testing.F) {
 	f.Add("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x")
 	f.Fuzz(func(t *testing.T, given string) {
 		got := continueTrace([]string{given})
-		if !validTraceparent(got.parent) || len(got.parent) != 55 || got.parent[3:35] != got.id || got.known && given[3:35] != got.id {
+		if !validTraceparent(got.parent) || len(got.parent) != 55 || got.known && given[3:35] != got.id() {
 			t.Fatalf("%q became %+v", given, got)
 		}
 	})

@@ -25,11 +25,11 @@ func (u *upstream) outgoing(x *exchange) *http.Request {
 	u.credentials(x, h)
 	x.own = make(lean.Fields, 0, x.snap.identity.most+maxForwarding)
 	if x.proven() {
-		x.own = x.snap.identity.fields(x.own, &x.presented.Principal, x.minted)
+		x.own = x.snap.identity.fields(x.own, x.presented.Principal, x.minted)
 	}
 	x.addForwarding(h)
 	sendOnce(x.r.Method, h)
-	if !x.body.asks {
+	if !x.asks() {
 		delete(h, "Expect")
 	}
 	x.sent, x.asked = h, x.r.URL
@@ -91,6 +91,9 @@ func (u *upstream) hostFor(x *exchange) string {
 	}
 	return x.chosen.name
 }
+
+// asks tells whether the client sends its body only when it is told to.
+func (x *exchange) asks() bool { return x.body != nil && x.body.asks }
 
 // proven tells whether the request speaks for a principal.
 func (x *exchange) proven() bool { return x.presented.Proven() }

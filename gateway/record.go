@@ -108,7 +108,7 @@ func (s *slot) fill(x *exchange) {
 	id, user, roles := "", "", []string(nil)
 	s.authTime = time.Time{}
 	if x.proven() {
-		p := &x.presented.Principal
+		p := x.presented.Principal
 		id, user, roles, s.authTime = p.ID, p.Username, p.Roles, p.AuthTime
 	}
 	s.text = s.text[:0]

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posternhq/postern/auth"
 	"github.com/posternhq/postern/policy"
 )
 
@@ -165,8 +166,7 @@ func TestARecordedDecisionIsBoundedInBytes(t *testing.T) {
 		x := ended(fmt.Sprint("r", i), "/"+long+"?secret=hunter2")
 		x.id, x.r.Method, x.r.Host = x.id+long, long, long
 		x.presented.Kind = 1
-		x.presented.Principal.ID, x.presented.Principal.Username = long, long
-		x.presented.Principal.Roles = []string{strings.Repeat("a", 100), strings.Repeat("b", 100), strings.Repeat("c", 100)}
+		x.presented.Principal = &auth.Principal{ID: long, Username: long, Roles: []string{strings.Repeat("a", 100), strings.Repeat("b", 100), strings.Repeat("c", 100)}}
 		c.add(x, 200)
 	}
 	total := 0

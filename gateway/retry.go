@@ -66,8 +66,8 @@ func (u *upstream) again(x *exchange, r *http.Request, err error) (*http.Request
 	r = r.WithContext(r.Context()) // a copy: the failed attempt may still look at its own
 	r.Header = x.own.Without(r.Header)
 	x.wire, r.URL, r.Host = wire, wire, u.hostFor(x)
-	if r.Body != nil {
-		r.Body = io.NopCloser(&x.body) // the one before counts as closed; nothing was read from it
+	if r.Body != nil && x.body != nil {
+		r.Body = io.NopCloser(x.body) // the one before counts as closed; nothing was read from it
 	}
 	return r, true
 }

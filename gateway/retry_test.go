@@ -376,7 +376,7 @@ func TestWhatIsHeldAgainstATarget(t *testing.T) {
 		b := balancerOf(1)
 		u := &upstream{log: slog.New(slog.DiscardHandler), now: time.Now}
 		x := &exchange{r: httptest.NewRequestWithContext(test.ctx, "POST", "/", nil), chosen: b.targets[0]}
-		x.body.err = test.body
+		x.body = &requestBody{err: test.body}
 		u.blame(x, test.err)
 		if h := &b.targets[0].health; h.broken.Load() != test.broken || h.healthy() != test.healthy {
 			t.Errorf("%s: %d broken, healthy %v", test.name, h.broken.Load(), h.healthy())

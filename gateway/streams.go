@@ -72,7 +72,7 @@ func (g *Gateway) watchStream(x *exchange, res *http.Response) error {
 	}
 	s := &stream{lasting: lasting, end: x.endable(res, lasting)}
 	if x.proven() {
-		p := &x.presented.Principal
+		p := x.presented.Principal
 		s.session, s.account, s.version = p.Session, p.ID, p.Version
 	}
 	if !g.streams.add(s) {
@@ -82,7 +82,7 @@ func (g *Gateway) watchStream(x *exchange, res *http.Response) error {
 	if !x.proven() {
 		return nil
 	}
-	if _, err := g.auth.Verify(x.presented.Token); errors.Is(err, auth.ErrTokenRevoked) {
+	if _, err := g.auth.Prove(x.presented.Token, g.now()); errors.Is(err, auth.ErrTokenRevoked) {
 		return errStreamEnded
 	}
 	g.askSession(s, x.presented.Principal.Expires)

@@ -85,10 +85,12 @@ func (g *Gateway) forward(x *exchange) {
 		return
 	}
 	o := &x.rt.options
-	x.body.limit = x.maxBody()
-	if x.body.limit > 0 && x.r.ContentLength > x.body.limit {
-		x.refuse(problem.Of(problem.TooLarge))
-		return
+	if b := x.body; b != nil {
+		b.limit, b.asks = x.maxBody(), x.expects()
+		if b.limit > 0 && x.r.ContentLength > b.limit {
+			x.refuse(problem.Of(problem.TooLarge))
+			return
+		}
 	}
 	if !g.aim(x) {
 		x.refuse(problem.Of(problem.BadPath))
@@ -98,9 +100,8 @@ func (g *Gateway) forward(x *exchange) {
 	if !g.mint(x) {
 		return
 	}
-	x.body.asks = x.expects()
 	r := x.rt.upstream.outgoing(x)
-	if x.body.asks {
+	if x.asks() {
 		r = r.WithContext(x.body.heed(r.Context()))
 	}
 	if o.Timeout > 0 && !x.websocket {
@@ -149,7 +150,9 @@ func (g *Gateway) aim(x *exchange) bool {
 		t.release()
 		return false
 	}
-	x.body.calls = isCall(x.r) && t.multiplexes()
+	if x.body != nil {
+		x.body.calls = isCall(x.r) && t.multiplexes()
+	}
 	u.budget.earn()
 	x.sentPath, x.chosen, x.tried = path, t, tries(0).with(t)
 	return true
@@ -186,7 +189,9 @@ func (x *exchange) expects() bool {
 func (g *Gateway) receive(res *http.Response) error {
 	x := exchangeOf(res.Request.Context())
 	x.upstreamTime = g.now().Sub(x.upstreamStart)
-	x.body.noteAnswer()
+	if x.body != nil {
+		x.body.noteAnswer()
+	}
 	if res.StatusCode < 200 && res.StatusCode != http.StatusSwitchingProtocols {
 		return errOddStatus // which net/http would not write
 	}
@@ -225,7 +230,6 @@ func keepLength(res *http.Response) {
 func (x *exchange) countTunnel() {
 	if t := x.answer.tunnel; t != nil {
 		x.answer.bytes, x.answer.stalled = x.answer.bytes+t.down.carried(), t.stalled.Load()
-		x.body.add(t.up.carried())
 	}
 }
 

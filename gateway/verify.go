@@ -69,7 +69,7 @@ func (g *Gateway) serveVerify(x *exchange) {
 	h := x.answer.Header()
 	x.snap.identity.blank(h)
 	if x.proven() {
-		x.snap.identity.set(h, &x.presented.Principal, x.minted)
+		x.snap.identity.set(h, x.presented.Principal, x.minted)
 	}
 	h.Set("Cache-Control", "no-store")
 	x.answer.WriteHeader(http.StatusOK)

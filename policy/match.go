@@ -14,7 +14,7 @@ type Match struct {
 
 	// The endpoints that the readings of the path lead to, the route's first.
 	// Few enough paths have more than fit that these may allocate.
-	few  [4]hit
+	few  [2]hit
 	n    int
 	more []hit
 }

@@ -262,7 +262,7 @@ func caller(r *http.Request) (auth.Principal, error) {
 	if p.Kind == auth.NoCredential {
 		return auth.Principal{}, refuse(problem.TokenMissing, "")
 	}
-	return p.Principal, p.Err
+	return *p.Principal, p.Err
 }
 
 // me answers the caller's account, after a change when the method is one for

@@ -14,7 +14,7 @@ import (
 func (h *Handler) caller(w http.ResponseWriter, r *http.Request) (auth.Principal, bool) {
 	p := auth.PresentedIn(r.Context())
 	if p.Proven() {
-		return p.Principal, true
+		return *p.Principal, true
 	}
 	switch {
 	case problem.IsNavigation(r):

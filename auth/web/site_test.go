@@ -165,7 +165,8 @@ func (s *site) present(r *http.Request) auth.Presented {
 		}
 	}
 	if p.Kind != auth.NoCredential {
-		p.Principal, p.Err = s.service.Verify(p.Token)
+		who, err := s.service.Verify(p.Token)
+		p.Principal, p.Err = &who, err
 	}
 	return p
 }
