@@ -118,6 +118,7 @@ type flags struct {
 	hasQuery    bool // there was a "?"
 	peerTrusted bool // of who is connected
 	websocket   bool // a handshake of a WebSocket
+	native      bool // nothing in the header is foreign, see identity
 
 	foreignBearer bool // set by readCredentials: Authorization is the application's and goes through
 	overdue       bool // set by forward: the route's timeout has passed

@@ -20,6 +20,7 @@ type identity struct {
 	prefixes [256][]string   // folded, by their first byte
 	families [256]uint32     // of prefixes: bit n of a first byte, for a third one that is n but for its case
 	shapes   [256]uint64     // of stripped: bit n of a first byte, for a name of n bytes
+	ordinary [256]string     // names that strip leaves, each in its place; see isOrdinary
 	own      map[string]bool // folded names of headers: an upstream may not echo them
 
 	assertion    string // canonical name of its header; empty: none
@@ -65,6 +66,11 @@ func newIdentity(c Identity) *identity {
 	for name := range id.stripped {
 		if name != "" { // of a configuration that is being refused
 			id.shapes[name[0]] |= 1 << (len(name) % maxName)
+		}
+	}
+	for _, name := range ordinaryNames() {
+		if !endsHere(name) && !id.strips(name, nil) {
+			id.ordinary[placeOf(name)] = name
 		}
 	}
 	id.most = len(id.own)
@@ -202,12 +208,37 @@ func (id *identity) yields(name string, keep []string) bool {
 	return isKept(name, yieldingNames()) && isKept(name, keep) && !id.own[fold(name)]
 }
 
+// foreign tells the names that upstream.clean has to look for: whatever it may
+// take out, for any upstream, but for Connection.
+func (id *identity) foreign(name string) bool {
+	switch {
+	case id.isOrdinary(name), name == "Connection":
+		return false
+	case name == "Expect", name == "Tracestate":
+		return true
+	}
+	return endsHere(name) || id.strips(name, nil)
+}
+
+// isOrdinary knows most of what browsers send at one glance. It answers false for
+// other names, whatever they are.
+func (id *identity) isOrdinary(name string) bool {
+	return len(name) > 2 && id.ordinary[placeOf(name)] == name
+}
+
+// placeOf is where a name of three bytes or more stands in ordinary: no two of
+// ordinaryNames have the same place.
+func placeOf(name string) uint8 {
+	n := len(name)
+	return uint8(n) + 8*name[n-1] + name[n-3]
+}
+
 // strip deletes what ends here and what only the gateway says, in one walk. It
 // deletes by the very key that stands in the map: http.Header.Del would look for
 // the canonical form of it.
 func (id *identity) strip(h http.Header, keep []string) {
 	for name := range h {
-		if endsHere(name) || id.strips(name, keep) && !id.yields(name, keep) {
+		if !id.isOrdinary(name) && (endsHere(name) || id.strips(name, keep) && !id.yields(name, keep)) {
 			delete(h, name)
 		}
 	}

@@ -98,9 +98,10 @@ func (x *exchange) checkHeader() (problem.Problem, bool) {
 	if oldBody || len(x.r.TransferEncoding) > 0 && x.r.ProtoMajor < 2 {
 		x.answer.closes = true
 	}
-	lines, cookies, size := 0, 0, len(x.r.RequestURI)
+	lines, cookies, size, foreign := 0, 0, len(x.r.RequestURI), false
 	for name, values := range h {
 		lines += len(values)
+		foreign = foreign || x.snap.identity.foreign(name)
 		for _, v := range values {
 			size += len(name) + len(v) + len(": \r\n")
 			if name == "Cookie" {
@@ -108,6 +109,7 @@ func (x *exchange) checkHeader() (problem.Problem, bool) {
 			}
 		}
 	}
+	x.native = !foreign
 	if lines > maxHeaders || cookies > maxCookies || size > maxHeaderBytes {
 		p := badRequest("The request has too many headers or cookies, or too long ones.")
 		p.Status = http.StatusRequestHeaderFieldsTooLarge

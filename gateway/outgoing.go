@@ -19,19 +19,17 @@ import (
 // fields in Connection and have them removed after we set them (golang/go#50580).
 func (u *upstream) outgoing(x *exchange) *http.Request {
 	h := x.r.Header
-	x.snap.identity.cleanRequest(h, u.keepHeaders, x.websocket) // before any is set
-	h["X-Request-Id"] = x.ids[:]                                // may have been named in Connection, too
+	if !x.native || h["Connection"] != nil {
+		u.clean(x, h)
+	}
 	x.snap.cutCookies(h)
 	u.credentials(x, h)
 	x.own = make(lean.Fields, 0, x.snap.identity.most+maxForwarding)
 	if x.proven() {
 		x.own = x.snap.identity.fields(x.own, x.presented.Principal, x.minted)
 	}
-	x.addForwarding(h)
+	x.addForwarding()
 	sendOnce(x.r.Method, h)
-	if !x.asks() {
-		delete(h, "Expect")
-	}
 	x.sent, x.asked = h, x.r.URL
 	x.r.Header, x.r.URL = nil, u.nowhere
 	x.r.Trailer = nil // ReverseProxy would announce the client's trailers, identity headers among them
@@ -52,11 +50,24 @@ func (u *upstream) rewrite(pr *httputil.ProxyRequest) {
 	out.Close = x.r.Method == http.MethodHead && !x.chosen.h2c
 }
 
+// clean takes out what the client should not have sent, or only to us.
+func (u *upstream) clean(x *exchange, h http.Header) {
+	x.snap.identity.cleanRequest(h, u.keepHeaders, x.websocket, x.native)
+	h["X-Request-Id"] = x.ids[:] // may have been named in Connection, too
+	if !x.trace.known {
+		delete(h, "Tracestate") // belongs to a trace that is not continued
+	}
+	if !x.asks() {
+		delete(h, "Expect")
+	}
+}
+
 // cleanRequest takes out what no upstream gets of a client's: what is between the
 // client and us (RFC 9110 section 7.6.1), and every spelling of what only the
 // gateway says. It leaves what says the same to the upstream: that trailers are
-// welcome, and the handshake of a WebSocket.
-func (id *identity) cleanRequest(h http.Header, keep []string, websocket bool) {
+// welcome, and the handshake of a WebSocket. In a native header only Connection
+// and what it names have to be looked for.
+func (id *identity) cleanRequest(h http.Header, keep []string, websocket, native bool) {
 	upgrade, trailers := h["Upgrade"], hasToken(h["Te"], "trailers")
 	for _, line := range h["Connection"] {
 		for name := range strings.SplitSeq(line, ",") {
@@ -65,7 +76,9 @@ func (id *identity) cleanRequest(h http.Header, keep []string, websocket bool) {
 			}
 		}
 	}
-	id.strip(h, keep)
+	if delete(h, "Connection"); !native {
+		id.strip(h, keep)
+	}
 	if trailers {
 		h["Te"] = []string{"trailers"}
 	}
@@ -117,10 +130,11 @@ const maxForwarding = 6
 
 // addForwarding says which way the request came. All of it is ours: what the
 // client said was stripped, what trusted hops said was read by normalise.
-func (x *exchange) addForwarding(h http.Header) {
+func (x *exchange) addForwarding() {
+	list := x.own
 	add := func(name, value string) {
 		if value != "" {
-			x.own = append(x.own, lean.Field{Name: name, Value: value})
+			list = append(list, lean.Field{Name: name, Value: value})
 		}
 	}
 	add("X-Forwarded-For", x.forwarded)
@@ -129,7 +143,5 @@ func (x *exchange) addForwarding(h http.Header) {
 	add("X-Forwarded-Prefix", x.rt.options.StripPrefix)
 	add("X-Real-Ip", x.clientText())
 	add("Traceparent", x.trace.parent)
-	if !x.trace.known {
-		delete(h, "Tracestate") // belongs to a trace that is not continued
-	}
+	x.own = list
 }

@@ -149,3 +149,13 @@ func strippedPrefixes() []string {
 
 // keptNames are ordinary names that a family would take along.
 func keptNames() []string { return []string{"x-user-agent"} }
+
+// ordinaryNames are what browsers send, and the gateway itself: none is stripped,
+// unless the configuration says so.
+func ordinaryNames() []string {
+	return []string{
+		"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Content-Length", "Content-Type", "Cookie", "Dnt",
+		"If-Modified-Since", "If-None-Match", "Origin", "Pragma", "Priority", "Range", "Referer", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform",
+		"Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User", "Upgrade-Insecure-Requests", "User-Agent", "X-Request-Id", "X-Requested-With",
+	}
+}
