@@ -253,8 +253,9 @@ func (s *stack) raw(request string) *reply {
 	conn := s.dial()
 	defer conn.Close()
 	before := s.app.count()
-	_, err := io.WriteString(conn, request)
-	must(s.t, err)
+	// A request that is refused early need not be read to its end, and a slow writer
+	// then finds the connection closed; its answer has come all the same.
+	_, _ = io.WriteString(conn, request)
 	return s.read(bufio.NewReader(conn), request, before)
 }
 
