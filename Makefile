@@ -124,7 +124,7 @@ soak: setup
 	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -run 'TestTheThrottleDoes|TestRefreshKeeps' ./auth -rapid.checks 1000
 	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m ./policy -run TestEveryDifference -rapid.checks 10000
 	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -run TestEveryTokenIsWorth ./gateway -rapid.checks 300 -rapid.steps 60
-	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -v -run TestMillionsOfKeys ./auth/sqlstore
+	POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 120m -v -run TestMillionsOfKeys ./auth/sqlstore
 	POSTERN_TEST_REQUIRE=all POSTERN_TEST_SOAK=$(SOAKTIME) go test -timeout 60m -v -run '^(TestSoak|TestSlowClients)' ./e2e/
 	POSTERN_TEST_REQUIRE=all POSTERN_TEST_SOAK=$(SOAKTIME) go test -race -timeout 240m -count 3 -skip '^(TestSoak|TestSlowClients)' ./e2e/
 
