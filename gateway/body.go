@@ -207,7 +207,7 @@ const shortBody = 64 << 10
 // be that of a body that never does.
 func (x *exchange) takeShortBody() {
 	n := x.r.ContentLength
-	sent := x.body != nil && x.r.ProtoMajor == 2 && !x.isQuestion() && !x.expects()
+	sent := x.body != nil && x.r.ProtoMajor == 2 && x.question == nil && !x.expects()
 	if sent && 0 < n && n <= shortBody && x.upstreamStart.IsZero() && x.body.isFresh() {
 		x.body.linger()
 	}
