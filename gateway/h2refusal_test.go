@@ -32,9 +32,6 @@ func refusedH2(t *testing.T, addr, path string, more ...[2]string) (status strin
 	ended := false
 	for {
 		frame, err := f.ReadFrame()
-		if err != nil && ended {
-			return status, reset
-		}
 		must(t, err)
 		switch frame := frame.(type) {
 		case *http2.MetaHeadersFrame:
@@ -44,6 +41,8 @@ func refusedH2(t *testing.T, addr, path string, more ...[2]string) (status strin
 			ended = ended || frame.StreamEnded()
 		case *http2.RSTStreamFrame:
 			reset = true
+		case *http2.GoAwayFrame:
+			t.Fatalf("%s: ends the connection, which others use too", path)
 		case *http2.PingFrame:
 			switch n := frame.Data[0]; {
 			case n == last+1:

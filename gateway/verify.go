@@ -84,7 +84,7 @@ func (x *exchange) readQuestion() (problem.Problem, bool) {
 		// it would be inside every cidr that the front end is in.
 		x.client = netip.Addr{}
 	}
-	if x.r.ContentLength != 0 {
+	if x.r.ContentLength != 0 && x.r.ProtoMajor < 2 {
 		x.answer.closes = true // of a body that may never come: nginx sends the length of the original one
 	}
 	if p, ok := x.checkHeader(); !ok {
