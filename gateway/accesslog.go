@@ -111,7 +111,7 @@ func (g *Gateway) logRequest(x *exchange, status int, ended time.Time) {
 	attrs := [19]slog.Attr{
 		slog.String("request_id", x.id),
 		slog.String("method", x.loggedMethod()),
-		slog.String("host", x.r.Host),
+		slog.String("host", x.loggedHost()),
 		slog.String("path", x.loggedPath()),
 		slog.String("route", x.label),
 		slog.String("decision", x.decision),
@@ -190,6 +190,15 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 // loggedMethod is the method, cut where it was refused for its length.
 func (x *exchange) loggedMethod() string { return x.r.Method[:min(len(x.r.Method), maxMethod)] }
+
+// loggedHost is the host of the request, and nothing in the place of what is none:
+// a client may have put there what belongs into another field.
+func (x *exchange) loggedHost() string {
+	if !validHost(x.r.Host) {
+		return ""
+	}
+	return x.r.Host
+}
 
 // loggedPath is the path of the request, also of one that was refused before
 // its path was read. What stands before the path, user:password@host, is left

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -75,6 +76,8 @@ func FuzzWholeFront(f *testing.F) {
 		{"COPY /app/x HTTP/1.1", "Host: gw.test\r\nDestination: /admin/y\r\nDestination: /app/y\r\nAuthorization: Bearer TOKEN", ""},
 		{"COPY /public/x HTTP/1.1", "Host: gw.test\r\nDestination: https://gw.test:443/public/%2e%2e/app/y", ""},
 		{"MOVE http://gw.test/public/x HTTP/1.1", "Host: gw.test\r\nDestination: /public/y\r\nConnection: Destination, close\r\nOverwrite: T", ""},
+		{"0 / HTTP/1.1", "Host: postern=TOKEN", ""},
+		{"GET /TOKEN HTTP/1.1", "Host: gw.test", ""},
 		{"HEAD /app/ws HTTP/1.0", "Host: gw.test\r\nUpgrade: h2c\r\nExpect: 100-continue\r\nX-Forwarded-For: 10.0.0.1", ""},
 	} {
 		f.Add(seed[0], seed[1], []byte(seed[2]))
@@ -140,11 +143,14 @@ func (w *watch) judge(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Fatalf("a line of the log is not JSON: %q", line)
 		}
+		var fields map[string]any
+		must(t, json.Unmarshal([]byte(line), &fields))
+		delete(fields, "path") // which may be anything
 		w.note("logged " + line)
 		if entry.Msg == "request" && entry.Decision == "allow" {
 			w.allowed[entry.Method+" "+entry.Path]++
 		}
-		if strings.Contains(line, w.token) {
+		if strings.Contains(fmt.Sprint(fields), w.token) {
 			t.Fatalf("the log holds the token: %s", line)
 		}
 	}

@@ -115,7 +115,7 @@ func (s *slot) fill(x *exchange) {
 	for i, text := range [...]struct {
 		text string
 		most int
-	}{{x.id, maxRequestID}, {x.r.Method, maxMethod}, {x.r.Host, recordedHost}, {x.loggedPath(), RecordedPath}, {id, recordedName}, {user, recordedName}, {x.cert.Subject, recordedSubject}} {
+	}{{x.id, maxRequestID}, {x.r.Method, maxMethod}, {x.loggedHost(), recordedHost}, {x.loggedPath(), RecordedPath}, {id, recordedName}, {user, recordedName}, {x.cert.Subject, recordedSubject}} {
 		s.text = append(s.text, text.text[:min(len(text.text), text.most)]...)
 		s.ends[i] = len(s.text)
 	}
