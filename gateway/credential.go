@@ -271,7 +271,7 @@ func (g *Gateway) decide(x *exchange) bool {
 		if d.Observed {
 			x.decision = decisionObserve
 		}
-		return x.allowsDestination(&caller)
+		return x.allowsDestination(caller)
 	case policy.Challenge:
 		x.challenge(d)
 	default:

@@ -21,7 +21,7 @@ import (
 // of its own. It has to be allowed either way.
 //
 // It answers the request when it does not allow.
-func (x *exchange) allowsDestination(caller *policy.Caller) bool {
+func (x *exchange) allowsDestination(caller policy.Caller) bool {
 	if x.r.Method != "COPY" && x.r.Method != "MOVE" {
 		return true
 	}
@@ -42,7 +42,7 @@ func (x *exchange) allowsDestination(caller *policy.Caller) bool {
 
 // mayWrite decides about a Destination as if its path had been asked for. It
 // answers the request when it does not allow.
-func (x *exchange) mayWrite(caller *policy.Caller, raw string) bool {
+func (x *exchange) mayWrite(caller policy.Caller, raw string) bool {
 	path, err := policy.ParsePath(raw)
 	if err != nil {
 		x.refuse(problem.Of(problem.BadPath))
@@ -50,7 +50,7 @@ func (x *exchange) mayWrite(caller *policy.Caller, raw string) bool {
 	}
 	for _, method := range [...]string{x.r.Method, http.MethodPut} {
 		match := x.snap.table.Match(method, x.host, path)
-		d := match.Decide(*caller)
+		d := match.Decide(caller)
 		if d.Effect == policy.Allow && x.leadsAlike(match.Route()) {
 			continue
 		}

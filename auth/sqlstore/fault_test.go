@@ -35,18 +35,26 @@ func openImpatient(t testing.TB, path string) *Store {
 	return s
 }
 
-func TestALockThatDoesNotEndIsUnavailable(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "postern.db")
-	s := openImpatient(t, path)
+// holdLock holds the write lock, as another process does, until the connection is
+// told ROLLBACK or the test ends.
+func holdLock(t testing.TB, path string) *sql.DB {
+	t.Helper()
 	other, err := sql.Open("sqlite", source(path, time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.Close()
+	t.Cleanup(func() { other.Close() })
 	other.SetMaxOpenConns(1)
 	if _, err := other.Exec(`BEGIN IMMEDIATE`); err != nil {
 		t.Fatal(err)
 	}
+	return other
+}
+
+func TestALockThatDoesNotEndIsUnavailable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "postern.db")
+	s := openImpatient(t, path)
+	other := holdLock(t, path)
 	if err := s.CreateAccount(context.Background(), auth.Account{ID: "a"}); !errors.Is(err, auth.ErrUnavailable) {
 		t.Errorf("got %v, want auth.ErrUnavailable", err)
 	}
@@ -69,15 +77,7 @@ func TestAStoreIsOpenedWhileAnotherHoldsTheLock(t *testing.T) {
 	if err := first.CreateAccount(context.Background(), auth.Account{ID: "a"}); err != nil {
 		t.Fatal(err)
 	}
-	other, err := sql.Open("sqlite", source(path, time.Second))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	other.SetMaxOpenConns(1)
-	if _, err := other.Exec(`BEGIN IMMEDIATE`); err != nil {
-		t.Fatal(err)
-	}
+	holdLock(t, path)
 	s := openImpatient(t, path)
 	if list, err := s.Accounts(context.Background()); err != nil || len(list) != 1 {
 		t.Errorf("read %v, %v", list, err)
