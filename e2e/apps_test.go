@@ -60,6 +60,18 @@ http {
 // that, until the test is over. It answers the address.
 func listen(t testing.TB, serve func(net.Conn)) string {
 	t.Helper()
+	return acceptEach(t, func(conn net.Conn) {
+		go func() {
+			defer conn.Close()
+			serve(conn)
+		}()
+	})
+}
+
+// acceptEach hands over each connection to a free port, one at a time and in the
+// order in which they came, until the test is over. It answers the address.
+func acceptEach(t testing.TB, take func(net.Conn)) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -71,10 +83,7 @@ func listen(t testing.TB, serve func(net.Conn)) string {
 			if err != nil {
 				return
 			}
-			go func() {
-				defer conn.Close()
-				serve(conn)
-			}()
+			take(conn)
 		}
 	}()
 	return l.Addr().String()

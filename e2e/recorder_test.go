@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -20,7 +23,7 @@ type recorder struct {
 	addr string
 	mu   sync.Mutex
 	seen []received
-	busy int // requests whose first byte is here and whose last is not
+	open map[string]*recordedConn // by the address of the other side
 	// answer, if set, is sent in place of the usual answer.
 	answer func(received) string
 }
@@ -49,53 +52,120 @@ func (r received) values(name string) []string {
 
 func newRecorder(t testing.TB) *recorder {
 	t.Helper()
-	r := &recorder{}
-	r.addr = listen(t, r.serve)
+	r := &recorder{open: make(map[string]*recordedConn)}
+	r.addr = acceptEach(t, func(conn net.Conn) {
+		raw, err := conn.(*net.TCPConn).SyscallConn()
+		if err != nil {
+			return
+		}
+		c := &recordedConn{Conn: conn, raw: raw, of: r}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.open[conn.RemoteAddr().String()] = c
+		go c.serve()
+	})
 	return r
 }
 
-// take hands over what has been recorded and starts anew. What the gateway has
-// sent may still be on its way: take gives it a moment, and waits for requests
-// that have begun.
+// take hands over what has been recorded and starts anew. The gateway gets a
+// moment to send what it has not sent; what it has sent is waited for.
 func (r *recorder) take() []received {
 	time.Sleep(5 * time.Millisecond)
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		r.mu.Lock()
-		if r.busy == 0 || time.Now().After(deadline) {
-			seen := r.seen
-			r.seen = nil
-			r.mu.Unlock()
-			return seen
-		}
-		r.mu.Unlock()
+	for deadline := time.Now().Add(5 * time.Second); !r.quiet() && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen := r.seen
+	r.seen = nil
+	return seen
 }
 
-func (r *recorder) serve(conn net.Conn) {
-	in := bufio.NewReader(conn)
+// quiet tells whether all that has been sent is recorded: a connection that comes
+// last finds all others accepted, and of those none has anything to read.
+func (r *recorder) quiet() bool {
+	last, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		return false
+	}
+	defer last.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.open {
+		if c.busy || c.unread() {
+			return false
+		}
+	}
+	return r.open[last.LocalAddr().String()] != nil
+}
+
+// recordedConn is a connection to a recorder.
+type recordedConn struct {
+	net.Conn
+	raw  syscall.RawConn
+	of   *recorder
+	busy bool // a request has begun and is not recorded; of.mu guards it
+}
+
+// Read reads under the recorder's lock: whoever holds it finds every byte either
+// unread or on a connection that is busy.
+func (c *recordedConn) Read(p []byte) (n int, err error) {
+	ended := c.raw.Read(func(fd uintptr) bool {
+		c.of.mu.Lock()
+		defer c.of.mu.Unlock()
+		n, err = syscall.Read(int(fd), p)
+		c.busy = c.busy || n > 0
+		return !errors.Is(err, syscall.EAGAIN)
+	})
+	if err := cmp.Or(ended, err); err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// unread tells whether bytes are here that nobody has read.
+func (c *recordedConn) unread() (some bool) {
+	_ = c.raw.Control(func(fd uintptr) { // a closed one has none
+		n, _, _ := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		some = n > 0
+	})
+	return some
+}
+
+// serve answers the requests on a connection until it is closed.
+func (c *recordedConn) serve() {
+	defer c.close()
+	in := bufio.NewReader(c)
 	for {
 		if _, err := in.Peek(1); err != nil {
 			return
 		}
-		r.count(1, nil)
 		req, err := readRequest(in)
-		r.count(-1, &req)
+		c.record(req, in.Buffered() > 0)
 		if err != nil {
 			return // a body that ended early: nothing to answer
 		}
-		if _, err := io.WriteString(conn, r.reply(req)); err != nil || isUpgrade(req) {
+		if _, err := io.WriteString(c, c.of.reply(req)); err != nil || isUpgrade(req) {
 			return
 		}
 	}
 }
 
-func (r *recorder) count(change int, req *received) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.busy += change
-	if req != nil {
-		r.seen = append(r.seen, *req)
-	}
+// record writes down a request, which more follows or not.
+func (c *recordedConn) record(req received, more bool) {
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	c.of.seen, c.busy = append(c.of.seen, req), more
+}
+
+func (c *recordedConn) close() {
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	delete(c.of.open, c.RemoteAddr().String())
+	c.Conn.Close()
 }
 
 // reply is what the application answers: /app/ws is a WebSocket, and everything
