@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -35,19 +34,11 @@ func (a *age) String() string { return time.Duration(*a).String() }
 // Type names the values in the help text.
 func (a *age) Type() string { return "duration" }
 
-// Set takes the flag's value: 90s, 2h, 7d.
+// Set takes the flag's value: 90s, 2h, 1d12h.
 func (a *age) Set(value string) error {
-	d, err := time.ParseDuration(value)
-	if days, ok := strings.CutSuffix(value, "d"); ok {
-		var n uint64
-		n, err = strconv.ParseUint(days, 10, 16)
-		d = time.Duration(n) * 24 * time.Hour
-	}
-	if err != nil || d < 0 {
-		return errors.New("must be a duration such as 90s, 15m, 12h or 7d")
-	}
+	d, err := config.ParseDuration(value)
 	*a = age(d)
-	return nil
+	return err
 }
 
 // anywhere stands for an address that no rule names, where none is given

@@ -56,7 +56,7 @@ func TestWhoIsKnownByRolesAloneIsNobodyInParticular(t *testing.T) {
 }
 
 func TestAnAgeIsGivenAsInTheFile(t *testing.T) {
-	for text, want := range map[string]time.Duration{"90s": 90 * time.Second, "2h": 2 * time.Hour, "7d": 7 * 24 * time.Hour, "0d": 0, "0s": 0} {
+	for text, want := range map[string]time.Duration{"90s": 90 * time.Second, "2h": 2 * time.Hour, "7d": 7 * 24 * time.Hour, "1d12h": 36 * time.Hour, "0d": 0, "0s": 0} {
 		var a age
 		if err := a.Set(text); err != nil || time.Duration(a) != want {
 			t.Errorf("%q: %v %v", text, time.Duration(a), err)

@@ -29,7 +29,7 @@ func setScalar(s *shape, raw string, v reflect.Value) error {
 	case boolean:
 		return setBoolean(raw, v)
 	case duration:
-		d, err := parseDuration(raw)
+		d, err := ParseDuration(raw)
 		v.SetInt(int64(d))
 		return err
 	}
@@ -70,10 +70,10 @@ const durationForm = `^([0-9]{1,6}d)?([0-9]{1,9}(\.[0-9]{1,9})?(ns|us|µs|ms|s|m
 
 var durations = regexp.MustCompile(durationForm)
 
-// parseDuration reads Go's durations with days before them: 90s, 1h30m, 7d,
+// ParseDuration reads Go's durations with days before them: 90s, 1h30m, 7d,
 // 1d12h. A day is 24 hours. A number without a unit is refused, since one
 // reader takes it for seconds and the next for milliseconds.
-func parseDuration(raw string) (time.Duration, error) {
+func ParseDuration(raw string) (time.Duration, error) {
 	if _, err := strconv.ParseFloat(raw, 64); err == nil {
 		return 0, fmt.Errorf("%s needs a unit: write %sm or %ss", raw, raw, raw)
 	}

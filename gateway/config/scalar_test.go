@@ -17,7 +17,7 @@ func TestDurationsAreReadWithTheirUnitsAndDays(t *testing.T) {
 		{"250ms", 250 * time.Millisecond}, {"10us", 10 * time.Microsecond}, {"10µs", 10 * time.Microsecond}, {"5ns", 5},
 		{"7d", 7 * 24 * time.Hour}, {"1d12h", 36 * time.Hour}, {"0d", 0}, {"36500d", 36500 * 24 * time.Hour},
 	} {
-		if got, err := parseDuration(test.text); err != nil || got != test.want {
+		if got, err := ParseDuration(test.text); err != nil || got != test.want {
 			t.Errorf("%s: %v, %v, want %v", test.text, got, err, test.want)
 		}
 	}
@@ -25,7 +25,7 @@ func TestDurationsAreReadWithTheirUnitsAndDays(t *testing.T) {
 		"", " ", "d", "7", "0", "1.5", "1e3", "7 d", " 7d", "7d ", "7D", "7days", "1h2d", "1d1d", "-7d", "+7d", "1.5d", "7d5", "36501d", "999999d",
 		"876001h", "99999999999999999999s", "9999999999h", "1y", "2w", "1h-5m", "NaN", "Inf", "0x10s", "1_000s", "７d", "7d\n",
 	} {
-		if got, err := parseDuration(text); err == nil {
+		if got, err := ParseDuration(text); err == nil {
 			t.Errorf("%q was taken, for %v", text, got)
 		}
 	}
@@ -33,7 +33,7 @@ func TestDurationsAreReadWithTheirUnitsAndDays(t *testing.T) {
 
 func TestDurationsAreShownAsTheyAreRead(t *testing.T) {
 	for _, text := range []string{"30s", "15m", "1h", "1h30m", "12h", "7d", "365d", "1h30m5s", "250ms", "0s", "10m", "20s"} {
-		d, err := parseDuration(text)
+		d, err := ParseDuration(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func FuzzDuration(f *testing.F) {
 	}
 	form := regexp.MustCompile(durationForm)
 	f.Fuzz(func(t *testing.T, text string) {
-		d, err := parseDuration(text)
+		d, err := ParseDuration(text)
 		if err != nil {
 			return
 		}
@@ -61,7 +61,7 @@ func FuzzDuration(f *testing.F) {
 		if len(text) < 2 || !form.MatchString(text) {
 			t.Fatalf("%q was taken, and the schema refuses it", text)
 		}
-		if again, err := parseDuration(formatDuration(d)); err != nil || again != d {
+		if again, err := ParseDuration(formatDuration(d)); err != nil || again != d {
 			t.Fatalf("%q is %v, shown as %s, which is %v, %v", text, d, formatDuration(d), again, err)
 		}
 	})
