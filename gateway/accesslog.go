@@ -24,7 +24,7 @@ func (g *Gateway) account(x *exchange) {
 	if x.body != nil {
 		x.body.release()
 	}
-	x.answer.finish()
+	x.answer.finish(x.r.Context())
 	x.noteTorn(fault == http.ErrAbortHandler)
 	if fault != nil && fault != http.ErrAbortHandler {
 		g.log.Error("panic", "request_id", x.id, "fault", fault, "stack", string(debug.Stack()))

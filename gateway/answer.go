@@ -3,10 +3,12 @@ package gateway
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -166,5 +168,16 @@ func (a *answer) end(began time.Time, err error) {
 }
 
 // finish gives net/http, which sends what is left once the handler has returned,
-// the same time. It comes last: the stream is not the answer's then.
-func (a *answer) finish() { a.begin() }
+// the same time. It comes last: the stream is not the answer's then. One that its
+// client has reset, which ends ctx, gets none: net/http would keep it until then,
+// and who resets one after the other would fill the memory (CVE-2023-44487).
+func (a *answer) finish(ctx context.Context) {
+	if a.idle == 0 || ctx.Err() != nil {
+		return
+	}
+	a.begin()
+	runtime.Gosched() // a goroutine of the connection takes up the deadline, or a reset
+	if ctx.Err() != nil {
+		a.end(time.Time{}, nil)
+	}
+}

@@ -36,6 +36,7 @@ type requestBody struct {
 	grace time.Duration // bodyGrace, but in tests
 	idle  time.Duration // Limits.ClientIdle
 	limit int64         // zero: none
+	h2    bool          // came over HTTP/2
 	calls bool          // a stream of messages, which come when there is something to say
 	asks  bool          // the client sends nothing before it is told to (100-continue)
 
@@ -107,11 +108,17 @@ func (b *requestBody) note(n int, err error, waited time.Duration) (int, error) 
 }
 
 // release parts the body from its connection, at the end of the exchange and
-// before the handler returns.
+// before the handler returns. Over HTTP/1 net/http takes what is left of it, within
+// the deadline. Over HTTP/2 it does not, and would keep a stream that its client
+// has reset, and what had come of the body, until the deadline.
 func (b *requestBody) release() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.over = true
+	if b.h2 && !b.ended {
+		_ = b.conn.SetReadDeadline(time.Time{})
+		_ = b.body.Close()
+	}
 	if b.parting != nil {
 		close(b.parting)
 		b.parting = nil

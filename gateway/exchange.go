@@ -168,7 +168,7 @@ func (g *Gateway) begin(s *Snapshot, w http.ResponseWriter, r *http.Request) *ex
 		x.answer.idle = s.clientIdle
 	}
 	if r.Body != nil && r.Body != http.NoBody {
-		x.body = &requestBody{conn: x.answer.conn, body: r.Body, grace: g.bodyGrace, idle: s.clientIdle}
+		x.body = &requestBody{conn: x.answer.conn, body: r.Body, grace: g.bodyGrace, idle: s.clientIdle, h2: r.ProtoMajor > 1}
 		r.Body = x.body
 		if r.ProtoMajor < 2 {
 			// Also of a body that nobody reads: net/http reads it before it
