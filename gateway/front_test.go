@@ -139,18 +139,16 @@ func (w *watch) note(text string) {
 func (w *watch) judge(t *testing.T) {
 	t.Helper()
 	for line := range strings.Lines(w.log.take()) {
-		var entry struct{ Msg, Method, Path, Decision string }
+		var entry map[string]any
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Fatalf("a line of the log is not JSON: %q", line)
 		}
-		var fields map[string]any
-		must(t, json.Unmarshal([]byte(line), &fields))
-		delete(fields, "path") // which may be anything
 		w.note("logged " + line)
-		if entry.Msg == "request" && entry.Decision == "allow" {
-			w.allowed[entry.Method+" "+entry.Path]++
+		if entry["msg"] == "request" && entry["decision"] == "allow" {
+			w.allowed[fmt.Sprint(entry["method"], " ", entry["path"])]++
 		}
-		if strings.Contains(fmt.Sprint(fields), w.token) {
+		delete(entry, "path") // which may be anything
+		if strings.Contains(fmt.Sprint(entry), w.token) {
 			t.Fatalf("the log holds the token: %s", line)
 		}
 	}
